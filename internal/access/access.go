@@ -1,0 +1,51 @@
+// Package access answers who may see and do what, about whom, until when.
+package access
+
+import (
+	"context"
+
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
+)
+
+// Role is what a person is at an organisation.
+type Role string
+
+// The roles of now; the full model with licences and periods comes in this room later.
+const (
+	ReferringDoctor Role = "referring-doctor" // 转诊医生: writes and submits referrals, receives the way back
+	ReferralOffice  Role = "referral-office"  // 转诊办: checks completeness, routes
+	ReceivingDoctor Role = "receiving-doctor" // 接诊科室医生: accepts
+	MedicalAffairs  Role = "medical-affairs"  // 医务处: approves going outward
+	InsuranceOffice Role = "insurance-office" // 医保办: 备案
+	Leader          Role = "leader"           // 院领导
+	Administrator   Role = "administrator"    // 管理员
+	Auditor         Role = "auditor"          // 审计员
+	Program         Role = "program"          // a bearer token of another system
+)
+
+// Caller is who asks, in which role, at which organisation.
+type Caller struct {
+	User         string // account id; for programs the client id
+	Name         string // for the audit entry
+	Practitioner string // "Practitioner/…", "" for programs
+	Role         Role
+	Org          string       // "Organization/…" of the role: also custodian of what is written
+	Institution  string       // nearest legal institution at or above Org; parties of Tasks are institutions
+	Scopes       []string     // SMART scopes of a token, e.g. system/*.rs; nil for people
+	Scope        search.Scope // whose records this caller may touch
+	Session      string       // for rate limits and the audit entry, never a secret
+	Remote       string       // network address
+	Lang         string       // "zh" or "en"
+	Emergency    bool         // reserved for break-glass
+}
+
+type key struct{}
+
+// With puts the caller into the context.
+func With(ctx context.Context, c *Caller) context.Context { return context.WithValue(ctx, key{}, c) }
+
+// From returns the caller, nil when nobody is logged in.
+func From(ctx context.Context) *Caller {
+	c, _ := ctx.Value(key{}).(*Caller)
+	return c
+}

@@ -1,0 +1,2 @@
+// Package arch holds the house to its plan.
+package arch

@@ -1,0 +1,2 @@
+// Package blob keeps files by the hash of their content.
+package blob

@@ -1,0 +1,29 @@
+// Package index finds what a resource can be searched by.
+package index
+
+import "github.com/xinglin-health/xinglin/internal/fhir/spec"
+
+// Entry is one row of a search index. Which fields count depends on Param.Type:
+//
+//	Token      System, Code (and Text for :text): "" System = no system
+//	String     Text as written (the store folds case, width and accents)
+//	Date       Low, High: UTC microseconds, [Low, High); open ends are math.MinInt64, MaxInt64
+//	Number     Value, Low, High as decimal text
+//	Quantity   as Number, with System, Code (unit code, or the human unit when there is none)
+//	Reference  RefType, RefID for local ones, else URI holds the absolute URL; System, Code for identifier-only references
+//	URI        URI
+type Entry struct {
+	Param  *spec.Param
+	System string
+	Code   string
+	Text   string
+	Low    int64
+	High   int64
+	Value  float64
+	NumLow float64 // implicit range of a decimal by its significant digits
+	NumHi  float64
+
+	RefType string
+	RefID   string
+	URI     string
+}

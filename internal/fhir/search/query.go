@@ -1,0 +1,117 @@
+// Package search reads a FHIR search URL into a Query. It knows no SQL.
+package search
+
+import (
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
+)
+
+// Query is one search, ready for the store.
+type Query struct {
+	Type       string   // resource type; "" = across types (only _id, _lastUpdated, _type)
+	Types      []string // _type for system-wide searches and history
+	Where      []Clause // all must hold
+	Sort       []SortKey
+	Count      int    // page size; 0 asks for the total only
+	Cursor     string // opaque, from Page.Next
+	Total      TotalMode
+	Include    []Include
+	RevInclude []Include
+	Scope      Scope
+}
+
+// Clause is one parameter: any of its values must hold.
+type Clause struct {
+	Param    *spec.Param // nil for ID and LastUpdated clauses
+	Special  string      // "_id", "_lastUpdated" when Param is nil
+	Modifier string      // "", "missing", "not", "exact", "contains", or a resource type for references
+	Values   []Value
+	Missing  bool   // Modifier "missing": the wanted answer
+	Chain    *Chain // Values are empty then
+}
+
+// Chain is one hop: subject:Patient.name=… ; Types lists the target types tried.
+type Chain struct {
+	Types []string
+	Where map[string]Clause // by target type: the clause there
+}
+
+// Prefix compares ordered values.
+type Prefix uint8
+
+const (
+	Eq Prefix = iota
+	Ne
+	Gt
+	Lt
+	Ge
+	Le
+	Sa
+	Eb
+	Ap
+)
+
+// Value is one of the comma-separated values of a clause, parsed for the parameter's type.
+type Value struct {
+	Raw string
+
+	Prefix Prefix
+
+	// Token and Quantity: System nil = any system, "" = explicitly none ("|code").
+	System *string
+	Code   string // "" = any code of the system ("system|")
+
+	Text string // String, URI, _id
+
+	Low, High int64 // Date: UTC microseconds [Low, High) by the precision given
+
+	Number        float64 // Number, Quantity
+	NumLow, NumHi float64 // [NumLow, NumHi) by the significant digits given
+
+	RefType, RefID string // Reference: type may be "" (bare id); URL for absolute ones
+	URL            string
+}
+
+// SortKey is one key of _sort.
+type SortKey struct {
+	Param      *spec.Param // nil for Special
+	Special    string      // "_id", "_lastUpdated"
+	Descending bool
+}
+
+// TotalMode is _total.
+type TotalMode uint8
+
+const (
+	TotalNone TotalMode = iota
+	TotalEstimate
+	TotalAccurate
+)
+
+// Include is _include or _revinclude: Source:param[:target].
+type Include struct {
+	Source string
+	Param  *spec.Param // nil = every reference parameter ("*")
+	Target string      // "" = any
+}
+
+// Scope says whose records a search or read may touch. The zero value sees nothing
+// but the shared registers. The store applies it on every hop.
+type Scope struct {
+	All     bool     // no limit
+	Parties []string // "Organization/…": sees what was granted to these, and what they are custodian of
+	Types   []string // when not nil: only these resource types may be read (scopes of a token)
+}
+
+// Everything is the scope of the program itself, never of a request.
+var Everything = Scope{All: true}
+
+// Shared lists the types that hold no patient data and that everybody who is
+// logged in may read when home is 0: the registers of the network.
+var Shared = []string{"Organization", "OrganizationAffiliation", "Practitioner", "PractitionerRole", "Location", "HealthcareService", "Endpoint",
+	"CodeSystem", "ValueSet", "ConceptMap", "NamingSystem", "StructureDefinition", "SearchParameter", "OperationDefinition", "CapabilityStatement", "CompartmentDefinition",
+	"Questionnaire", "PlanDefinition", "ActivityDefinition", "Medication", "MedicationKnowledge", "Substance", "Measure", "Library"}
+
+// Span is a half-open interval of time.
+type Span struct{ From, To time.Time }

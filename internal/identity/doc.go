@@ -1,0 +1,2 @@
+// Package identity knows accounts, sessions and tokens: who is it.
+package identity

@@ -1,0 +1,2 @@
+// Package indicator defines, evaluates and explains the numbers by which the work is judged.
+package indicator

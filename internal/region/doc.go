@@ -1,0 +1,2 @@
+// Package region makes up a plausible region for demo, tests and simulation.
+package region

@@ -1,0 +1,2 @@
+// Package rest is the FHIR API, one file per interaction.
+package rest

@@ -1,0 +1,2 @@
+// Package server wires the house together.
+package server

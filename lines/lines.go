@@ -1,0 +1,2 @@
+// Package lines lists the service lines of the network; this is the only registration.
+package lines
