@@ -1,0 +1,51 @@
+# 杏林 Xinglin. `make demo` is the first thing to try, `make test` the last before a commit lands.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help build page demo demo-reset test test-race check bench gen fuzz e2e clean
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GO_BUILD := go build -trimpath -ldflags "-X github.com/xinglin-health/xinglin/internal/server.Version=$(VERSION)"
+DEMO ?= data/demo
+LISTEN ?= 127.0.0.1:8080
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+build: page ## the page and bin/xinglin
+	@mkdir -p bin
+	$(GO_BUILD) -o bin/xinglin ./cmd/xinglin
+
+page: ## only the page, into web/dist, where the program embeds it
+	@scripts/page
+
+demo: build ## a made-up region on http://127.0.0.1:8080, with its accounts (LISTEN=, DEMO=folder)
+	@bin/xinglin demo --data $(DEMO) --listen $(LISTEN)
+
+demo-reset: build ## forget the demo's data and make it anew
+	@rm -rf $(DEMO)
+	@bin/xinglin demo --data $(DEMO) --listen $(LISTEN)
+
+test: ## everything that CI runs: both databases, linters, page, stories, browser
+	@scripts/test
+
+test-race: ## concurrency under the race detector (slow)
+	@scripts/postgres go test -race -count=1 ./internal/store/... ./internal/identity/... ./internal/audit/... ./internal/event/... ./internal/job/... ./internal/line/...
+
+check: ## quick look before a commit: format, vet, arch, page types
+	@scripts/check
+
+bench: build ## the figures of docs/benchmarks.md on both databases
+	@scripts/postgres go test -run '^$$' -bench . -benchtime 2s ./internal/store/ ./internal/rest/ ./internal/line/
+
+gen: ## tables that are derived from published definitions (needs them; see the generators' docs)
+	@go generate ./...
+
+fuzz: ## the parsers, a minute each (FUZZTIME=)
+	@scripts/fuzz
+
+e2e: build ## stories and browser tests only, over the real binary
+	@scripts/e2e
+
+clean: ## what was built; data stays
+	rm -rf bin node_modules test-results .cache
+	find web/dist -mindepth 1 ! -name .gitkeep -delete

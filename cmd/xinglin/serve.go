@@ -1,0 +1,171 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xinglin-health/xinglin/internal/clock"
+	"github.com/xinglin-health/xinglin/internal/server"
+)
+
+const serveManual = `Runs the hub: the page, the FHIR API at /fhir and the page's own API at /api, on one database.
+
+Examples
+  xinglin serve --data /var/lib/xinglin
+  xinglin serve --db postgres://xinglin@db/xinglin --data /var/lib/xinglin --blob s3://bucket
+  xinglin serve --data /var/lib/xinglin --listen :8443 --cert hub.pem --key hub.key
+
+Where things are (in the data folder)
+  xinglin.db        the SQLite database, with xinglin.db-wal and -shm while running; not with --db
+  hub.key           key of sealed identifiers, mode 0600: back it up apart from the data, without it identifiers cannot be searched
+  files/            uploaded files by their hash; not with --blob
+  audit-journal/    reads on their way into the audit chain
+  xinglin.toml      configuration, read if it is there
+  xinglin.lock      held while a program writes here
+
+Configuration
+  A flag comes before its environment name (XINGLIN_… in brackets below), that before the configuration
+  file. In the file a key is the flag's name, at the top or in a table of the command's name:
+
+      data = "/var/lib/xinglin"
+      [serve]
+      listen = "0.0.0.0:8443"
+      cert = "/etc/xinglin/hub.pem"
+      key = "/etc/xinglin/hub.key"
+
+  Give a database password in XINGLIN_DB or the file, not on the command line, where other users see it.
+
+Signals
+  SIGTERM and SIGINT: no new requests, those under way are finished (20 s), then the rooms end in reverse
+  order. What was acknowledged survives kill -9 and power loss as well.
+
+Health
+  GET /healthz answers 200 while the process lives; GET /readyz while it also serves.
+
+` + exitText
+
+func serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server / 启动服务",
+		Long:  serveManual,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o, err := options(cmd)
+			if err != nil {
+				return err
+			}
+			return serve(cmd, o, func(url string) {
+				fmt.Fprintln(os.Stderr, "xinglin: serving at", url)
+			})
+		},
+	}
+	place(cmd)
+	listening(cmd)
+	return cmd
+}
+
+func serve(cmd *cobra.Command, o server.Options, started func(url string)) error {
+	hub, err := server.Open(cmd.Context(), o)
+	if err != nil {
+		return err
+	}
+	err = hub.Serve(cmd.Context(), started)
+	if shut := hub.Close(); err == nil {
+		err = shut
+	}
+	return err
+}
+
+// place adds the flags that say where the data is; every command that touches data has them.
+func place(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.String("data", "", "data folder: SQLite database, files, keys, audit journal")
+	f.String("db", "", "PostgreSQL database, postgres://user@host/name, instead of SQLite in the data folder")
+	f.String("blob", "", "where files are kept: file:///dir or s3://bucket (default DATA/files)")
+	f.String("log-level", "info", "debug, info, warn or error")
+	f.String("log-format", "text", "text or json; logs go to stderr and hold no patient data")
+	f.String("test-clock", "", "file with an offset of business time, for stories")
+	f.MarkHidden("test-clock")
+}
+
+func listening(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.String("listen", "127.0.0.1:8080", "address to listen on, host:port")
+	f.String("cert", "", "TLS certificate (PEM); with --key the server speaks HTTPS only")
+	f.String("key", "", "TLS key (PEM)")
+	f.StringSlice("notify-host", nil, "host to which outgoing notices may be sent, beside this machine; repeat for more")
+}
+
+// options reads what place and listening declared.
+func options(cmd *cobra.Command) (server.Options, error) {
+	f := cmd.Flags()
+	var o server.Options
+	o.Data, _ = f.GetString("data")
+	o.DB, _ = f.GetString("db")
+	o.Blob, _ = f.GetString("blob")
+	if o.Data == "" && o.DB == "" {
+		return o, usage("name a data folder with --data DIR, or a database with --db postgres://…")
+	}
+	if f.Lookup("listen") != nil {
+		o.Listen, _ = f.GetString("listen")
+		o.Cert, _ = f.GetString("cert")
+		o.Key, _ = f.GetString("key")
+		o.Hosts, _ = f.GetStringSlice("notify-host")
+		if (o.Cert == "") != (o.Key == "") {
+			return o, usage("--cert and --key belong together")
+		}
+	}
+	if path, _ := f.GetString("test-clock"); path != "" {
+		o.Clock = clock.FromFile(path)
+	}
+	level, _ := f.GetString("log-level")
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return o, usage("--log-level: %w", err)
+	}
+	handler := &slog.HandlerOptions{Level: l}
+	switch format, _ := f.GetString("log-format"); format {
+	case "text":
+		o.Log = slog.New(slog.NewTextHandler(os.Stderr, handler))
+	case "json":
+		o.Log = slog.New(slog.NewJSONHandler(os.Stderr, handler))
+	default:
+		return o, usage("--log-format: %q is neither text nor json", format)
+	}
+	return o, nil
+}
+
+func versionCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "Print version / 版本",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			v := struct {
+				Version string `json:"version"`
+				Go      string `json:"go"`
+				System  string `json:"system"`
+			}{server.Version, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+			if asked, _ := cmd.Flags().GetBool("json"); asked {
+				return printJSON(v)
+			}
+			fmt.Printf("xinglin %s (%s, %s)\n", v.Version, v.Go, v.System)
+			return nil
+		},
+	}
+	cmd.Flags().Bool("json", false, "for programs")
+	return cmd
+}
+
+func printJSON(v any) error {
+	e := json.NewEncoder(os.Stdout)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

@@ -1,2 +1,0 @@
-// Package server wires the house together.
-package server

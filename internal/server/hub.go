@@ -1,0 +1,106 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/xinglin-health/xinglin/web"
+)
+
+// Hub is one opened house: every room wired, nothing listening yet.
+type Hub struct {
+	Options
+
+	handler http.Handler
+	ready   atomic.Bool
+	streams context.Context // ends when the hub stops, so that open streams let go
+	end     context.CancelFunc
+
+	mu    sync.Mutex
+	stops []stop
+}
+
+// stop is one thing to end; they run in reverse order of starting.
+type stop struct {
+	what string
+	do   func() error
+}
+
+// Open wires the rooms on one database, making or migrating it first.
+func Open(ctx context.Context, o Options) (*Hub, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	h := &Hub{Options: o}
+	h.streams, h.end = context.WithCancel(context.WithoutCancel(ctx))
+	if err := h.wire(ctx); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+func (h *Hub) wire(ctx context.Context) error {
+	if h.SQLite() {
+		l, err := hold(h.Data, "address "+h.Listen)
+		if err != nil {
+			return err
+		}
+		h.onClose("data folder", func() error { l.release(); return nil })
+	}
+	page, err := newPage(web.Files())
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", h.healthz)
+	mux.HandleFunc("GET /readyz", h.readyz)
+	mux.Handle("/", page)
+	h.handler = outer(h.Log, h.Cert != "", mux)
+	return nil
+}
+
+// Handler answers everything: page, FHIR, the page's own API, health.
+func (h *Hub) Handler() http.Handler { return h.handler }
+
+func (h *Hub) onClose(what string, do func() error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.stops = append(h.stops, stop{what, do})
+}
+
+// Close ends the rooms in reverse order; what was acknowledged is on disk when it returns.
+func (h *Hub) Close() error {
+	h.ready.Store(false)
+	h.end()
+	h.mu.Lock()
+	stops := h.stops
+	h.stops = nil
+	h.mu.Unlock()
+	var all error
+	for i := len(stops) - 1; i >= 0; i-- {
+		if err := stops[i].do(); err != nil {
+			h.Log.Error("stop", "what", stops[i].what, "error", err)
+			all = errors.Join(all, err)
+		}
+	}
+	return all
+}
+
+// healthz: the process answers. readyz: it also serves.
+func (h *Hub) healthz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Write([]byte("ok\n"))
+}
+
+func (h *Hub) readyz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if !h.ready.Load() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		w.Write([]byte("starting or stopping\n"))
+		return
+	}
+	w.Write([]byte("ready\n"))
+}

@@ -1,0 +1,89 @@
+// Package server wires the house together and runs it.
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/clock"
+)
+
+// Version is set at build time.
+var Version = "dev"
+
+// Options say where a hub keeps its data and how it answers.
+type Options struct {
+	Data   string      // folder of the database, files, keys and the audit journal
+	DB     string      // postgres://…; "" = SQLite in Data
+	Blob   string      // file:///… or s3://…; "" = Data/files
+	Clock  clock.Clock // business time; nil = the machine's
+	Log    *slog.Logger
+	Zone   *time.Location // of dates without a zone, fixed when the database is made
+	Demo   bool           // a made-up region: the page says so
+	Listen string         // host:port
+	Cert   string         // TLS certificate and key files; "" = plain HTTP
+	Key    string
+	Hosts  []string // hosts beyond this machine to which notices may be sent
+}
+
+// Errors that commands tell apart.
+var (
+	ErrBusy        = errors.New("another xinglin holds this data folder")
+	ErrUnavailable = errors.New("database not reachable")
+)
+
+// dsn is what the store opens.
+func (o Options) dsn() string {
+	if o.DB != "" {
+		return o.DB
+	}
+	return "file:" + o.Data
+}
+
+// SQLite tells whether the database is the file in the data folder.
+func (o Options) SQLite() bool { return o.DB == "" }
+
+// Database names the database without its password.
+func (o Options) Database() string {
+	if o.DB == "" {
+		return filepath.Join(o.Data, "xinglin.db")
+	}
+	u, err := url.Parse(o.DB)
+	if err != nil {
+		return "postgres"
+	}
+	return u.Redacted()
+}
+
+func (o *Options) complete() error {
+	if o.Clock == nil {
+		o.Clock = clock.System
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Data == "" && o.DB == "" {
+		return errors.New("server: neither a data folder nor a database is named")
+	}
+	if o.DB != "" && !strings.HasPrefix(o.DB, "postgres://") && !strings.HasPrefix(o.DB, "postgresql://") {
+		return fmt.Errorf("server: database %q is not a postgres:// address", o.Database())
+	}
+	if o.Data == "" {
+		o.Data = "xinglin-data" // keys, files and journal stay beside a database elsewhere
+	}
+	abs, err := filepath.Abs(o.Data)
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	o.Data = abs
+	if err := os.MkdirAll(o.Data, 0o700); err != nil {
+		return fmt.Errorf("server: data folder: %w", err)
+	}
+	return nil
+}

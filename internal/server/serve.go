@@ -1,0 +1,87 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// patience is how long requests under way may take when the server stops.
+const patience = 20 * time.Second
+
+// Serve answers on the listening address until ctx ends, then finishes what it began.
+// started is called once with the address in the form that a browser takes.
+func (h *Hub) Serve(ctx context.Context, started func(url string)) error {
+	listener, err := net.Listen("tcp", h.Listen)
+	if err != nil {
+		return fmt.Errorf("server: listen: %w", err)
+	}
+	scheme := "http"
+	srv := &http.Server{
+		Handler:           h.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       10 * time.Minute, // large bundles and files over thin lines
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(h.Log.Handler(), slog.LevelWarn),
+	}
+	if h.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(h.Cert, h.Key)
+		if err != nil {
+			listener.Close()
+			return fmt.Errorf("server: certificate: %w", err)
+		}
+		scheme = "https"
+		srv.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	}
+	srv.RegisterOnShutdown(h.end)
+	done := make(chan error, 1)
+	go func() {
+		if srv.TLSConfig != nil {
+			done <- srv.ServeTLS(listener, "", "")
+		} else {
+			done <- srv.Serve(listener)
+		}
+	}()
+	h.ready.Store(true)
+	url := scheme + "://" + browsable(listener.Addr().String())
+	h.Log.Info("serving", "address", url, "database", h.Database(), "version", Version)
+	if started != nil {
+		started(url)
+	}
+	select {
+	case err := <-done:
+		return fmt.Errorf("server: %w", err)
+	case <-ctx.Done():
+	}
+	h.ready.Store(false)
+	h.Log.Info("stopping")
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if err := srv.Shutdown(grace); err != nil {
+		h.Log.Warn("requests cut off", "error", err)
+		srv.Close()
+	}
+	if err := <-done; err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("server: %w", err)
+	}
+	return nil
+}
+
+// browsable turns a wildcard address into one that opens on this machine.
+func browsable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(strings.Trim(host, "[]")); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
