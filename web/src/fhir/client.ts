@@ -1,0 +1,95 @@
+import type { Lang, Me } from './types';
+
+// Refusal is a server's no: a stable code, a sentence for the person, and a number to quote.
+export class Refusal extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    text: string,
+    readonly number = '',
+    readonly issues: { text: string; at: string }[] = [],
+    readonly retryAfter = 0,
+  ) {
+    super(text);
+    this.name = 'Refusal';
+  }
+}
+
+let csrf = '';
+let lang: Lang = 'zh';
+
+export function speakAs(me: Pick<Me, 'csrf'> | null) {
+  csrf = me?.csrf ?? '';
+}
+export function askIn(language: Lang) {
+  lang = language;
+}
+
+interface Call { method?: string; body?: unknown; headers?: Record<string, string>; signal?: AbortSignal; raw?: BodyInit }
+
+export async function call<T>(path: string, { method = 'GET', body, headers = {}, signal, raw }: Call = {}): Promise<T> {
+  const fhir = path.startsWith('/fhir');
+  const send: Record<string, string> = { Accept: fhir ? 'application/fhir+json' : 'application/json', 'Accept-Language': lang === 'zh' ? 'zh-CN' : 'en', ...headers };
+  if (method !== 'GET') send['X-CSRF-Token'] = csrf;
+  if (body !== undefined) send['Content-Type'] ??= fhir ? 'application/fhir+json' : 'application/json';
+  let answer: Response;
+  try {
+    answer = await fetch(path, {
+      method, signal, headers: send, credentials: 'same-origin',
+      body: raw ?? (body === undefined ? undefined : JSON.stringify(body)),
+    });
+  } catch (cause) {
+    if ((cause as Error).name === 'AbortError') throw cause;
+    throw new Refusal(0, 'offline', '');
+  }
+  const text = await answer.text();
+  let json: unknown = null;
+  try {
+    json = text ? JSON.parse(text) : null;
+  } catch {
+    json = null;
+  }
+  if (!answer.ok) throw refusal(answer, json);
+  return json as T;
+}
+
+interface Issue {
+  code?: string;
+  details?: { text?: string; coding?: { code?: string }[] };
+  diagnostics?: string;
+  expression?: string[];
+}
+
+function refusal(answer: Response, json: unknown): Refusal {
+  const issues = ((json as { issue?: Issue[] } | null)?.issue ?? []) as Issue[];
+  const first = issues[0];
+  const said = first?.diagnostics ?? '';
+  const number = answer.headers.get('X-Request-Id') ?? said.split(/\s+/).at(-1) ?? '';
+  return new Refusal(
+    answer.status,
+    first?.details?.coding?.[0]?.code ?? first?.code ?? `http-${answer.status}`,
+    first?.details?.text ?? '',
+    number,
+    issues.map((i) => ({ text: i.details?.text ?? i.diagnostics ?? '', at: i.expression?.[0] ?? '' })),
+    Number(answer.headers.get('Retry-After') ?? 0),
+  );
+}
+
+export const get = <T>(path: string, signal?: AbortSignal) => call<T>(path, { signal });
+export const post = <T>(path: string, body?: unknown, headers?: Record<string, string>) =>
+  call<T>(path, { method: 'POST', body: body ?? {}, headers });
+export const patch = <T>(path: string, body: unknown) => call<T>(path, { method: 'PATCH', body });
+
+export function query(values: Record<string, string | number | undefined | null>): string {
+  const q = new URLSearchParams();
+  for (const [k, v] of Object.entries(values)) if (v !== undefined && v !== null && v !== '') q.set(k, String(v));
+  const s = q.toString();
+  return s ? `?${s}` : '';
+}
+
+export const idOf = (reference = '') => reference.split('/').at(-1) ?? '';
+
+// newKey names one intention, so that a repeated click or a resent request changes nothing twice.
+export function newKey(): string {
+  return globalThis.crypto?.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+}

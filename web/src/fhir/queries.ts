@@ -1,0 +1,114 @@
+import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
+import { get, idOf, query } from './client';
+import type {
+  AuditEntry, Case, Channel, Indicator, Line, Me, Notice, OrgNode, PatientPage, PatientRow, Row, User, Worklist,
+} from './types';
+
+export const useMe = () => useQuery({ queryKey: ['me'], queryFn: () => get<Me>('/api/me'), staleTime: 300_000, retry: false });
+export const useLines = () => useQuery({ queryKey: ['lines'], queryFn: () => get<Line[]>('/api/lines'), staleTime: 60_000 });
+export const useWork = () =>
+  useQuery({ queryKey: ['work'], queryFn: () => get<Worklist>('/api/work?count=50'), refetchInterval: 60_000 });
+
+export interface WorklistAsk { view: string; flow?: string; state?: string; urgency?: string; q?: string }
+export const useWorklist = (slug: string, ask: WorklistAsk) =>
+  useInfiniteQuery({
+    queryKey: ['worklist', slug, ask],
+    queryFn: ({ pageParam }) =>
+      get<Worklist>(`/api/lines/${slug}/worklist${query({ ...ask, count: 50, cursor: pageParam })}`),
+    initialPageParam: '',
+    getNextPageParam: (last) => last.next || undefined,
+    placeholderData: (before) => before,
+    refetchInterval: 60_000,
+  });
+
+export const useCase = (slug: string, id: string) =>
+  useQuery({ queryKey: ['case', slug, id], queryFn: () => get<Case>(`/api/lines/${slug}/cases/${id}`), enabled: !!id });
+
+export const useOpenCases = (slug: string, patient?: string, to?: string) =>
+  useQuery({
+    queryKey: ['open', slug, patient, to],
+    queryFn: async () => {
+      const said = await get<Row[] | { rows: Row[] }>(`/api/lines/${slug}/open${query({ patient, to })}`);
+      return (Array.isArray(said) ? said : (said?.rows ?? []))
+        .map((r) => ('row' in r ? { ...(r as unknown as { row: Row; duplicate?: boolean }).row, duplicate: (r as { duplicate?: boolean }).duplicate } : r)) as Row[];
+    },
+    enabled: !!patient,
+  });
+
+export const usePatients = (q: string) =>
+  useQuery({
+    queryKey: ['patients', q],
+    queryFn: ({ signal }) => get<PatientRow[]>(`/api/patients${query({ q, count: 20 })}`, signal),
+    enabled: q.trim().length > 0,
+    placeholderData: (before) => before,
+    staleTime: 10_000,
+  });
+
+export const usePatient = (reference = '', kind = '') =>
+  useInfiniteQuery({
+    queryKey: ['patient', idOf(reference), kind],
+    queryFn: ({ pageParam }) =>
+      get<PatientPage>(`/api/patients/${idOf(reference)}${query({ kind, cursor: pageParam })}`),
+    initialPageParam: '',
+    getNextPageParam: (last) => last.next || undefined,
+    enabled: !!reference,
+    staleTime: 30_000,
+  });
+
+export const useOrgs = (wanted = true) =>
+  useQuery({ queryKey: ['orgs'], queryFn: () => get<OrgNode[]>('/api/admin/orgs'), staleTime: 300_000, enabled: wanted });
+export const useUsers = () =>
+  useQuery({
+    queryKey: ['users'],
+    queryFn: async () => {
+      const said = await get<User[] | { users: User[] }>('/api/admin/users');
+      return Array.isArray(said) ? said : (said?.users ?? []);
+    },
+  });
+export const useChannels = () =>
+  useQuery({
+    queryKey: ['channels'],
+    queryFn: async () => {
+      const said = await get<Channel[] | { channels: Channel[] }>('/api/admin/channels');
+      return Array.isArray(said) ? said : (said?.channels ?? []);
+    },
+  });
+
+export interface AuditAsk { patient?: string; user?: string; from?: string; until?: string; action?: string }
+export const useAudit = (ask: AuditAsk) =>
+  useInfiniteQuery({
+    queryKey: ['audit', ask],
+    queryFn: ({ pageParam }) =>
+      get<{ entries: AuditEntry[] | null; next?: string }>(`/api/audit${query({ ...ask, cursor: pageParam })}`),
+    initialPageParam: '',
+    getNextPageParam: (last) => last.next || undefined,
+  });
+
+export const useNotices = () =>
+  useQuery({
+    queryKey: ['notices'],
+    queryFn: () => get<{ notices: Notice[] | null; unread: number }>('/api/notices?count=30'),
+    staleTime: 30_000,
+  });
+
+export const useIndicators = (slug: string, ask: { from: string; to: string; org?: string }) =>
+  useQuery({
+    queryKey: ['indicators', slug, ask],
+    queryFn: () => get<Indicator[]>(`/api/lines/${slug}/indicators${query(ask)}`),
+    placeholderData: (before) => before,
+  });
+export const useIndicatorCases = (slug: string, code: string, ask: { from: string; to: string; org?: string }) =>
+  useQuery({
+    queryKey: ['indicator-cases', slug, code, ask],
+    queryFn: () => get<Worklist>(`/api/lines/${slug}/indicators/${code}/cases${query(ask)}`),
+    enabled: !!code,
+  });
+
+// useCaseMoved tells every list that shows a case that it has moved.
+export function useCaseMoved() {
+  const client = useQueryClient();
+  return () => {
+    for (const key of ['work', 'worklist', 'case', 'lines', 'notices', 'open', 'patient'])
+      void client.invalidateQueries({ queryKey: [key] });
+  };
+}
