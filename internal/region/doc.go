@@ -1,2 +1,0 @@
-// Package region makes up a plausible region for demo, tests and simulation.
-package region

@@ -1,0 +1,160 @@
+package region
+
+import (
+	"fmt"
+
+	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/fhir"
+)
+
+// Person works at an institution.
+type Person struct {
+	ID, Name   string
+	family     string
+	given      string
+	male       bool
+	Title      string
+	At         *Institution
+	Department string // code, "" outside departments
+	Role       access.Role
+	Phone      string
+
+	order int
+}
+
+// Ref is "Practitioner/…".
+func (p *Person) Ref() string { return "Practitioner/" + p.ID }
+
+// Org is the organisation of the person's role: the department or office where there is one.
+func (p *Person) Org() string {
+	if p.Department == "" {
+		return p.At.Ref()
+	}
+	return p.At.DepartmentRef(p.Department)
+}
+
+// Account is a login of the demo; every password is DemoPassword.
+type Account struct {
+	Username string
+	What     string // 中文 what this person is
+	English  string
+	Person   *Person
+}
+
+// DemoPassword opens every account of the demo, and exists nowhere else.
+const DemoPassword = "Xinglin-demo-1"
+
+// Account returns the demo account of that name; it panics when there is none.
+func (r *Region) Account(username string) Account {
+	for _, a := range r.Accounts {
+		if a.Username == username {
+			return a
+		}
+	}
+	panic("region: no account " + username)
+}
+
+func (r *Region) makeStaff() {
+	hire := func(in *Institution, role access.Role, department, title string) *Person {
+		n := len(r.Staff) + 1
+		d := r.dice("staff", n)
+		p := &Person{ID: fmt.Sprintf("staff-%04d", n), male: chance(d, 0.52), Title: title, At: in, Department: department, Role: role, order: n,
+			Phone: fmt.Sprintf("1990199%04d", n)}
+		p.family, p.given = personName(d, p.male, 1965+d.IntN(32))
+		p.Name = p.family + p.given
+		r.Staff = append(r.Staff, p)
+		in.Staff = append(in.Staff, p)
+		return p
+	}
+	for _, in := range r.Institutions {
+		switch in.Kind {
+		case Village:
+			hire(in, access.ReferringDoctor, "", "乡村医生")
+			continue
+		case Township:
+			hire(in, access.ReferringDoctor, "", "主治医师")
+			hire(in, access.ReferralOffice, "", "转诊专员")
+			continue
+		case Group:
+			hire(in, access.Leader, "", "总医院院长")
+			hire(in, access.Administrator, "", "信息管理员")
+			continue
+		}
+		for _, dep := range in.Departments {
+			hire(in, access.ReceivingDoctor, dep.code, "主任医师")
+			if in.Kind != Partner {
+				hire(in, access.ReferringDoctor, dep.code, "主治医师")
+			}
+		}
+		if in.Kind == Partner {
+			hire(in, access.ReferringDoctor, in.Departments[0].code, "主治医师")
+		}
+		hire(in, access.ReferralOffice, "referral", "转诊办主任")
+		hire(in, access.MedicalAffairs, "affairs", "医务处处长")
+		hire(in, access.InsuranceOffice, "insurance", "医保办主任")
+		hire(in, access.Leader, "", "副院长")
+		if in.Kind == Centre || in.Kind == County || in.Kind == Output {
+			hire(in, access.Administrator, "information", "信息中心工程师")
+			hire(in, access.Auditor, "audit", "审计员")
+		}
+	}
+	account := func(username, what, english, institution string, role access.Role, department string) {
+		p := r.byID[institution].Who(role, department)
+		r.Accounts = append(r.Accounts, Account{username, what, english, p})
+	}
+	account("xiangcun", "村医", "Village doctor", "village-001", access.ReferringDoctor, "")
+	account("xiangzhen", "乡镇分院医生", "Township doctor", "township-01", access.ReferringDoctor, "")
+	account("xianyisheng", "县医院心内科转诊医生", "County referring doctor, cardiology", "county-1", access.ReferringDoctor, "cardiology")
+	account("xianjiezhen", "县医院心内科接诊医生", "County receiving doctor, cardiology", "county-1", access.ReceivingDoctor, "cardiology")
+	account("xianzhuanzhen", "县医院转诊办", "County referral office", "county-1", access.ReferralOffice, "")
+	account("xianyibao", "县医院医保办", "County insurance office", "county-1", access.InsuranceOffice, "")
+	account("zhuanzhenban", "区域医疗中心转诊办", "Centre referral office", "centre", access.ReferralOffice, "")
+	account("xinnei", "区域医疗中心心内科接诊医生", "Centre receiving doctor, cardiology", "centre", access.ReceivingDoctor, "cardiology")
+	account("zhongxinyisheng", "区域医疗中心心内科转诊医生", "Centre referring doctor, cardiology", "centre", access.ReferringDoctor, "cardiology")
+	account("shuchu", "输出医院转诊办", "Output hospital referral office", "output", access.ReferralOffice, "")
+	account("shuchuyisheng", "输出医院心内科接诊医生", "Output hospital receiving doctor, cardiology", "output", access.ReceivingDoctor, "cardiology")
+	account("yiwuchu", "区域医疗中心医务处", "Centre medical affairs", "centre", access.MedicalAffairs, "")
+	account("yibaoban", "区域医疗中心医保办", "Centre insurance office", "centre", access.InsuranceOffice, "")
+	account("yuanzhang", "区域医疗中心副院长", "Centre leader", "centre", access.Leader, "")
+	account("guanli", "区域医疗中心管理员", "Centre administrator", "centre", access.Administrator, "")
+	account("shenji", "区域医疗中心审计员", "Centre auditor", "centre", access.Auditor, "")
+}
+
+// Who returns the first person with the role here; department "" means anyone. Small places have one person for several tasks.
+func (in *Institution) Who(role access.Role, department string) *Person {
+	for _, p := range in.Staff {
+		if p.Role == role && (department == "" || p.Department == department) {
+			return p
+		}
+	}
+	if department != "" {
+		return in.Who(role, "")
+	}
+	return nil
+}
+
+func (p *Person) resources() []*fhir.Node {
+	gender := map[bool]string{true: "male", false: "female"}[p.male]
+	who := fhir.New("Practitioner", "id", p.ID,
+		"identifier", fhir.Arr{fhir.Obj{"system", StaffID, "value", fmt.Sprintf("G%05d", p.order)}},
+		"active", true, "name", fhir.Arr{fhir.Obj{"use", "official", "text", p.Name, "family", p.family, "given", []string{p.given}}},
+		"telecom", fhir.Arr{fhir.Obj{"system", "phone", "value", p.Phone, "use", "work"}}, "gender", gender)
+	if p.clinical() {
+		who.Set("qualification", fhir.Arr{fhir.Obj{"identifier", fhir.Arr{fhir.Obj{"system", StaffID + "/licence", "value", fmt.Sprintf("99%013d", p.order)}},
+			"code", fhir.Obj{"text", p.Title}, "issuer", fhir.Obj{"display", "东岭省卫生健康委员会"}}})
+	}
+	role := fhir.New("PractitionerRole", "id", p.ID, "active", true,
+		"practitioner", ref(p.Ref(), p.Name), "organization", ref(p.Org(), p.At.Short),
+		"code", fhir.Arr{fhir.Obj{"coding", fhir.Arr{coding(roleSystem, string(p.Role), p.Title)}, "text", p.Title}})
+	for _, dep := range departments {
+		if dep.code == p.Department {
+			role.Set("specialty", fhir.Arr{concept(Department, dep.code, dep.name)})
+		}
+	}
+	role.Set("telecom", fhir.Arr{fhir.Obj{"system", "phone", "value", p.Phone, "use", "work"}})
+	return []*fhir.Node{who, role}
+}
+
+func (p *Person) clinical() bool {
+	return p.Role == access.ReferringDoctor || p.Role == access.ReceivingDoctor
+}
