@@ -1,2 +1,0 @@
-// Package blob keeps files by the hash of their content.
-package blob
