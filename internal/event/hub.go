@@ -1,0 +1,128 @@
+package event
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/store"
+)
+
+// Hub hands events to whoever listens, after their commit, in order of seq.
+type Hub struct {
+	store *store.Store
+	Every time.Duration // how often to look for events of other processes on the same database; 0 = 2 s
+
+	woken chan struct{}
+	mu    sync.Mutex
+	last  int64
+	ears  map[*Ear]struct{}
+}
+
+// Ear is one listener of one institution. C is closed when the listener is too slow: it then
+// resumes from the last seq that it saw.
+type Ear struct {
+	C     chan Event
+	party string
+}
+
+// NewHub makes a hub on s; Run starts it.
+func NewHub(s *store.Store) *Hub {
+	return &Hub{store: s, woken: make(chan struct{}, 1), ears: map[*Ear]struct{}{}}
+}
+
+// Run fans out until ctx ends.
+func (h *Hub) Run(ctx context.Context) error {
+	err := h.store.View(ctx, func(tx *store.Tx) (err error) { h.last, err = Last(ctx, tx); return err })
+	if err != nil {
+		return err
+	}
+	hubs.Lock()
+	hubs.live = append(hubs.live, h)
+	hubs.Unlock()
+	defer func() {
+		hubs.Lock()
+		hubs.live = slices.DeleteFunc(hubs.live, func(x *Hub) bool { return x == h })
+		hubs.Unlock()
+		h.silence()
+	}()
+	every := h.Every
+	if every == 0 {
+		every = 2 * time.Second
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-h.woken:
+		case <-tick.C:
+		}
+		if err := h.Tick(ctx); err != nil && ctx.Err() == nil {
+			slog.Error("event: fan out", "error", err)
+		}
+	}
+}
+
+// Tick hands out what is new.
+func (h *Hub) Tick(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for {
+		var events []Event
+		err := h.store.View(ctx, func(tx *store.Tx) (err error) { events, err = After(ctx, tx, "", h.last, 500); return err })
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		for _, e := range events {
+			h.last = e.Seq
+			for ear := range h.ears {
+				if !slices.Contains(e.Parties, ear.party) {
+					continue
+				}
+				select {
+				case ear.C <- e:
+				default:
+					delete(h.ears, ear)
+					close(ear.C)
+				}
+			}
+		}
+	}
+}
+
+// Listen starts an ear for the events of party; what the hub has already handed out is returned
+// from the log by the caller, who compares seqs.
+func (h *Hub) Listen(party string) *Ear {
+	ear := &Ear{C: make(chan Event, 256), party: party}
+	h.mu.Lock()
+	h.ears[ear] = struct{}{}
+	h.mu.Unlock()
+	return ear
+}
+
+// Leave ends an ear.
+func (h *Hub) Leave(ear *Ear) {
+	h.mu.Lock()
+	delete(h.ears, ear)
+	h.mu.Unlock()
+}
+
+func (h *Hub) silence() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for ear := range h.ears {
+		delete(h.ears, ear)
+		close(ear.C)
+	}
+}
+
+func (h *Hub) wake() {
+	select {
+	case h.woken <- struct{}{}:
+	default:
+	}
+}
