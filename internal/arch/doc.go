@@ -1,2 +1,0 @@
-// Package arch holds the house to its plan.
-package arch
