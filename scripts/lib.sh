@@ -29,3 +29,18 @@ step() {
     return 1
   fi
 }
+
+# run NAME COMMAND…: a step whose failure is remembered for verdict.
+failed=()
+run() { step "$@" || failed+=("$1"); }
+
+# verdict: ends the script, with the names of what failed.
+verdict() {
+  echo
+  if [ ${#failed[@]} -gt 0 ]; then
+    echo "FAIL: ${#failed[@]} of the steps above:"
+    printf '  FAIL %s\n' "${failed[@]}"
+    exit 1
+  fi
+  echo "PASS: all steps in ${SECONDS}s"
+}
