@@ -1,2 +1,10 @@
 // Package lines lists the service lines of the network; this is the only registration.
 package lines
+
+import (
+	"github.com/xinglin-health/xinglin/internal/line"
+	"github.com/xinglin-health/xinglin/lines/referral"
+)
+
+// All is every line, in the order in which the page shows them.
+var All = []*line.Line{referral.Line}

@@ -1,0 +1,151 @@
+// Package line is the shape of a service line and the one place that performs a step.
+package line
+
+import (
+	"slices"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/event"
+	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/flow"
+	"github.com/xinglin-health/xinglin/internal/indicator"
+)
+
+// Line is what a folder under lines/ says about itself.
+type Line struct {
+	Slug       string
+	Name       flow.Name
+	Flows      []*Flow
+	Notices    map[string]flow.Name // event kind without the slug -> what a notice says; no patient name
+	Indicators []indicator.Definition
+}
+
+// Flow is one table with what its steps ask for, need and write. The maps are keyed by the step's name.
+type Flow struct {
+	flow.Table
+	Starts   bool                // offered to people as a start; others begin from a step of another flow
+	Begin    func(Params) string // the step from flow.New that a start means
+	Forms    map[string]Form
+	Rules    map[string][]Rule
+	Build    map[string]Builder
+	Escalate []Level // in order, from the moment a state's time has passed
+}
+
+// Level is one rung of the ladder that a late case climbs.
+type Level struct {
+	Code  string
+	Name  flow.Name
+	After flow.Limits // time after the deadline; absent = at once
+	Do    string      // the system's step at this level; "" = only tell
+}
+
+// Rule says what a step needs: nil, or a refusal that says what is missing.
+type Rule func(Call) error
+
+// Builder writes into the Change what the step makes of the world. It is pure: what it knows is in the Call.
+type Builder func(Call, *Change)
+
+// Call is one step that somebody asks for.
+type Call struct {
+	Line    *Line
+	Flow    *Flow
+	Step    flow.Step
+	Now     time.Time
+	By      *access.Caller // the hub itself is access.Caller{Role: "system"}
+	Side    flow.Party
+	Urgency flow.Urgency
+	Params  Params
+	Task    *fhir.Node // nil at a start
+	Request *fhir.Node // the ServiceRequest in Task.focus; nil at a start
+	Read    Snapshot
+}
+
+// Snapshot is what rules and builders may look at: the records as they stand, in the caller's scope.
+type Snapshot interface {
+	// Get returns the current resource "Type/id", nil when it does not exist or may not be seen.
+	// A Task, ServiceRequest or document that changes before the step is applied makes the runner prepare again.
+	Get(ref string) *fhir.Node
+	// Holder returns the Task that holds a claim, "" when it is free.
+	Holder(kind, key string) string
+	// Chain returns the cases that share a requisition, oldest first.
+	Chain(requisition string) []Case
+}
+
+// Change is what a step writes, all or nothing. Task and Request start as copies of the current ones;
+// the runner adds status, state, deadline and history to every Task.
+type Change struct {
+	Task    *fhir.Node
+	Request *fhir.Node
+	Next    []Next        // Tasks that begin with this step
+	Claims  []Claim       // held until the case ends
+	Events  []event.Event // beside the step's own event
+	Note    string        // free words of the step, kept in the history
+
+	puts  []*fhir.Node
+	newID func() string
+}
+
+// Next is a Task that begins with a step of another one.
+type Next struct {
+	Flow, Do, State string
+	Task            *fhir.Node
+	Claims          []Claim
+}
+
+// Claim is something that may exist once while the case is open, such as a referral of one patient to one place.
+type Claim struct{ Kind, Key string }
+
+// Create gives n an id and writes it with the step; it returns "Type/id".
+func (ch *Change) Create(n *fhir.Node) string {
+	n.Set("id", ch.newID())
+	ch.puts = append(ch.puts, n)
+	return n.Type() + "/" + n.ID()
+}
+
+// Update writes a resource that was read.
+func (ch *Change) Update(n *fhir.Node) { ch.puts = append(ch.puts, n) }
+
+// Begin starts the Task of another hand-over and returns "Task/id".
+func (ch *Change) Begin(next Next) string {
+	if next.Task.ID() == "" {
+		next.Task.Set("id", ch.newID())
+	}
+	ch.Next = append(ch.Next, next)
+	return "Task/" + next.Task.ID()
+}
+
+// ID returns a fresh id for a resource that others written with it refer to.
+func (ch *Change) ID() string { return ch.newID() }
+
+// Flow finds one of the line's flows.
+func (l *Line) Flow(code string) *Flow {
+	i := slices.IndexFunc(l.Flows, func(f *Flow) bool { return f.Code == code })
+	if i < 0 {
+		return nil
+	}
+	return l.Flows[i]
+}
+
+// Form returns what a step asks for.
+func (f *Flow) Form(do string) Form { return f.Forms[do] }
+
+// Case is one hand-over as worklists and numbers know it.
+type Case struct {
+	Task        string // "Task/…"
+	Line, Flow  string
+	State       string
+	Kind        flow.Kind
+	Urgency     flow.Urgency
+	Owner       string // "Organization/…"
+	Requester   string
+	Patient     string
+	Request     string // "ServiceRequest/…"
+	Requisition string
+	Due         time.Time // zero = no limit
+	Level       int       // rungs of the ladder climbed; 0 = not late
+	Opened      time.Time
+	Entered     time.Time // into this state
+	Updated     time.Time
+	Version     int64
+}

@@ -1,0 +1,360 @@
+package line
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/audit"
+	"github.com/xinglin-health/xinglin/internal/event"
+	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/flow"
+	"github.com/xinglin-health/xinglin/internal/store"
+)
+
+// work is one step on its way from the call to the database.
+type work struct {
+	runner            *Runner
+	call              Call
+	change            *Change
+	patientMustBeSeen bool
+
+	level    int // of a late mark that the hub sets
+	puts     []store.Put
+	claims   []claimed
+	released []string
+	expect   map[string]int64
+	events   []event.Event
+	patient  string
+}
+
+type claimed struct {
+	Claim
+	task string
+}
+
+// build runs the form, the rules and the builder and makes everything ready for the writer.
+func (w *work) build() error {
+	c := w.call
+	if err := c.Flow.Form(c.Step.Do).Check(c.Params, c.Urgency); err != nil {
+		return err
+	}
+	for _, rule := range c.Flow.Rules[c.Step.Do] {
+		if err := rule(c); err != nil {
+			return err
+		}
+	}
+	if make := c.Flow.Build[c.Step.Do]; make != nil {
+		make(c, w.change)
+	}
+	ch := w.change
+	if w.patientMustBeSeen && c.Read.Get(ch.Task.Str("for.reference")) == nil {
+		return fhir.Refuse(422, "not-found", "unknown-patient", "the patient does not exist or is not visible to you", "找不到该患者，或您无权查看")
+	}
+	w.patient = ch.Task.Str("for.reference")
+	state := c.Step.To
+	if state == flow.Same {
+		state = StateOf(c.Task)
+	}
+	w.finish(c.Flow, ch.Task, c.Step.Do, c.Step.Name, state, c.Step.Renews, ch.Note, c.Urgency)
+	w.settle(c.Flow, ch.Task, ch.Claims)
+	w.tell(c.Flow, ch.Task, c.Step.Do)
+	for _, n := range ch.Next {
+		f := c.Line.Flow(n.Flow)
+		if f == nil {
+			return fmt.Errorf("line: %s begins the unknown flow %q", c.Step.Do, n.Flow)
+		}
+		w.finish(f, n.Task, n.Do, c.Step.Name, n.State, false, "", UrgencyOf(n.Task))
+		w.settle(f, n.Task, n.Claims)
+		w.tell(f, n.Task, n.Do)
+	}
+	w.events = append(w.events, ch.Events...)
+	if err := c.Read.(*snapshot).err; err != nil {
+		return err
+	}
+	return w.prepare()
+}
+
+// finish writes what every step writes into a Task: status, state, deadline, history.
+func (w *work) finish(f *Flow, task *fhir.Node, do string, name flow.Name, state string, renews bool, note string, u flow.Urgency) {
+	c := w.call
+	s, ok := f.State(state)
+	if !ok {
+		panic("line: " + c.Line.Slug + "/" + f.Code + " has no state " + state)
+	}
+	moved := StateOf(task) != state
+	task.Set("status", s.Status)
+	task.Set("businessStatus", fhir.Obj{"coding", fhir.Arr{fhir.Obj{"system", StateSystem, "code", state, "display", s.Name.Zh}}, "text", s.Name.Zh})
+	if task.Get("code") == nil {
+		task.Set("code", fhir.Obj{"coding", fhir.Arr{
+			fhir.Obj{"system", LineSystem, "code", c.Line.Slug, "display", c.Line.Name.Zh},
+			fhir.Obj{"system", FlowSystem, "code", c.Line.Slug + "-" + f.Code, "display", f.Name.Zh}}, "text", f.Name.Zh})
+		task.Set("intent", "order")
+		task.Set("authoredOn", Stamp(c.Now))
+	}
+	task.Set("priority", Priority(u))
+	task.Set("lastModified", Stamp(c.Now))
+	if moved || renews {
+		task.Set("restriction", nil)
+		if due := s.Due(c.Now, u); !due.IsZero() && s.Kind == flow.Open {
+			task.Set("restriction", fhir.Obj{"period", fhir.Obj{"end", Stamp(due)}})
+		}
+		setLevel(task, 0)
+	}
+	words := name.Zh
+	if note != "" {
+		words += "：" + note
+	}
+	mark := fhir.Obj{"extension", fhir.Arr{
+		fhir.Obj{"url", stepURL, "valueCode", do},
+		fhir.Obj{"url", stateURL, "valueCode", state},
+	}}
+	if c.By.Institution != "" {
+		display := w.orgName(task, c.By.Institution)
+		mark[1] = append(mark[1].(fhir.Arr), fhir.Obj{"url", orgURL, "valueReference", fhir.Obj{"reference", c.By.Institution, "display", display}})
+	}
+	if c.By.Practitioner != "" {
+		mark = append(mark, "authorReference", fhir.Obj{"reference", c.By.Practitioner, "display", c.By.Name})
+	} else {
+		mark = append(mark, "authorString", c.By.Name)
+	}
+	task.Add("note", append(mark, "time", Stamp(c.Now), "text", words))
+}
+
+func (w *work) orgName(task *fhir.Node, ref string) string {
+	for _, p := range []string{"owner", "requester"} {
+		if task.Str(p+".reference") == ref && task.Str(p+".display") != "" {
+			return task.Str(p + ".display")
+		}
+	}
+	return w.call.Read.Get(ref).Str("name")
+}
+
+// settle takes the claims of a new case and gives back those of an ended one.
+func (w *work) settle(f *Flow, task *fhir.Node, claims []Claim) {
+	for _, c := range claims {
+		w.claims = append(w.claims, claimed{c, "Task/" + task.ID()})
+	}
+	if s, _ := f.State(StateOf(task)); s.Kind != flow.Open {
+		w.released = append(w.released, "Task/"+task.ID())
+	}
+}
+
+// tell raises the step's own event.
+func (w *work) tell(f *Flow, task *fhir.Node, do string) {
+	w.events = append(w.events, happened(w.call.Line, f, task, do, w.call.Now))
+}
+
+func happened(l *Line, f *Flow, task *fhir.Node, what string, now time.Time) event.Event {
+	k := caseOf(l, f, task)
+	e := event.Event{At: now, Kind: l.Slug + "." + what, Focus: k.Task, Patient: k.Patient, Parties: []string{k.Owner, k.Requester}, ActBy: k.Due, Actor: actor(f, task),
+		Data: map[string]string{"line": l.Slug, "flow": f.Code, "step": what, "state": k.State, "urgency": string(k.Urgency)}}
+	if task.Str("status") == "draft" {
+		e.Parties = []string{k.Requester} // a draft is the requester's alone
+	}
+	return e
+}
+
+// actor is the institution that must act next, "" when nobody must.
+func actor(f *Flow, task *fhir.Node) string {
+	switch s, _ := f.State(StateOf(task)); s.Waits {
+	case flow.Owner:
+		return task.Str("owner.reference")
+	case flow.Requester:
+		return task.Str("requester.reference")
+	}
+	return ""
+}
+
+// prepare validates, indexes and lists the writes.
+func (w *work) prepare() error {
+	ch, shot := w.change, w.call.Read.(*snapshot)
+	nodes := []*fhir.Node{}
+	if ch.Request != nil && (w.call.Request == nil || string(ch.Request.JSON()) != string(w.call.Request.JSON())) {
+		nodes = append(nodes, ch.Request)
+	}
+	nodes = append(nodes, ch.puts...)
+	nodes = append(nodes, ch.Task)
+	for _, n := range ch.Next {
+		nodes = append(nodes, n.Task)
+	}
+	w.expect = map[string]int64{}
+	for ref, vid := range shot.vids {
+		if typ, _, _ := strings.Cut(ref, "/"); slices.Contains([]string{"Task", "ServiceRequest", "DocumentReference", "CarePlan"}, typ) {
+			w.expect[ref] = vid
+		}
+	}
+	for _, n := range nodes {
+		if v := w.runner.Validate; v != nil {
+			if issues := slices.DeleteFunc(v(n), func(i fhir.Issue) bool { return i.Severity != "error" && i.Severity != "fatal" }); len(issues) > 0 {
+				return &fhir.Error{Status: 422, Issues: issues}
+			}
+		}
+		ready, err := store.Prepare(n)
+		if err != nil {
+			return err
+		}
+		ref := n.Type() + "/" + n.ID()
+		put := store.Put{Op: store.Update, Type: n.Type(), ID: n.ID(), Resource: ready, IfMatch: -1, Custodian: w.call.By.Org, ByStep: true}
+		if vid, read := shot.vids[ref]; read && vid > 0 {
+			put.IfMatch = vid
+		}
+		delete(w.expect, ref)
+		w.puts = append(w.puts, put)
+	}
+	return nil
+}
+
+// apply writes everything in one unit.
+func (r *Runner) apply(ctx context.Context, w *work, by *access.Caller, key string, hash []byte) (Result, error) {
+	var res Result
+	err := r.Store.Update(ctx, func(tx *store.Tx) error {
+		before, err := recall(ctx, tx, by, key, hash)
+		if err != nil {
+			return err
+		}
+		if before != nil {
+			res = *before
+			return nil
+		}
+		for ref, vid := range w.expect {
+			typ, id, _ := strings.Cut(ref, "/")
+			v, err := tx.Read(ctx, search.Everything, typ, id)
+			if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrGone) {
+				return err
+			}
+			if v.VID != vid {
+				return store.ErrTryAgain
+			}
+		}
+		for _, t := range w.released {
+			if err := release(ctx, tx, t); err != nil {
+				return err
+			}
+		}
+		for _, c := range w.claims {
+			if err := claim(ctx, tx, c); err != nil {
+				return err
+			}
+		}
+		res = Result{Task: "Task/" + w.change.Task.ID(), Created: w.call.Task == nil}
+		for _, p := range w.puts {
+			v, err := tx.Put(ctx, p)
+			if err != nil {
+				return err
+			}
+			if p.Type == "Task" && "Task/"+p.ID == res.Task {
+				res.Version, res.JSON = v.VID, v.JSON
+			}
+		}
+		if r.Raise != nil {
+			for _, e := range w.events {
+				if err := r.Raise(ctx, tx, e); err != nil {
+					return err
+				}
+			}
+		}
+		if r.Audit != nil {
+			if err := r.Audit.Write(ctx, tx, r.entry(ctx, w)); err != nil {
+				return err
+			}
+		}
+		if key != "" {
+			answer := fmt.Sprintf("%s %d", w.change.Task.ID(), res.Version)
+			return memoryOf(tx).Remember(ctx, client(by), key, hash, []byte(answer))
+		}
+		return nil
+	})
+	return res, err
+}
+
+func (r *Runner) entry(ctx context.Context, w *work) audit.Entry {
+	by, action := w.call.By, "U"
+	if w.call.Task == nil {
+		action = "C"
+	}
+	e := audit.Entry{At: w.call.Now, Wall: time.Now(), User: by.User, Name: by.Name, Role: string(by.Role), Org: by.Org, Action: action,
+		What: "step:" + w.call.Step.Do, Target: "Task/" + w.change.Task.ID(), Outcome: "0", Remote: by.Remote, Count: len(w.puts)}
+	if w.patient != "" {
+		e.Patients = []string{w.patient}
+	}
+	if r.Request != nil {
+		e.Request = r.Request(ctx)
+	}
+	return e
+}
+
+// Duplicate is the refusal of a second open case; existing is the Task that holds the place.
+func Duplicate(existing string) error {
+	e := fhir.Refuse(409, "duplicate", "open-case-exists", "an open case of this patient to this place exists: "+existing, "该患者在此机构已有进行中的业务："+existing)
+	e.Issues[0].Expression = existing
+	return e
+}
+
+// snapshot reads on a View and remembers what it saw.
+type snapshot struct {
+	ctx   context.Context
+	tx    *store.Tx
+	scope search.Scope
+	vids  map[string]int64
+	nodes map[string]*fhir.Node
+	err   error
+}
+
+func (s *snapshot) Get(ref string) *fhir.Node {
+	typ, id, ok := strings.Cut(ref, "/")
+	if !ok || strings.Contains(id, "/") {
+		return nil
+	}
+	if n, seen := s.nodes[ref]; seen {
+		return n
+	}
+	if s.nodes == nil {
+		s.nodes = map[string]*fhir.Node{}
+	}
+	if s.vids == nil {
+		s.vids = map[string]int64{}
+	}
+	v, err := s.tx.Read(s.ctx, s.scope, typ, id)
+	if err != nil {
+		s.fail(err)
+		s.vids[ref], s.nodes[ref] = 0, nil
+		return nil
+	}
+	n, err := fhir.Parse(v.JSON)
+	if err != nil {
+		s.fail(err)
+		return nil
+	}
+	s.vids[ref], s.nodes[ref] = v.VID, n
+	return n
+}
+
+func (s *snapshot) Version(ref string) int64 { s.Get(ref); return s.vids[ref] }
+
+func (s *snapshot) Holder(kind, key string) string {
+	task, err := holder(s.ctx, s.tx, kind, key)
+	s.fail(err)
+	return task
+}
+
+func (s *snapshot) Chain(requisition string) []Case {
+	if requisition == "" {
+		return nil
+	}
+	cases, err := selectCases(s.ctx, s.tx, "WHERE requisition = ? ORDER BY opened, task", requisition)
+	s.fail(err)
+	return cases
+}
+
+// fail keeps the first error that is not simply "nothing there".
+func (s *snapshot) fail(err error) {
+	if s.err == nil && err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrGone) {
+		s.err = err
+	}
+}
