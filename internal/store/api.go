@@ -68,6 +68,7 @@ type Options struct {
 	Derive     []Deriver      // run in the transaction of every write, in order
 	Guard      []Guard        // may refuse a write
 	Key        []byte         // hub key of sealed parameters; nil = made and kept beside the database
+	BodyKey    []byte         // 32 bytes: bodies are sealed by AES-GCM; nil = off
 }
 
 // Written is what a Deriver sees. Before is nil on creation, After is nil on delete.

@@ -1,0 +1,16 @@
+// Package migrations holds the store's own tables, once for each database.
+package migrations
+
+import _ "embed"
+
+//go:embed 0001_sqlite.sql
+var sqlite0001 string
+
+//go:embed 0001_postgres.sql
+var postgres0001 string
+
+// Step is one change of the tables, for both databases.
+type Step struct{ Name, SQLite, Postgres string }
+
+// All stand in the order in which they run.
+var All = []Step{{"store/0001_resources", sqlite0001, postgres0001}}

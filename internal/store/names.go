@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"sync"
+
+	"github.com/xinglin-health/xinglin/internal/store/engine"
+)
+
+// names remembers committed pairs of text and number, so that a write asks the database for few.
+// A pair never changes once committed.
+type names struct {
+	mu      sync.RWMutex
+	symbols map[string]int64
+	texts   map[int64]string
+	rids    map[ident]known
+	spans   map[int64]int64
+}
+
+type ident struct {
+	typ int16
+	id  string
+}
+
+type known struct{ rid, home int64 }
+
+// unitNames are the pairs met in one unit, kept only when it commits.
+type unitNames struct {
+	symbols map[string]int64
+	rids    map[ident]known
+	spans   map[int64]int64
+}
+
+// Bounds of the memory; a full map starts anew.
+const (
+	maxSymbols = 200_000
+	maxRIDs    = 300_000
+)
+
+func (n *names) init() {
+	n.symbols, n.texts, n.rids, n.spans = map[string]int64{}, map[int64]string{}, map[ident]known{}, map[int64]int64{}
+}
+
+func (n *names) keep(u *unitNames) {
+	if u.symbols == nil && u.rids == nil && u.spans == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.symbols) > maxSymbols {
+		n.symbols, n.texts = map[string]int64{}, map[int64]string{}
+	}
+	if len(n.rids) > maxRIDs {
+		n.rids = map[ident]known{}
+	}
+	for text, id := range u.symbols {
+		n.symbols[text], n.texts[id] = id, text
+	}
+	for key, v := range u.rids {
+		n.rids[key] = v
+	}
+	for p, span := range u.spans {
+		n.spans[p] = max(span, n.spans[p])
+	}
+}
+
+// symbol returns the number of text, making one when it is new; "" is 0.
+func (tx *Tx) symbol(ctx context.Context, text string) (int64, error) {
+	if id, ok, err := tx.findSymbol(ctx, text); ok || err != nil {
+		return id, err
+	}
+	var id int64
+	err := tx.s.db.Apart(ctx, tx.c, func(c engine.Conn) error {
+		const find = "SELECT id FROM symbol WHERE text = ?"
+		if _, err := c.Exec(ctx, "INSERT INTO symbol (text) VALUES (?) ON CONFLICT (text) DO NOTHING", text); err != nil {
+			return err
+		}
+		return c.Query(ctx, find, []any{text}, func(scan engine.Row) error { return scan(&id) })
+	})
+	if err != nil {
+		return 0, err
+	}
+	tx.noteSymbol(text, id)
+	return id, nil
+}
+
+func (tx *Tx) noteSymbol(text string, id int64) {
+	if tx.names.symbols == nil {
+		tx.names.symbols = map[string]int64{}
+	}
+	tx.names.symbols[text] = id
+}
+
+// findSymbol returns the number of text if it has one.
+func (tx *Tx) findSymbol(ctx context.Context, text string) (id int64, ok bool, err error) {
+	if text == "" {
+		return 0, true, nil
+	}
+	n := &tx.s.names
+	n.mu.RLock()
+	id, ok = n.symbols[text]
+	n.mu.RUnlock()
+	if ok {
+		return id, true, nil
+	}
+	if id, ok = tx.names.symbols[text]; ok {
+		return id, true, nil
+	}
+	ok, err = tx.one(ctx, "SELECT id FROM symbol WHERE text = ?", []any{text}, &id)
+	if ok {
+		tx.noteSymbol(text, id)
+	}
+	return id, ok, err
+}
+
+// text returns the text of a symbol.
+func (tx *Tx) text(ctx context.Context, id int64) (string, error) {
+	if id == 0 {
+		return "", nil
+	}
+	n := &tx.s.names
+	n.mu.RLock()
+	text, ok := n.texts[id]
+	n.mu.RUnlock()
+	if ok {
+		return text, nil
+	}
+	found, err := tx.one(ctx, "SELECT text FROM symbol WHERE id = ?", []any{id}, &text)
+	if found {
+		tx.noteSymbol(text, id)
+	}
+	return text, err
+}

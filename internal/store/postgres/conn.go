@@ -1,0 +1,256 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/xinglin-health/xinglin/internal/store/engine"
+)
+
+// conn is one open transaction.
+type conn struct {
+	db       *DB
+	c        *pgx.Conn
+	tx       pgx.Tx
+	batch    *pgx.Batch
+	readOnly bool
+	broken   error
+	locks    []string // held since before the snapshot
+	wanted   []string // asked for without being held
+}
+
+var errLockWanted = errors.New("unit starts again with its lock")
+
+// name says the same of an error as SQLite does.
+func (c *conn) name(err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		case "23505", "23P01":
+			return fmt.Errorf("%w: %w", engine.ErrUnique, err)
+		case "25006":
+			return fmt.Errorf("%w: %w", engine.ErrReadOnly, err)
+		}
+	}
+	return err
+}
+
+func (c *conn) fail(err error) error {
+	err = c.name(err)
+	if c.broken == nil {
+		c.broken = err
+	}
+	return err
+}
+
+func plain(args []any) ([]any, error) {
+	out := make([]any, len(args))
+	for i, arg := range args {
+		v, err := engine.Plain(arg)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = v
+	}
+	return out, nil
+}
+
+// flush sends what was queued, in one round trip.
+func (c *conn) flush(ctx context.Context) error {
+	if c.broken != nil {
+		return engine.Broken(c.broken)
+	}
+	if c.batch == nil || c.batch.Len() == 0 {
+		return nil
+	}
+	b := c.batch
+	c.batch = nil
+	if err := c.tx.SendBatch(ctx, b).Close(); err != nil {
+		return c.fail(err)
+	}
+	return nil
+}
+
+func (c *conn) Queue(ctx context.Context, query string, args ...any) error {
+	if c.broken != nil {
+		return engine.Broken(c.broken)
+	}
+	args, err := plain(args)
+	if err != nil {
+		return c.fail(err)
+	}
+	if c.batch == nil {
+		c.batch = &pgx.Batch{}
+	}
+	c.batch.Queue(engine.Dollars(query), args...)
+	if c.batch.Len() >= 2000 {
+		return c.flush(ctx)
+	}
+	return nil
+}
+
+func (c *conn) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if err := c.flush(ctx); err != nil {
+		return 0, err
+	}
+	args, err := plain(args)
+	if err != nil {
+		return 0, c.fail(err)
+	}
+	tag, err := c.tx.Exec(ctx, engine.Dollars(query), args...)
+	if err != nil {
+		return 0, c.fail(err)
+	}
+	return tag.RowsAffected(), nil
+}
+
+// Query reads all rows before it calls row, so that row may use the connection.
+func (c *conn) Query(ctx context.Context, query string, args []any, row func(engine.Row) error) error {
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	args, err := plain(args)
+	if err != nil {
+		return c.fail(err)
+	}
+	rows, err := c.tx.Query(ctx, engine.Dollars(query), args...)
+	if err != nil {
+		return c.fail(err)
+	}
+	fields := slices.Clone(rows.FieldDescriptions())
+	var all [][][]byte
+	for rows.Next() {
+		raw := rows.RawValues()
+		n := 0
+		for _, v := range raw {
+			n += len(v)
+		}
+		buf := make([]byte, 0, n)
+		kept := make([][]byte, len(raw))
+		for i, v := range raw {
+			if v == nil {
+				continue
+			}
+			buf = append(buf, v...)
+			kept[i] = buf[len(buf)-len(v) : len(buf) : len(buf)]
+		}
+		all = append(all, kept)
+	}
+	fields2 := rows.FieldDescriptions()
+	if len(fields) == 0 {
+		fields = slices.Clone(fields2)
+	}
+	if err := rows.Err(); err != nil {
+		return c.fail(err)
+	}
+	types := c.c.TypeMap()
+	for _, raw := range all {
+		scan := func(dest ...any) error {
+			if len(dest) > len(raw) {
+				return fmt.Errorf("scan of %d values from %d columns", len(dest), len(raw))
+			}
+			for i, d := range dest {
+				if err := scanOne(types, fields[i], raw[i], d); err != nil {
+					return fmt.Errorf("column %s: %w", fields[i].Name, err)
+				}
+			}
+			return nil
+		}
+		if err := row(scan); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scanOne reads NULL as the zero value and integers as booleans, as SQLite does.
+func scanOne(types *pgtype.Map, f pgconn.FieldDescription, raw []byte, dest any) error {
+	switch d := dest.(type) {
+	case *[]byte:
+		if raw == nil {
+			*d = nil
+			return nil
+		}
+	case **int64:
+		*d = nil
+		if raw == nil {
+			return nil
+		}
+		*d = new(int64)
+		dest = *d
+	case **string:
+		*d = nil
+		if raw == nil {
+			return nil
+		}
+		*d = new(string)
+		dest = *d
+	case *bool:
+		if f.DataTypeOID != pgtype.BoolOID {
+			var n int64
+			if err := scanOne(types, f, raw, &n); err != nil {
+				return err
+			}
+			*d = n != 0
+			return nil
+		}
+	}
+	if raw == nil {
+		switch d := dest.(type) {
+		case *int64:
+			*d = 0
+		case *int:
+			*d = 0
+		case *int32:
+			*d = 0
+		case *int16:
+			*d = 0
+		case *string:
+			*d = ""
+		case *float64:
+			*d = 0
+		case *bool:
+			*d = false
+		}
+		return nil
+	}
+	if f.DataTypeOID == pgtype.NumericOID {
+		switch d := dest.(type) {
+		case *int64: // sum() of bigint is numeric
+			var n pgtype.Numeric
+			if err := types.Scan(f.DataTypeOID, f.Format, raw, &n); err != nil {
+				return err
+			}
+			v, err := n.Int64Value()
+			*d = v.Int64
+			return err
+		}
+	}
+	return types.Scan(f.DataTypeOID, f.Format, raw, dest)
+}
+
+func (c *conn) Next(ctx context.Context, counter string) (int64, error) {
+	if c.readOnly {
+		return 0, engine.ErrReadOnly
+	}
+	return c.db.next(ctx, counter, c)
+}
+
+// Lock must be held before the snapshot is taken, else what the last holder wrote stays unseen.
+// So a unit that asks for a new lock is ended and started again with it.
+func (c *conn) Lock(ctx context.Context, key string) error {
+	if slices.Contains(c.locks, key) {
+		return nil
+	}
+	c.wanted = append(c.wanted, key)
+	if c.broken == nil {
+		c.broken = errLockWanted
+	}
+	return errLockWanted
+}

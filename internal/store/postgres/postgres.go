@@ -1,0 +1,218 @@
+// Package postgres runs the store on PostgreSQL: every unit is its own transaction, tried again when it collides.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/xinglin-health/xinglin/internal/store/engine"
+)
+
+// DB is a pool of connections to one database.
+type DB struct {
+	pool  *pgxpool.Pool
+	apart *pgxpool.Pool // for short transactions beside an open one, so that neither waits for the other's connection
+
+	mu     sync.Mutex
+	blocks map[string]*block
+}
+
+// block is a range of numbers taken from a sequence at once.
+type block struct{ next, end int64 }
+
+const blockSize = 32 // INCREMENT of the sequences
+
+// Open connects to url.
+func Open(ctx context.Context, url string) (*DB, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	set := func(name, value string) {
+		if _, ok := cfg.ConnConfig.RuntimeParams[name]; !ok {
+			cfg.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+	set("application_name", "xinglin")
+	set("timezone", "UTC")
+	set("synchronous_commit", "on")
+	set("jit", "off")
+	set("plan_cache_mode", "force_custom_plan")
+	set("default_transaction_isolation", "repeatable read")
+	cfg.ConnConfig.StatementCacheCapacity = 512
+	cfg.MaxConns = max(cfg.MaxConns, int32(4*runtime.GOMAXPROCS(0)), 8)
+	apart := cfg.Copy()
+	apart.MaxConns = 2
+	// What is written apart is flushed with the next commit that depends on it.
+	apart.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
+	db := &DB{blocks: map[string]*block{}}
+	if db.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	if err := db.pool.Ping(ctx); err != nil {
+		db.pool.Close()
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	if db.apart, err = pgxpool.NewWithConfig(ctx, apart); err != nil {
+		db.pool.Close()
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	return db, nil
+}
+
+// Dialect is engine.Postgres.
+func (db *DB) Dialect() engine.Dialect { return engine.Postgres }
+
+// Pool is for bulk copies.
+func (db *DB) Pool() *pgxpool.Pool { return db.pool }
+
+// Close waits for the open units.
+func (db *DB) Close() error {
+	db.apart.Close()
+	db.pool.Close()
+	return nil
+}
+
+// View runs fn in a read-only snapshot.
+func (db *DB) View(ctx context.Context, fn func(engine.Conn) error) error {
+	c, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("postgres: %w", err)
+	}
+	defer c.Release()
+	tx, err := c.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return fmt.Errorf("postgres: begin: %w", err)
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	return fn(&conn{db: db, c: c.Conn(), tx: tx, readOnly: true})
+}
+
+// The tries of one unit before its collision is given back.
+const tries = 60
+
+// Update runs fn in a transaction, again when it collided with another.
+func (db *DB) Update(ctx context.Context, fn func(engine.Conn) error) error {
+	return db.update(ctx, db.pool, fn)
+}
+
+// Apart runs fn in a short transaction of its own.
+func (db *DB) Apart(ctx context.Context, inside engine.Conn, fn func(engine.Conn) error) error {
+	return db.update(ctx, db.apart, fn)
+}
+
+func (db *DB) update(ctx context.Context, pool *pgxpool.Pool, fn func(engine.Conn) error) error {
+	var locks []string
+	for try := 0; ; try++ {
+		more, err := db.once(ctx, pool, locks, fn)
+		if len(more) > 0 {
+			locks = append(locks, more...)
+			slices.Sort(locks)
+			locks = slices.Compact(locks)
+			continue
+		}
+		if err == nil || try >= tries || !collided(err) {
+			return err
+		}
+		pause := time.Duration(rand.Int64N(int64(time.Millisecond) << min(try, 5)))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// once tries the unit, holding locks from before its snapshot; more names locks that it asked for in vain.
+func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, locks []string, fn func(engine.Conn) error) (more []string, err error) {
+	p, err := pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	defer p.Release()
+	if len(locks) > 0 {
+		defer p.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock_all()")
+		for _, key := range locks {
+			if _, err := p.Exec(ctx, "SELECT pg_advisory_lock($1)", lockID(key)); err != nil {
+				return nil, fmt.Errorf("postgres: lock: %w", err)
+			}
+		}
+	}
+	tx, err := p.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	if err != nil {
+		return nil, fmt.Errorf("postgres: begin: %w", err)
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	c := &conn{db: db, c: p.Conn(), tx: tx, locks: locks}
+	err = fn(c)
+	if len(c.wanted) > 0 {
+		return c.wanted, nil
+	}
+	if err == nil {
+		err = c.flush(ctx)
+	}
+	if c.broken != nil && (err == nil || collided(c.broken)) {
+		return nil, engine.Broken(c.broken)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return nil, fmt.Errorf("postgres: commit: %w", c.name(err))
+	}
+	return nil, nil
+}
+
+func lockID(key string) int64 {
+	h := fnv.New64a()
+	h.Write([]byte(key))
+	return int64(h.Sum64())
+}
+
+// collided tells whether err means that the same unit may succeed when run again.
+func collided(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	return pg.Code == "40001" || pg.Code == "40P01"
+}
+
+// Script runs many statements as one transaction, then record.
+func (db *DB) Script(ctx context.Context, script, record string, args ...any) error {
+	return db.Update(ctx, func(ec engine.Conn) error {
+		c := ec.(*conn)
+		if _, err := c.c.PgConn().Exec(ctx, script).ReadAll(); err != nil {
+			return c.fail(err)
+		}
+		_, err := c.Exec(ctx, record, args...)
+		return err
+	})
+}
+
+func (db *DB) next(ctx context.Context, counter string, c *conn) (int64, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	b := db.blocks[counter]
+	if b == nil || b.next >= b.end {
+		var last int64
+		if err := c.tx.QueryRow(ctx, "SELECT nextval($1::text::regclass)", counter+"_seq").Scan(&last); err != nil {
+			return 0, c.fail(err)
+		}
+		b = &block{next: last, end: last + blockSize}
+		db.blocks[counter] = b
+	}
+	b.next++
+	return b.next - 1, nil
+}

@@ -1,0 +1,95 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/store/engine"
+)
+
+// Tx is the inside of View or Update.
+type Tx struct {
+	now   time.Time
+	s     *Store
+	c     engine.Conn
+	names unitNames
+	after []func()
+}
+
+// View runs fn on a snapshot.
+func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
+	return s.db.View(ctx, func(c engine.Conn) error {
+		return fn(&Tx{now: s.clock.Now(), s: s, c: c})
+	})
+}
+
+// Update runs fn as one unit that is durable when Update returns nil. Units of many callers share
+// one commit; an error from fn undoes only its own unit. fn may be run more than once,
+// so it must not have effects outside tx. An Update inside fn would wait for itself.
+func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+	var tx *Tx
+	err := s.db.Update(ctx, func(c engine.Conn) error {
+		tx = &Tx{now: s.clock.Now(), s: s, c: c}
+		return fn(tx)
+	})
+	if err != nil {
+		return err
+	}
+	s.names.keep(&tx.names)
+	for _, fn := range tx.after {
+		fn()
+	}
+	return nil
+}
+
+// Now is the business time of this unit.
+func (tx *Tx) Now() time.Time { return tx.now }
+
+// Exec and Query serve the packages of floor 2 with their own tables. Text is written once, with ? for
+// arguments; booleans are 0/1 integers, times are UTC microseconds (int64), bytes are []byte.
+// A unique row that is taken is ErrExists. After an error the unit cannot be saved, on either database.
+func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (affected int64, err error) {
+	n, err := tx.c.Exec(ctx, query, args...)
+	return n, named(err)
+}
+
+// Queue is Exec for statements whose count nobody needs: PostgreSQL gets many in one round trip.
+// Its error may come with a later statement or with the commit.
+func (tx *Tx) Queue(ctx context.Context, query string, args ...any) error {
+	return named(tx.c.Queue(ctx, query, args...))
+}
+
+// Query calls row for each row; scan takes *int64, *int, *string, *[]byte, *float64, *bool and
+// nullable pointers (**int64, **string); NULL reads as zero into the others. row may use tx.
+func (tx *Tx) Query(ctx context.Context, query string, args []any, row func(scan func(dest ...any) error) error) error {
+	return named(tx.c.Query(ctx, query, args, func(scan engine.Row) error { return row(scan) }))
+}
+
+// one reads a single row; found is false when there is none.
+func (tx *Tx) one(ctx context.Context, query string, args []any, dest ...any) (found bool, err error) {
+	err = tx.Query(ctx, query, args, func(scan func(...any) error) error {
+		if found {
+			return nil
+		}
+		found = true
+		return scan(dest...)
+	})
+	return found, err
+}
+
+func named(err error) error {
+	if errors.Is(err, engine.ErrUnique) && !errors.Is(err, ErrExists) {
+		return fmt.Errorf("%w: %w", ErrExists, err)
+	}
+	return err
+}
+
+// AfterCommit calls fn once this unit is durable.
+func (tx *Tx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
+
+// Lock lets one unit at a time pass with this key, until it ends: for decisions on what is not there yet,
+// such as a conditional create. Ask early: on PostgreSQL the unit starts again with the lock, so an
+// error of Lock goes straight back out of the unit.
+func (tx *Tx) Lock(ctx context.Context, key string) error { return tx.c.Lock(ctx, key) }
