@@ -4,14 +4,55 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 )
 
-// Extract lists the index rows of a resource; zone is that of dates without one.
-func Extract(n *fhir.Node, zone *time.Location) []Entry { return nil }
+// Extract lists the index rows of a resource; zone is that of dates without one, nil meaning UTC.
+// A value that cannot be read (validation refuses it) gives no row.
+func Extract(n *fhir.Node, zone *time.Location) []Entry {
+	typ := n.Type()
+	if !spec.IsResource(typ) {
+		return nil
+	}
+	x := walk{zone: zone, entries: make([]Entry, 0, 24)}
+	x.visit(programOf(typ).root, n)
+	return x.entries
+}
 
-// Home is the patient whom a resource is about, "Patient/x"; "" when there is none.
-func Home(n *fhir.Node) string { return "" }
+type walk struct {
+	zone    *time.Location
+	entries []Entry
+}
 
-// Compartments lists all patients in whose compartments a resource is, each once;
-// a Patient is in its own only.
-func Compartments(n *fhir.Node) []string { return nil }
+func (x *walk) visit(b *branch, n *fhir.Node) {
+	switch n.Kind {
+	case fhir.Null:
+		return
+	case fhir.Array:
+		for _, item := range n.Items {
+			x.visit(b, item)
+		}
+		return
+	}
+	for i := range b.takes {
+		b.takes[i].do(x, &b.takes[i], n)
+	}
+	if n.Kind != fhir.Object {
+		return
+	}
+	for _, g := range b.when {
+		if c := n.Child(g.child); c != nil && c.Text == g.value {
+			x.visit(g.branch, n)
+		}
+	}
+	if b.next == nil {
+		return
+	}
+	for i := range n.Members {
+		if c := b.next[n.Members[i].Name]; c != nil {
+			x.visit(c, n.Members[i].Value)
+		}
+	}
+}
+
+func (x *walk) add(e Entry) { x.entries = append(x.entries, e) }

@@ -9,14 +9,14 @@ import (
 )
 
 type param struct {
-	URL, Code, Type, Expression string
-	Base, Target                []string
+	URL, Version, Code, Type, Expression string
+	Base, Target                         []string
 }
 
 // own are the search parameters that we add.
 var own = []param{
-	{"https://xinglin.health/fhir/SearchParameter/Patient-phone-last4", "phone-last4", "token", "Patient.telecom.where(system='phone')", []string{"Patient"}, nil},
-	{"https://xinglin.health/fhir/SearchParameter/Patient-address-area", "address-area", "token", "Patient", []string{"Patient"}, nil},
+	{"https://xinglin.health/fhir/SearchParameter/Patient-phone-last4", version, "phone-last4", "token", "Patient.telecom.where(system='phone')", []string{"Patient"}, nil},
+	{"https://xinglin.health/fhir/SearchParameter/Patient-address-area", version, "address-area", "token", "Patient", []string{"Patient"}, nil},
 }
 
 // notDomain are the resource types that come straight from Resource.
@@ -29,6 +29,8 @@ func writeParams(out *bytes.Buffer, data []byte, types []string, ids *ids) error
 	if err != nil {
 		return err
 	}
+	// one of a later release has been slipped in
+	params = slices.DeleteFunc(params, func(p param) bool { return p.Version != version })
 	lines := map[string]string{}
 	for _, p := range append(params, own...) {
 		for _, base := range p.Base {
