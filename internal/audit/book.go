@@ -45,10 +45,7 @@ func Open(s *store.Store, dir string, business clock.Clock) (*Book, error) {
 
 // Write records a change in its transaction.
 func (b *Book) Write(ctx context.Context, tx *store.Tx, e Entry) error {
-	b.stamp(&e)
-	if e.At.IsZero() {
-		e.At = tx.Now()
-	}
+	b.stamp(&e, tx.Now())
 	_, err := tx.Exec(ctx, `INSERT INTO audit_entry (at, who, org, action, what, body) VALUES (?, ?, ?, ?, ?, ?)`,
 		e.At.UnixMicro(), e.User, e.Org, e.Action, e.What, appendBody(nil, &e))
 	if err != nil {
@@ -59,14 +56,15 @@ func (b *Book) Write(ctx context.Context, tx *store.Tx, e Entry) error {
 
 // Read records a read in the journal; when it returns nil the entry survives the end of the process.
 func (b *Book) Read(ctx context.Context, e Entry) error {
-	b.stamp(&e)
-	if e.At.IsZero() {
-		e.At = b.business.Now()
-	}
+	b.stamp(&e, b.business.Now())
 	return b.journal.add(&e)
 }
 
-func (b *Book) stamp(e *Entry) {
+func (b *Book) stamp(e *Entry, now time.Time) {
+	if e.At.IsZero() {
+		e.At = now
+	}
+	e.At = e.At.Truncate(time.Microsecond)
 	if e.Wall.IsZero() {
 		e.Wall = b.wall.Now()
 	}
@@ -229,7 +227,7 @@ func openLines(ctx context.Context, tx *store.Tx, files []journalFile, batch []o
 		for _, l := range lines {
 			e, err := readBody(l)
 			if err != nil { // torn in the middle by a full disk: kept as it is, visibly
-				e = Entry{Wall: time.Now(), Action: "E", What: "torn", Target: hex.EncodeToString(l[:min(len(l), 200)]), Outcome: "8"}
+				e = Entry{Wall: time.Now(), At: tx.Now(), Action: "E", What: "torn", Target: hex.EncodeToString(l[:min(len(l), 200)]), Outcome: "8"}
 				l = appendBody(nil, &e)
 			}
 			batch = append(batch, open{body: l, Entry: e})

@@ -1,0 +1,162 @@
+package identity
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/fhir"
+)
+
+// Cookie is the name of the session cookie.
+const Cookie = "xinglin_session"
+
+type sessionKey struct{}
+
+// SessionFrom returns the session that a request came with, nil for programs and strangers.
+func SessionFrom(ctx context.Context) *Session {
+	s, _ := ctx.Value(sessionKey{}).(*Session)
+	return s
+}
+
+var (
+	csrfMissing = fhir.Refuse(403, "security", "csrf", "the request lacks the X-CSRF-Token of its session", "页面已过期，请刷新后再试")
+	crossSite   = fhir.Refuse(403, "security", "cross-site", "a login comes from our own page", "登录请求须来自本系统页面")
+	mustChange  = fhir.Refuse(403, "security", "password-change-required", "change the one-time password first", "请先修改一次性密码")
+)
+
+// untilChanged are the only doors open to a one-time password.
+var untilChanged = map[string]bool{"/api/me": true, "/api/password": true, "/api/logout": true, "/api/lang": true, "/api/login": true}
+
+// Authenticate puts who asks into the context, from the session cookie or a bearer token. Without
+// either the request goes on with no caller. A bad token is refused; a session that is over counts
+// as none. Unsafe requests of a session need its X-CSRF-Token. Secrets in the URL are not looked at.
+func (s *Service) Authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		remote := s.Remote(r)
+		if auth := r.Header.Get("Authorization"); auth != "" {
+			scheme, sec, _ := strings.Cut(auth, " ")
+			if !strings.EqualFold(scheme, "Bearer") {
+				w.Header().Set("WWW-Authenticate", `Bearer realm="xinglin"`)
+				s.refuse(w, r, badToken)
+				return
+			}
+			c, err := s.bearer(r.Context(), strings.TrimSpace(sec))
+			if err != nil {
+				if errors.Is(err, badToken) {
+					w.Header().Set("WWW-Authenticate", `Bearer realm="xinglin", error="invalid_token"`)
+				}
+				s.refuse(w, r, err)
+				return
+			}
+			c.Remote = remote
+			next.ServeHTTP(w, r.WithContext(access.With(r.Context(), c)))
+			return
+		}
+		if r.URL.Path == "/api/login" {
+			if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+				s.refuse(w, r, crossSite)
+				return
+			}
+		}
+		cookie, err := r.Cookie(Cookie)
+		if err != nil || cookie.Value == "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		se, err := s.resume(r.Context(), cookie.Value)
+		if LoginNeeded(err) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		if unsafe(r.Method) && r.URL.Path != "/api/login" {
+			got := r.Header.Get("X-CSRF-Token")
+			if subtle.ConstantTimeCompare([]byte(got), []byte(se.CSRF())) != 1 {
+				s.refuse(w, r, csrfMissing)
+				return
+			}
+		}
+		if se.User.MustChange && !untilChanged[r.URL.Path] && (strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, "/fhir")) {
+			s.refuse(w, r, mustChange)
+			return
+		}
+		se.Caller.Remote = remote
+		ctx := access.With(r.Context(), se.Caller)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, sessionKey{}, &se)))
+	})
+}
+
+func unsafe(method string) bool {
+	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
+}
+
+func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if s.opts.Refuse != nil {
+		s.opts.Refuse(w, r, err)
+		return
+	}
+	lang := "zh"
+	if strings.HasPrefix(strings.ToLower(r.Header.Get("Accept-Language")), "en") {
+		lang = "en"
+	}
+	n, status := fhir.Outcome(err, lang, w.Header().Get("X-Request-Id"))
+	body := n.JSON()
+	w.Header().Set("Content-Type", "application/fhir+json; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	w.Write(body)
+}
+
+// Remote is the address that a request comes from; a trusted proxy may say for whom it asks.
+func (s *Service) Remote(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	if len(s.opts.Proxies) == 0 {
+		return host
+	}
+	hops := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
+	for i := len(hops) - 1; i >= 0 && s.trusted(host); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		host = hop.String()
+	}
+	return host
+}
+
+func (s *Service) trusted(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	for _, p := range s.opts.Proxies {
+		if p.Contains(addr.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// SetCookie gives the session to the browser.
+func (s *Service) SetCookie(w http.ResponseWriter, r *http.Request, se Session) {
+	http.SetCookie(w, &http.Cookie{Name: Cookie, Value: se.Secret, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: s.opts.Secure || r.TLS != nil, MaxAge: int(s.opts.Absolute.Seconds())})
+}
+
+// DropCookie takes it back.
+func (s *Service) DropCookie(w http.ResponseWriter, r *http.Request) {
+	http.SetCookie(w, &http.Cookie{Name: Cookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.opts.Secure || r.TLS != nil, MaxAge: -1})
+}
