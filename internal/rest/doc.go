@@ -1,2 +1,0 @@
-// Package rest is the FHIR API, one file per interaction.
-package rest
