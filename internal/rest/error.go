@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/fhir"
-	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
@@ -22,11 +20,11 @@ func methodNotAllowed(allow string) error {
 
 // allowing is a refusal that names what would be allowed.
 type allowing struct {
-	*fhir.Error
+	error
 	allow string
 }
 
-func (a *allowing) Unwrap() error { return a.Error }
+func (a *allowing) Unwrap() error { return a.error }
 
 func preconditionFailed(detail, text, zh string) error {
 	return fhir.Refuse(http.StatusPreconditionFailed, "conflict", detail, text, zh)
@@ -67,25 +65,8 @@ func explain(err error) *fhir.Error {
 
 // outcome writes issues as an OperationOutcome in the caller's language.
 func outcome(issues []fhir.Issue, lang, request string) *fhir.Node {
-	list := fhir.Arr{}
-	for _, is := range issues {
-		text := is.Zh
-		if lang == "en" || text == "" {
-			text = is.Text
-		}
-		diagnostics := is.Text
-		if request != "" {
-			diagnostics = strings.TrimSpace(diagnostics + " [" + request + "]")
-		}
-		var expression any
-		if is.Expression != "" {
-			expression = fhir.Arr{is.Expression}
-		}
-		list = append(list, fhir.Obj{"severity", is.Severity, "code", is.Code,
-			"details", fhir.Obj{"coding", fhir.Arr{fhir.Obj{"system", spec.Canonical + "/CodeSystem/issue", "code", is.Detail}}, "text", text},
-			"diagnostics", diagnostics, "expression", expression})
-	}
-	return fhir.New("OperationOutcome", "issue", list)
+	n, _ := fhir.Outcome(&fhir.Error{Issues: issues}, lang, request)
+	return n
 }
 
 // refusal is the one place where an error becomes an answer, a log line and an audit entry.

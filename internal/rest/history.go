@@ -21,7 +21,7 @@ func (s *server) history(c *call) (*answer, error) {
 	if of == "" {
 		of = "*"
 	}
-	if err := permit(c.caller, of, letter); err != nil {
+	if err := c.may(letter, of); err != nil {
 		return nil, err
 	}
 	q := store.HistoryQuery{Type: c.typ, ID: c.id, Count: s.DefaultCount, Scope: c.scope}

@@ -21,7 +21,7 @@ func readETag(s string) (int64, bool) {
 }
 
 func (s *server) read(c *call) (*answer, error) {
-	if err := permit(c.caller, c.typ, mayRead); err != nil {
+	if err := c.may(mayRead, c.typ); err != nil {
 		return nil, err
 	}
 	var v store.Version

@@ -37,6 +37,8 @@ type Options struct {
 	DefaultCount int   // page size; 0 = 50
 	MaxCount     int   // 0 = 1000
 
+	Within func(org, top string) bool // is org at or beneath top; nil = equality only
+
 	AllowDangling bool // do not refuse references to local resources that do not exist
 
 	Log     *slog.Logger                                                 // nil = slog.Default()
@@ -266,7 +268,7 @@ func (s *server) serve(c *call, r *http.Request) (*answer, error) {
 	if c.caller == nil {
 		return nil, fhir.Refuse(http.StatusUnauthorized, "login", "login-required", "log in or send a bearer token", "请先登录")
 	}
-	c.scope = readScope(c.caller)
+	c.scope = c.caller.Scope
 	c.ifMatch, c.ifNone = r.Header.Get("If-Match"), r.Header.Get("If-None-Match")
 	c.ifSince, c.ifExist = r.Header.Get("If-Modified-Since"), r.Header.Get("If-None-Exist")
 	if c.key = r.Header.Get("Idempotency-Key"); len(c.key) > 200 || c.method != http.MethodPost {

@@ -21,7 +21,7 @@ func (s *server) search(c *call) (*answer, error) {
 	if of == "" {
 		of = "*"
 	}
-	if err := permit(c.caller, of, maySearch); err != nil {
+	if err := c.may(maySearch, of); err != nil {
 		if c.typ != "" || c.scope.Types == nil || len(c.scope.Types) == 0 {
 			return nil, err
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 func (s *server) vread(c *call) (*answer, error) {
-	if err := permit(c.caller, c.typ, mayRead); err != nil {
+	if err := c.may(mayRead, c.typ); err != nil {
 		return nil, err
 	}
 	vid, err := strconv.ParseInt(c.vid, 10, 64)

@@ -1,0 +1,99 @@
+package rest
+
+import (
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
+)
+
+// capability keeps the statement, which does not change while the program runs.
+type capability struct {
+	once sync.Once
+	rest *fhir.Node
+}
+
+var paramTypes = map[spec.ParamType]string{spec.Token: "token", spec.String: "string", spec.Date: "date", spec.Number: "number",
+	spec.Quantity: "quantity", spec.Reference: "reference", spec.URI: "uri"}
+
+// capabilities says what is really here: types and parameters from the tables, operations from those registered.
+func (s *server) capabilities(c *call) (*answer, error) {
+	s.capability.once.Do(func() { s.capability.rest = s.restCapability() })
+	n := fhir.New("CapabilityStatement",
+		"id", "xinglin",
+		"url", spec.Canonical+"/CapabilityStatement/xinglin",
+		"version", s.Version,
+		"name", "Xinglin",
+		"title", "杏林 Xinglin FHIR API",
+		"status", "active",
+		"date", s.Clock.Now().In(s.Zone).Format("2006-01-02"),
+		"kind", "instance",
+		"software", fhir.Obj{"name", "Xinglin 杏林", "version", s.Version},
+		"implementation", fhir.Obj{"description", "Xinglin hub", "url", c.base},
+		"fhirVersion", "4.0.1",
+		"format", fhir.Arr{"application/fhir+json", "json"},
+		"rest", fhir.Arr{s.capability.rest},
+	)
+	return &answer{status: http.StatusOK, body: n.JSON()}, nil
+}
+
+func codes(list ...string) fhir.Arr {
+	out := fhir.Arr{}
+	for _, code := range list {
+		out = append(out, fhir.Obj{"code", code})
+	}
+	return out
+}
+
+func (s *server) restCapability() *fhir.Node {
+	resources := fhir.Arr{}
+	for _, typ := range spec.Types() {
+		params, includes := fhir.Arr{}, []string{}
+		for _, p := range spec.Params(typ) {
+			kind := paramTypes[p.Type]
+			switch {
+			case p.Code == "_id":
+				kind = "token"
+			case p.Code == "_lastUpdated":
+				kind = "date"
+			}
+			if kind == "" {
+				continue // composite and special parameters are not searched yet
+			}
+			params = append(params, fhir.Obj{"name", p.Code, "definition", p.URL, "type", kind})
+			if p.Type == spec.Reference {
+				includes = append(includes, typ+":"+p.Code)
+			}
+		}
+		slices.Sort(includes)
+		resource := fhir.Obj{"type", typ,
+			"interaction", codes("read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type"),
+			"versioning", "versioned-update", "readHistory", true, "updateCreate", true,
+			"conditionalCreate", true, "conditionalRead", "full-support", "conditionalUpdate", true, "conditionalDelete", "single",
+			"referencePolicy", fhir.Arr{"literal", "logical", "enforced"},
+			"searchInclude", includes, "searchParam", params}
+		if operations := s.operationsOf(typ); len(operations) > 0 {
+			resource = append(resource, "operation", operations)
+		}
+		resources = append(resources, resource)
+	}
+	return fhir.Of(fhir.Obj{"mode", "server",
+		"security", fhir.Obj{"cors", false, "description", "Session cookie with X-CSRF-Token, or Authorization: Bearer with SMART scopes (system/Type.cruds)."},
+		"resource", resources,
+		"interaction", codes("transaction", "batch", "history-system", "search-system"),
+		"operation", s.operationsOf("")})
+}
+
+func (s *server) operationsOf(typ string) fhir.Arr {
+	out := fhir.Arr{}
+	seen := map[string]bool{}
+	for _, op := range s.Operations {
+		if op.Type == typ && !seen[op.Name] {
+			seen[op.Name] = true
+			out = append(out, fhir.Obj{"name", op.Name, "definition", spec.Canonical + "/OperationDefinition/" + typ + "-" + op.Name, "documentation", op.Doc})
+		}
+	}
+	return out
+}
