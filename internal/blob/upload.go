@@ -194,3 +194,9 @@ func (f *Files) noteOf(id string) string { return filepath.Join(f.parts, id+".js
 func idForm(id string) bool {
 	return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == ""
 }
+
+// Await notes which document waits for an upload.
+func (f *Files) Await(u Upload) error {
+	defer f.lock(u.ID)()
+	return f.note(u)
+}

@@ -146,7 +146,7 @@ func (in *Institution) resources() []*fhir.Node {
 		concept(Level, string(in.Kind), name[0]),
 	}
 	org := fhir.New("Organization", "id", in.ID,
-		"extension", bedFacts(in),
+		"extension", in.facts(),
 		"identifier", fhir.Arr{fhir.Obj{"system", InstitutionID, "value", fmt.Sprintf("PDY9%05d%s", in.order, in.Area)}},
 		"active", true, "type", types, "name", in.Name, "alias", []string{in.Short, in.English},
 		"telecom", fhir.Arr{fhir.Obj{"system", "phone", "value", in.Phone, "use", "work"}},
@@ -182,8 +182,8 @@ func (in *Institution) resources() []*fhir.Node {
 	return out
 }
 
-func bedFacts(in *Institution) fhir.Arr {
-	var facts fhir.Arr
+func (in *Institution) facts() fhir.Arr {
+	facts := fhir.Arr{fhir.Obj{"url", InstitutionLevel, "valueCode", string(in.Kind)}}
 	if in.Beds > 0 {
 		facts = append(facts, fhir.Obj{"url", BedsNow, "valueInteger", in.Beds})
 	}

@@ -25,25 +25,26 @@ var (
 
 // Systems of identifiers and codes that are our own.
 const (
-	ResidentID     = spec.Canonical + "/sid/resident-id"      // GB 11643; here always on the unassigned prefix 99
-	InsuranceID    = spec.Canonical + "/sid/insurance-id"     // 医保个人编号
-	InstitutionID  = spec.Canonical + "/sid/institution-code" // 医疗机构登记号
-	StaffID        = spec.Canonical + "/sid/staff-number"
-	RecordID       = spec.Canonical + "/sid/record-number" // 病案号, per institution
-	Level          = spec.Canonical + "/CodeSystem/institution-level"
-	Department     = spec.Canonical + "/CodeSystem/department"
-	ClinicalICD    = spec.Canonical + "/CodeSystem/icd-10-clinical" // ICD-10 国家临床版 2.0
-	roleSystem     = spec.Canonical + "/CodeSystem/role"
-	InsuranceKind  = spec.Canonical + "/CodeSystem/insurance-type"
-	AgreementKind  = spec.Canonical + "/CodeSystem/agreement"
-	BedsNow        = spec.Canonical + "/StructureDefinition/beds-now"
-	BedsPlanned    = spec.Canonical + "/StructureDefinition/beds-planned"
-	InsuredPlace   = spec.Canonical + "/StructureDefinition/insured-place"
-	InsuredKind    = spec.Canonical + "/StructureDefinition/insured-type"
-	icd10          = "http://hl7.org/fhir/sid/icd-10"
-	loinc          = "http://loinc.org"
-	ucum           = "http://unitsofmeasure.org"
-	organizationHL = "http://terminology.hl7.org/CodeSystem/organization-type"
+	ResidentID       = spec.Canonical + "/sid/resident-id"      // GB 11643; here always on the unassigned prefix 99
+	InsuranceID      = spec.Canonical + "/sid/insurance-id"     // 医保个人编号
+	InstitutionID    = spec.Canonical + "/sid/institution-code" // 医疗机构登记号
+	StaffID          = spec.Canonical + "/sid/staff-number"
+	RecordID         = spec.Canonical + "/sid/record-number" // 病案号, per institution
+	Level            = spec.Canonical + "/CodeSystem/institution-level"
+	Department       = spec.Canonical + "/CodeSystem/department"
+	ClinicalICD      = spec.Canonical + "/CodeSystem/icd-10-clinical" // ICD-10 国家临床版 2.0
+	roleSystem       = spec.Canonical + "/CodeSystem/role"
+	InsuranceKind    = spec.Canonical + "/CodeSystem/insurance-type"
+	AgreementKind    = spec.Canonical + "/CodeSystem/agreement"
+	InstitutionLevel = spec.Canonical + "/StructureDefinition/institution-level"
+	BedsNow          = spec.Canonical + "/StructureDefinition/beds-now"
+	BedsPlanned      = spec.Canonical + "/StructureDefinition/beds-planned"
+	InsuredPlace     = spec.Canonical + "/StructureDefinition/insured-place"
+	InsuredKind      = spec.Canonical + "/StructureDefinition/insured-type"
+	icd10            = "http://hl7.org/fhir/sid/icd-10"
+	loinc            = "http://loinc.org"
+	ucum             = "http://unitsofmeasure.org"
+	organizationHL   = "http://terminology.hl7.org/CodeSystem/organization-type"
 )
 
 // Record is one resource and the organisation that keeps it.

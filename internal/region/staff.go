@@ -33,6 +33,11 @@ func (p *Person) Org() string {
 	return p.At.DepartmentRef(p.Department)
 }
 
+// Caller is this person in that role; the scope is still to be settled by the tree of organisations.
+func (p *Person) Caller() *access.Caller {
+	return &access.Caller{User: p.ID, Name: p.Name, Practitioner: p.Ref(), Role: p.Role, Org: p.Org(), Lang: "zh"}
+}
+
 // Account is a login of the demo; every password is DemoPassword.
 type Account struct {
 	Username string
@@ -113,6 +118,8 @@ func (r *Region) makeStaff() {
 	account("zhongxinyisheng", "区域医疗中心心内科转诊医生", "Centre referring doctor, cardiology", "centre", access.ReferringDoctor, "cardiology")
 	account("shuchu", "输出医院转诊办", "Output hospital referral office", "output", access.ReferralOffice, "")
 	account("shuchuyisheng", "输出医院心内科接诊医生", "Output hospital receiving doctor, cardiology", "output", access.ReceivingDoctor, "cardiology")
+	account("xiezuo", "协作医院转诊医生", "Partner hospital referring doctor", "partner-1", access.ReferringDoctor, "")
+	account("xiezuojiezhen", "协作医院转诊办", "Partner hospital referral office", "partner-1", access.ReferralOffice, "")
 	account("yiwuchu", "区域医疗中心医务处", "Centre medical affairs", "centre", access.MedicalAffairs, "")
 	account("yibaoban", "区域医疗中心医保办", "Centre insurance office", "centre", access.InsuranceOffice, "")
 	account("yuanzhang", "区域医疗中心副院长", "Centre leader", "centre", access.Leader, "")

@@ -1,0 +1,419 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/store"
+)
+
+// maxTimeline bounds how many resources of one type a person's timeline looks at.
+const maxTimeline = 1000
+
+type banner struct {
+	Reference   string   `json:"reference"`
+	Name        string   `json:"name"`
+	Sex         string   `json:"sex"`
+	Age         int      `json:"age"`
+	BirthDate   string   `json:"birthDate"`
+	IDMasked    string   `json:"idMasked"`
+	PhoneMasked string   `json:"phoneMasked"`
+	Address     string   `json:"address"`
+	Allergies   []string `json:"allergies"`
+	Alerts      []string `json:"alerts"`
+	Custodian   Ref      `json:"custodian"`
+}
+
+type moment struct {
+	At        string `json:"at"`
+	Until     string `json:"until,omitempty"`
+	Kind      string `json:"kind"`
+	Title     string `json:"title"`
+	Detail    string `json:"detail"`
+	Org       string `json:"org"`
+	Reference string `json:"reference"`
+	Abnormal  bool   `json:"abnormal"`
+
+	when time.Time
+}
+
+// source says where a type's moment in time stands and how it is told.
+type source struct {
+	typ, kind, param string
+	sort             string
+	tell             func(n *fhir.Node, m *moment)
+}
+
+var sources = []source{
+	{"Encounter", "encounter", "patient", "-date", tellEncounter},
+	{"Condition", "condition", "patient", "-recorded-date", tellCondition},
+	{"Observation", "result", "patient", "-date", tellObservation},
+	{"DiagnosticReport", "result", "patient", "-date", tellReport},
+	{"ImagingStudy", "result", "patient", "-started", tellImaging},
+	{"DocumentReference", "document", "patient", "-date", tellDocument},
+	{"Procedure", "procedure", "patient", "-date", tellProcedure},
+	{"MedicationRequest", "medication", "patient", "-authoredon", tellMedication},
+	{"Immunization", "other", "patient", "-date", tellImmunization},
+	{"CarePlan", "other", "patient", "-date", tellPlan},
+	{"Task", "referral", "patient", "-authored-on", tellReferral},
+}
+
+func (p Patients) show(w http.ResponseWriter, r *http.Request) {
+	caller := Caller(w, r)
+	if caller == nil {
+		return
+	}
+	id, query := r.PathValue("id"), r.URL.Query()
+	size := 50
+	if n, err := strconv.Atoi(query.Get("count")); err == nil && n > 0 {
+		size = min(n, 200)
+	}
+	after, err := readCursor(query.Get("cursor"))
+	if err != nil {
+		Refuse(w, r, err)
+		return
+	}
+	var top *banner
+	var line []moment
+	err = p.Store.View(r.Context(), func(tx *store.Tx) error {
+		names := newNamer(tx, caller.Scope)
+		n, v, err := readPatient(r.Context(), tx, caller.Scope, id)
+		if err != nil {
+			return err
+		}
+		if top, err = p.banner(r.Context(), tx, caller.Scope, n, names.ref(r.Context(), v.Custodian)); err != nil {
+			return err
+		}
+		line, err = p.timeline(r.Context(), tx, caller.Scope, id, query.Get("kind"), names)
+		return err
+	})
+	if err == nil {
+		err = p.touched(w, r, "patient-page", "Patient/"+id, []string{"Patient/" + id})
+	}
+	if err != nil {
+		Refuse(w, r, err)
+		return
+	}
+	first := 0
+	if after != "" {
+		first, _ = slices.BinarySearchFunc(line, after, func(m moment, key string) int { return strings.Compare(key, m.key()) })
+		if first < len(line) && line[first].key() == after {
+			first++
+		}
+	}
+	line = line[first:]
+	next := ""
+	if len(line) > size {
+		line = line[:size]
+		next = base64.RawURLEncoding.EncodeToString([]byte(line[size-1].key()))
+	}
+	if line == nil {
+		line = []moment{}
+	}
+	Answer(w, http.StatusOK, map[string]any{"banner": top, "timeline": line, "next": next})
+}
+
+// key orders moments; the newest is first, so lines run against it.
+func (m moment) key() string { return fmt.Sprintf("%020d %s", m.when.UnixMicro(), m.Reference) }
+
+func readCursor(text string) (string, error) {
+	key, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return "", fhir.Refuse(400, "invalid", "bad-cursor", "the cursor is not one of ours", "翻页标记无效")
+	}
+	return string(key), nil
+}
+
+func (p Patients) banner(ctx context.Context, tx *store.Tx, scope search.Scope, n *fhir.Node, custodian Ref) (*banner, error) {
+	b := &banner{"Patient/" + n.ID(), nameOf(n), n.Str("gender"), p.age(n), n.Str("birthDate"), maskID(residentID(n)), maskPhone(phoneOf(n)), addressOf(n),
+		[]string{}, []string{}, custodian}
+	page, err := p.search(ctx, tx, scope, "AllergyIntolerance", 50, []search.Param{{Name: "patient", Value: "Patient/" + n.ID()}})
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range page.Matches {
+		a, err := fhir.Parse(v.JSON)
+		if err != nil {
+			return nil, err
+		}
+		if status := a.Str("clinicalStatus.coding[0].code"); status == "inactive" || status == "resolved" || a.Str("verificationStatus.coding[0].code") == "entered-in-error" {
+			continue
+		}
+		text := words(a.Get("code"))
+		if reaction := words(a.Get("reaction[0].manifestation[0]")); reaction != "" {
+			text += "（" + reaction + "）"
+		}
+		b.Allergies = append(b.Allergies, text)
+		if a.Str("criticality") == "high" {
+			b.Alerts = append(b.Alerts, "高危过敏："+words(a.Get("code")))
+		}
+	}
+	if n.Str("deceasedBoolean") == "true" || n.Str("deceasedDateTime") != "" {
+		b.Alerts = append(b.Alerts, "已故")
+	}
+	return b, nil
+}
+
+func (p Patients) timeline(ctx context.Context, tx *store.Tx, scope search.Scope, id, kind string, names *namer) ([]moment, error) {
+	var line []moment
+	for _, s := range sources {
+		if kind != "" && s.kind != kind {
+			continue
+		}
+		page, err := p.search(ctx, tx, scope, s.typ, maxTimeline, []search.Param{{Name: s.param, Value: "Patient/" + id}, {Name: "_sort", Value: s.sort}})
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range page.Matches {
+			n, err := fhir.Parse(v.JSON)
+			if err != nil {
+				return nil, err
+			}
+			m := moment{Kind: s.kind, Reference: s.typ + "/" + v.ID, Org: names.of(ctx, v.Custodian)}
+			s.tell(n, &m)
+			if m.when, err = parseTime(m.At, p.zone()); err != nil {
+				m.when, m.At = v.Updated, v.Updated.In(p.zone()).Format(time.RFC3339)
+			}
+			line = append(line, m)
+		}
+	}
+	slices.SortFunc(line, func(a, b moment) int { return strings.Compare(b.key(), a.key()) })
+	return line, nil
+}
+
+func parseTime(text string, zone *time.Location) (time.Time, error) {
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return t, nil
+	}
+	for _, form := range []string{time.DateOnly, "2006-01", "2006"} {
+		if t, err := time.ParseInLocation(form, text, zone); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, errors.New("no time")
+}
+
+func first(n *fhir.Node, paths ...string) string {
+	for _, path := range paths {
+		if s := n.Str(path); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// words of a CodeableConcept: its text, else a display, else the code itself.
+func words(n *fhir.Node) string {
+	if s := n.Str("text"); s != "" {
+		return s
+	}
+	for _, c := range n.All("coding") {
+		if s := c.Str("display"); s != "" {
+			return s
+		}
+	}
+	return n.Str("coding[0].code")
+}
+
+func joined(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " · ")
+}
+
+func tellEncounter(n *fhir.Node, m *moment) {
+	m.At, m.Until = n.Str("period.start"), n.Str("period.end")
+	m.Title = words(n.Get("type[0]"))
+	class := n.Str("class.display")
+	if m.Title == "" {
+		m.Title = first(n, "class.display", "class.code")
+	} else if class == m.Title {
+		class = ""
+	}
+	m.Detail = joined(class, words(n.Get("reasonCode[0]")), n.Str("diagnosis[0].condition.display"))
+	if org := n.Str("serviceProvider.display"); org != "" {
+		m.Org = org
+	}
+}
+
+func tellCondition(n *fhir.Node, m *moment) {
+	m.At = first(n, "onsetDateTime", "onsetPeriod.start", "recordedDate")
+	m.Until = n.Str("abatementDateTime")
+	m.Title = words(n.Get("code"))
+	m.Detail = joined(words(n.Get("clinicalStatus")), words(n.Get("severity")))
+}
+
+func tellObservation(n *fhir.Node, m *moment) {
+	m.At = first(n, "effectiveDateTime", "effectivePeriod.start", "effectiveInstant", "issued")
+	m.Title = words(n.Get("code"))
+	m.Detail = joined(valueOf(n), rangeOf(n.Get("referenceRange[0]")), words(n.Get("interpretation[0]")))
+	m.Abnormal = isAbnormal(n)
+}
+
+func valueOf(n *fhir.Node) string {
+	if q := n.Get("valueQuantity"); q != nil {
+		return strings.TrimSpace(q.Str("comparator") + q.Str("value") + " " + first(q, "unit", "code"))
+	}
+	if c := n.Get("valueCodeableConcept"); c != nil {
+		return words(c)
+	}
+	if s := first(n, "valueString", "valueInteger", "valueDateTime", "valueBoolean"); s != "" {
+		return s
+	}
+	var parts []string
+	for _, c := range n.All("component") {
+		parts = append(parts, words(c.Get("code"))+" "+valueOf(c))
+	}
+	return strings.Join(parts, "，")
+}
+
+func rangeOf(n *fhir.Node) string {
+	low, high := n.Str("low.value"), n.Str("high.value")
+	switch {
+	case n.Str("text") != "":
+		return "参考 " + n.Str("text")
+	case low != "" && high != "":
+		return "参考 " + low + "–" + high
+	case high != "":
+		return "参考 ≤" + high
+	case low != "":
+		return "参考 ≥" + low
+	}
+	return ""
+}
+
+func isAbnormal(n *fhir.Node) bool {
+	for _, i := range append(n.All("interpretation"), n.All("component[0].interpretation")...) {
+		for _, c := range i.All("coding") {
+			switch c.Str("code") {
+			case "H", "L", "HH", "LL", "A", "AA", "HU", "LU", "POS", "DET":
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func tellReport(n *fhir.Node, m *moment) {
+	m.At = first(n, "effectiveDateTime", "effectivePeriod.start", "issued")
+	m.Title = words(n.Get("code"))
+	var results []string
+	for _, r := range n.All("result") {
+		if s := r.Str("display"); s != "" {
+			results = append(results, s)
+		}
+	}
+	m.Detail = joined(words(n.Get("category[0]")), n.Str("conclusion"), strings.Join(results, "、"), n.Str("performer[0].display"))
+}
+
+func tellImaging(n *fhir.Node, m *moment) {
+	m.At = n.Str("started")
+	m.Title = first(n, "description", "procedureCode[0].text", "modality[0].display", "modality[0].code")
+	m.Detail = joined(n.Str("modality[0].code"), count(n.Str("numberOfSeries"), "个序列"), count(n.Str("numberOfInstances"), "幅图像"))
+}
+
+func count(n, what string) string {
+	if n == "" {
+		return ""
+	}
+	return n + " " + what
+}
+
+func tellDocument(n *fhir.Node, m *moment) {
+	m.At = first(n, "date", "content[0].attachment.creation")
+	m.Title = first(n, "content[0].attachment.title", "description")
+	if m.Title == "" {
+		m.Title = words(n.Get("type"))
+	}
+	m.Detail = joined(words(n.Get("type")), n.Str("content[0].attachment.contentType"))
+	if n.Str("docStatus") == "preliminary" {
+		m.Detail = joined("尚未传完", m.Detail)
+	}
+}
+
+func tellProcedure(n *fhir.Node, m *moment) {
+	m.At, m.Until = first(n, "performedDateTime", "performedPeriod.start"), n.Str("performedPeriod.end")
+	m.Title = words(n.Get("code"))
+	m.Detail = joined(words(n.Get("outcome")), words(n.Get("reasonCode[0]")))
+}
+
+func tellMedication(n *fhir.Node, m *moment) {
+	m.At = n.Str("authoredOn")
+	m.Title = words(n.Get("medicationCodeableConcept"))
+	if m.Title == "" {
+		m.Title = first(n, "medicationReference.display", "medicationReference.reference")
+	}
+	m.Detail = n.Str("dosageInstruction[0].text")
+}
+
+func tellImmunization(n *fhir.Node, m *moment) {
+	m.At, m.Title = n.Str("occurrenceDateTime"), words(n.Get("vaccineCode"))
+	m.Detail = "预防接种"
+}
+
+func tellPlan(n *fhir.Node, m *moment) {
+	m.At, m.Until = first(n, "period.start", "created"), n.Str("period.end")
+	m.Title = first(n, "title")
+	if m.Title == "" {
+		m.Title = words(n.Get("category[0]"))
+	}
+	m.Detail = n.Str("description")
+}
+
+func tellReferral(n *fhir.Node, m *moment) {
+	m.At = n.Str("authoredOn")
+	m.Title = words(n.Get("code"))
+	m.Detail = joined(words(n.Get("businessStatus")), n.Str("description"))
+	from, to := n.Str("requester.display"), n.Str("owner.display")
+	if from != "" && to != "" {
+		m.Detail = joined(from+" → "+to, m.Detail)
+	}
+}
+
+func addressOf(n *fhir.Node) string {
+	a := n.Get("address[0]")
+	if s := a.Str("text"); s != "" {
+		return s
+	}
+	var lines []string
+	for _, l := range a.All("line") {
+		lines = append(lines, l.Text)
+	}
+	return strings.Join(slices.DeleteFunc([]string{strings.Join(lines, " "), a.Str("city"), a.Str("state"), a.Str("country")}, func(s string) bool { return s == "" }), ", ")
+}
+
+// namer remembers the names of organisations during one answer.
+type namer struct {
+	tx    *store.Tx
+	scope search.Scope
+	known map[string]string
+}
+
+func newNamer(tx *store.Tx, scope search.Scope) *namer {
+	return &namer{tx, scope, map[string]string{}}
+}
+
+func (n *namer) of(ctx context.Context, org string) string {
+	if name, ok := n.known[org]; ok || org == "" {
+		return name
+	}
+	name := ""
+	if id, ok := strings.CutPrefix(org, "Organization/"); ok {
+		if v, err := n.tx.Read(ctx, n.scope, "Organization", id); err == nil {
+			if o, err := fhir.Parse(v.JSON); err == nil {
+				name = first(o, "alias[0]", "name")
+			}
+		}
+	}
+	n.known[org] = name
+	return name
+}
+
+func (n *namer) ref(ctx context.Context, org string) Ref { return Ref{org, n.of(ctx, org)} }
