@@ -15,11 +15,7 @@ import (
 
 // configure lets every flag of every command also be given by environment and file, and says so in its help.
 func configure(root *cobra.Command) {
-	known := map[string]bool{}
-	each(root, func(cmd *cobra.Command) {
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
-		known[cmd.Name()] = true
-	})
+	known := knownSettings(root)
 	each(root, func(cmd *cobra.Command) {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
 			if !f.Hidden && configurable(f) && !strings.Contains(f.Usage, "XINGLIN_") {
@@ -45,6 +41,16 @@ func configure(root *cobra.Command) {
 			}
 		}
 	})
+}
+
+// knownSettings are the keys that a configuration file may have.
+func knownSettings(root *cobra.Command) map[string]bool {
+	known := map[string]bool{}
+	each(root, func(cmd *cobra.Command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+		known[cmd.Name()] = true
+	})
+	return known
 }
 
 func each(cmd *cobra.Command, do func(*cobra.Command)) {
