@@ -7,12 +7,23 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/xinglin-health/xinglin/web"
+	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/audit"
+	"github.com/xinglin-health/xinglin/internal/blob"
+	"github.com/xinglin-health/xinglin/internal/event"
+	"github.com/xinglin-health/xinglin/internal/line"
+	"github.com/xinglin-health/xinglin/internal/store"
 )
 
 // Hub is one opened house: every room wired, nothing listening yet.
 type Hub struct {
 	Options
+	Store  *store.Store
+	Tree   *access.Tree
+	Audit  *audit.Book
+	Events *event.Hub
+	Files  *blob.Files
+	Runner *line.Runner
 
 	handler http.Handler
 	ready   atomic.Bool
@@ -29,37 +40,19 @@ type stop struct {
 	do   func() error
 }
 
-// Open wires the rooms on one database, making or migrating it first.
+// Open wires the rooms on one database, making or migrating it first. Start begins the work in the background.
 func Open(ctx context.Context, o Options) (*Hub, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
 	h := &Hub{Options: o}
 	h.streams, h.end = context.WithCancel(context.WithoutCancel(ctx))
-	if err := h.wire(ctx); err != nil {
-		return nil, errors.Join(err, h.Close())
+	for _, floor := range []func(context.Context) error{h.openStore, h.openServices, h.openLines, h.openDoors} {
+		if err := floor(ctx); err != nil {
+			return nil, errors.Join(err, h.Close())
+		}
 	}
 	return h, nil
-}
-
-func (h *Hub) wire(ctx context.Context) error {
-	if h.SQLite() {
-		l, err := hold(h.Data, "address "+h.Listen)
-		if err != nil {
-			return err
-		}
-		h.onClose("data folder", func() error { l.release(); return nil })
-	}
-	page, err := newPage(web.Files())
-	if err != nil {
-		return err
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", h.healthz)
-	mux.HandleFunc("GET /readyz", h.readyz)
-	mux.Handle("/", page)
-	h.handler = outer(h.Log, h.Cert != "", mux)
-	return nil
 }
 
 // Handler answers everything: page, FHIR, the page's own API, health.

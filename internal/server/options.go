@@ -19,6 +19,8 @@ var Version = "dev"
 
 // Options say where a hub keeps its data and how it answers.
 type Options struct {
+	Memory bool        // a private database in memory, for tests; Data still takes files and journal
+	Beside bool        // for short commands: do not take the data folder, a server may hold it
 	Data   string      // folder of the database, files, keys and the audit journal
 	DB     string      // postgres://…; "" = SQLite in Data
 	Blob   string      // file:///… or s3://…; "" = Data/files
@@ -40,7 +42,10 @@ var (
 
 // dsn is what the store opens.
 func (o Options) dsn() string {
-	if o.DB != "" {
+	switch {
+	case o.Memory:
+		return ":memory:"
+	case o.DB != "":
 		return o.DB
 	}
 	return "file:" + o.Data

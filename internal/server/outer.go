@@ -40,7 +40,7 @@ func outer(log *slog.Logger, secure bool, next http.Handler) http.Handler {
 		}
 		seen := &watched{ResponseWriter: w}
 		pattern := new(string)
-		r = r.WithContext(context.WithValue(r.Context(), patternKey{}, pattern))
+		r = r.WithContext(context.WithValue(context.WithValue(r.Context(), patternKey{}, pattern), requestKey{}, id))
 		defer func() {
 			if fault := recover(); fault != nil {
 				if fault == http.ErrAbortHandler {
@@ -80,7 +80,16 @@ func newRequestID() string {
 
 var typeName = regexp.MustCompile(`^[A-Z][A-Za-z]{2,40}$`)
 
-type patternKey struct{}
+type (
+	patternKey struct{}
+	requestKey struct{}
+)
+
+// requestOf is the request id of a context, "" outside a request.
+func requestOf(ctx context.Context) string {
+	id, _ := ctx.Value(requestKey{}).(string)
+	return id
+}
 
 // patterned notes which pattern of the mux matched, for the log.
 func patterned(mux *http.ServeMux) http.Handler {

@@ -206,9 +206,11 @@ func (r *run) stored(again bool, resources int) {
 }
 
 // Fatal wraps an error after which going on makes no sense.
-type Fatal struct{ error }
+type Fatal struct{ Err error }
 
-func (f Fatal) Unwrap() error { return f.error }
+func (f Fatal) Error() string { return f.Err.Error() }
+
+func (f Fatal) Unwrap() error { return f.Err }
 
 func fatal(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
@@ -216,7 +218,7 @@ func fatal(ctx context.Context, err error) error {
 	}
 	var f Fatal
 	if errors.As(err, &f) {
-		return f.error
+		return f.Err
 	}
 	return nil
 }

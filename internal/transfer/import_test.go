@@ -32,7 +32,7 @@ func (s *shelf) apply(_ context.Context, b *fhir.Node, key string) (bool, error)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.broken {
-		return false, Fatal{errors.New("disk full")}
+		return false, Fatal{Err: errors.New("disk full")}
 	}
 	if s.keys[key] {
 		return true, nil

@@ -1,0 +1,114 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/audit"
+	"github.com/xinglin-health/xinglin/internal/blob"
+	"github.com/xinglin-health/xinglin/internal/event"
+	"github.com/xinglin-health/xinglin/internal/fhir/validate"
+	"github.com/xinglin-health/xinglin/internal/line"
+	"github.com/xinglin-health/xinglin/internal/store"
+	"github.com/xinglin-health/xinglin/lines"
+	"github.com/xinglin-health/xinglin/web"
+)
+
+// migrations of the services, in the order in which they were released. Only append.
+func migrations() []store.Migration {
+	return slices.Concat(audit.Migrations, event.Migrations, line.Migrations())
+}
+
+// openStore: floor 1, with what runs in the transaction of every write.
+func (h *Hub) openStore(ctx context.Context) error {
+	if h.SQLite() && !h.Beside && !h.Memory {
+		l, err := hold(h.Data, "address "+h.Listen)
+		if err != nil {
+			return err
+		}
+		h.onClose("data folder", func() error { l.release(); return nil })
+	}
+	h.Tree = access.NewTree()
+	s, err := store.Open(ctx, h.dsn(), store.Options{
+		Clock:      h.Clock,
+		Zone:       h.Zone,
+		Migrations: migrations(),
+		Derive:     []store.Deriver{h.Tree.Derive, access.Derive, line.Derive(lines.All)},
+		Guard:      []store.Guard{h.Tree.Guard, line.Guard(lines.All)},
+	})
+	if err != nil {
+		return fmt.Errorf("server: %w: %w", ErrUnavailable, err)
+	}
+	h.Store = s
+	h.onClose("store", s.Close)
+	if err := h.Tree.Load(ctx, s); err != nil {
+		return fmt.Errorf("server: organisations: %w", err)
+	}
+	return nil
+}
+
+// openServices: floor 2.
+func (h *Hub) openServices(ctx context.Context) (err error) {
+	if h.Audit, err = audit.Open(h.Store, filepath.Join(h.Data, "audit-journal"), h.Clock); err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	h.onClose("audit", func() error {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		return h.Audit.Close(grace)
+	})
+	h.Events = event.NewHub(h.Store)
+	address := h.Blob
+	if address == "" {
+		if address, err = blob.URL(filepath.Join(h.Data, "files")); err != nil {
+			return fmt.Errorf("server: %w", err)
+		}
+	}
+	if h.Files, err = blob.Open(ctx, address, filepath.Join(h.Data, "uploads"), h.Clock); err != nil {
+		return fmt.Errorf("server: %w: %w", ErrUnavailable, err)
+	}
+	h.onClose("files", h.Files.Close)
+	return nil
+}
+
+// openLines: floor 3.
+func (h *Hub) openLines(context.Context) error {
+	h.Runner = &line.Runner{
+		Store: h.Store, Lines: lines.All, Clock: h.Clock, Audit: h.Audit, Raise: event.Raise,
+		Institution: h.Tree.Institution, Validate: validate.Resource, Request: requestOf,
+	}
+	return nil
+}
+
+// openDoors: floor 4 and the page.
+func (h *Hub) openDoors(context.Context) error {
+	front, err := newPage(web.Files())
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", h.healthz)
+	mux.HandleFunc("GET /readyz", h.readyz)
+	mux.Handle("/", front)
+	h.handler = outer(h.Log, h.Cert != "", mux)
+	return nil
+}
+
+// Start begins what runs in the background: the audit's sealer, events, deadlines.
+func (h *Hub) Start(ctx context.Context) {
+	h.background(ctx, "audit", h.Audit.Run)
+	h.background(ctx, "events", h.Events.Run)
+	h.background(ctx, "deadlines", every(2*time.Second, func(ctx context.Context) error {
+		_, err := h.Runner.Tick(ctx)
+		return err
+	}))
+	h.background(ctx, "unfinished uploads", every(time.Hour, func(context.Context) error {
+		_, err := h.Files.Sweep()
+		return err
+	}))
+}
