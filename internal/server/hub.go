@@ -12,18 +12,20 @@ import (
 	"github.com/xinglin-health/xinglin/internal/blob"
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/line"
+	"github.com/xinglin-health/xinglin/internal/rest"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
 // Hub is one opened house: every room wired, nothing listening yet.
 type Hub struct {
 	Options
-	Store  *store.Store
-	Tree   *access.Tree
-	Audit  *audit.Book
-	Events *event.Hub
-	Files  *blob.Files
-	Runner *line.Runner
+	Store   *store.Store
+	Tree    *access.Tree
+	Audit   *audit.Book
+	Events  *event.Hub
+	Files   *blob.Files
+	Runner  *line.Runner
+	Bundles *rest.Bundles
 
 	handler http.Handler
 	ready   atomic.Bool

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
@@ -14,6 +15,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/fhir/validate"
 	"github.com/xinglin-health/xinglin/internal/line"
+	"github.com/xinglin-health/xinglin/internal/rest"
 	"github.com/xinglin-health/xinglin/internal/store"
 	"github.com/xinglin-health/xinglin/lines"
 	"github.com/xinglin-health/xinglin/web"
@@ -94,6 +96,14 @@ func (h *Hub) openDoors(context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", h.healthz)
 	mux.HandleFunc("GET /readyz", h.readyz)
+	doors := rest.Options{
+		Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone, BaseURL: h.BaseURL, Version: Version,
+		Operations: operations(h.Runner), Log: h.Log,
+	}
+	h.Bundles = rest.NewBundles(doors)
+	fhirAPI := rest.New(doors)
+	mux.Handle("/fhir", fhirAPI)
+	mux.Handle("/fhir/", fhirAPI)
 	mux.Handle("/", front)
 	h.handler = outer(h.Log, h.Cert != "", mux)
 	return nil
@@ -111,4 +121,27 @@ func (h *Hub) Start(ctx context.Context) {
 		_, err := h.Files.Sweep()
 		return err
 	}))
+}
+
+// operations hangs the lines' steps under /fhir/Task.
+func operations(r *line.Runner) []rest.Operation {
+	var all []rest.Operation
+	for _, op := range r.Operations() {
+		all = append(all, rest.Operation{
+			Type: op.Type, Name: op.Name, Instance: op.Instance,
+			Handle: func(ctx context.Context, c rest.Call) (rest.Answer, error) {
+				done, err := op.Handle(ctx, line.OperationCall{ID: c.ID, Params: c.Body, Key: c.Key, IfMatch: c.IfMatch})
+				if err != nil {
+					return rest.Answer{}, err
+				}
+				status := http.StatusOK
+				if done.Created {
+					status = http.StatusCreated
+				}
+				typ, id, _ := strings.Cut(done.Task, "/")
+				return rest.Answer{Status: status, Version: &store.Version{Type: typ, ID: id, VID: done.Version, JSON: done.JSON}}, nil
+			},
+		})
+	}
+	return all
 }
