@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -50,7 +51,7 @@ func (b *Bundles) Import(ctx context.Context, n *fhir.Node, key string) (again b
 	u.audit.Action, u.audit.What = "E", "import"
 	if key != "" {
 		u.before = func(ctx context.Context, tx *store.Tx) error {
-			err := claim(ctx, tx, "import", key, caller.User)
+			err := tx.Claim(ctx, "import", key, newID(b.Clock.Now())) // a holder of its own, so that the second claim fails
 			if errors.Is(err, store.ErrExists) {
 				return errImported
 			}
@@ -165,7 +166,7 @@ func (s *server) transact(c *call, entries []bundle.Entry, responses []*answer) 
 		u.audit = c.entry("E", "")
 		if c.key != "" {
 			sum := sha256.Sum256(c.raw)
-			u.key, u.hash = c.key, sum[:]
+			u.key, u.hash = c.key, hex.EncodeToString(sum[:])
 		}
 		if err := s.writer.apply(c.ctx, u); err != nil {
 			return err

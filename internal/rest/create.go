@@ -2,6 +2,7 @@ package rest
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"strconv"
 
@@ -42,7 +43,7 @@ func (s *server) unit(c *call, changes ...*change) *unit {
 		h := sha256.New()
 		h.Write([]byte(c.what + " " + c.typ + " " + c.ifExist + "\n"))
 		h.Write(c.raw)
-		u.key, u.hash = c.key, h.Sum(nil)
+		u.key, u.hash = c.key, hex.EncodeToString(h.Sum(nil))
 	}
 	return u
 }

@@ -47,7 +47,7 @@ type unit struct {
 	audit   audit.Entry
 	base    string
 	key     string // Idempotency-Key with the hash of the request
-	hash    []byte
+	hash    string
 	before  func(ctx context.Context, tx *store.Tx) error // runs first in the unit
 	loose   bool                                          // references to what is not here are let through
 	tries   int
@@ -165,13 +165,14 @@ func (b *Bundles) attempt(ctx context.Context, u *unit, scope search.Scope, cond
 
 // commit is the inside of the writer: it only verifies and puts.
 func (b *Bundles) commit(ctx context.Context, tx *store.Tx, u *unit, scope search.Scope, conds []condition) error {
-	if u.before != nil {
-		if err := u.before(ctx, tx); err != nil {
+	slices.SortFunc(conds, func(a, b condition) int { return strings.Compare(a.typ+"?"+a.query, b.typ+"?"+b.query) })
+	for _, c := range conds {
+		if err := tx.Lock(ctx, "if "+c.typ+"?"+c.query); err != nil {
 			return err
 		}
 	}
 	if u.key != "" {
-		if err := lock(ctx, tx, "key "+u.caller.User+" "+u.key); err != nil {
+		if err := tx.Lock(ctx, "key "+u.caller.User+" "+u.key); err != nil {
 			return err
 		}
 		again, err := recall(ctx, tx, u)
@@ -182,9 +183,8 @@ func (b *Bundles) commit(ctx context.Context, tx *store.Tx, u *unit, scope searc
 			return nil
 		}
 	}
-	slices.SortFunc(conds, func(a, b condition) int { return strings.Compare(a.typ+"?"+a.query, b.typ+"?"+b.query) })
-	for _, c := range conds {
-		if err := lock(ctx, tx, "if "+c.typ+"?"+c.query); err != nil {
+	if u.before != nil {
+		if err := u.before(ctx, tx); err != nil {
 			return err
 		}
 	}
@@ -261,11 +261,11 @@ func recall(ctx context.Context, tx *store.Tx, u *unit) (*kept, error) {
 	if u.key == "" {
 		return nil, nil
 	}
-	hash, answer, ok, err := storeRecall(ctx, tx, u.caller.User, u.key)
+	hash, answer, ok, err := tx.Recall(ctx, u.caller.User, u.key)
 	if err != nil || !ok {
 		return nil, err
 	}
-	if string(hash) != string(u.hash) {
+	if hash != u.hash {
 		return nil, fhir.Refuse(http.StatusUnprocessableEntity, "conflict", "key-reused", "this Idempotency-Key came with another request before", "该 Idempotency-Key 已用于另一请求")
 	}
 	k := &kept{}
@@ -288,7 +288,7 @@ func remember(ctx context.Context, tx *store.Tx, u *unit) error {
 	if err != nil {
 		return err
 	}
-	return storeRemember(ctx, tx, u.caller.User, u.key, u.hash, answer)
+	return tx.Remember(ctx, u.caller.User, u.key, u.hash, answer)
 }
 
 // replay fills the changes from an answer that was given before.
