@@ -1,0 +1,517 @@
+package region
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/fhir"
+)
+
+// trip is one patient's way through the network.
+type trip struct {
+	w       *life
+	d       *rand.Rand
+	p       *Patient
+	ill     illness
+	urgency string
+	from    *Institution
+	to      *Institution
+	begins  time.Time
+}
+
+// cases plans who is referred from where, and when. Every patient travels once.
+func (r *Region) cases(w *life) []*trip {
+	d := r.dice("cases", 0)
+	order := d.Perm(len(r.Patients))
+	for i := 0; i < 8 && i < len(order); i++ { // the demo's village doctor has something to look at
+		for j, k := range order {
+			if k == i {
+				order[i*5], order[j] = order[j], order[i*5]
+			}
+		}
+	}
+	for i := 8; i < 12 && i < len(order); i++ { // and some patients left to refer
+		for j, k := range order {
+			if k == i {
+				order[j], order[len(order)-1-(i-8)] = order[len(order)-1-(i-8)], order[j]
+			}
+		}
+	}
+	var trips []*trip
+	for _, k := range order {
+		if len(trips) >= r.Size.Referrals {
+			break
+		}
+		t := &trip{w: w, d: r.dice("trip", k), p: r.Patients[k]}
+		t.ill, t.from = t.p.Main(), t.p.Home
+		for _, other := range t.p.Illnesses[1:] {
+			if other.acute && !t.ill.acute {
+				t.ill = other
+			}
+		}
+		t.urgency = "routine"
+		if t.ill.acute && chance(t.d, 0.75) {
+			t.urgency = "urgent"
+			if chance(t.d, 0.35) {
+				t.urgency = "emergency"
+			}
+		}
+		if !t.choose(r) {
+			continue
+		}
+		span := r.Present.Sub(r.Begins())
+		ago := time.Duration(t.d.Int64N(int64(span-time.Hour))) + 20*time.Minute
+		if chance(t.d, 0.16) { // what came in lately is still on the desks
+			ago = time.Duration(t.d.Int64N(int64(min(span-time.Hour, 60*time.Hour)))) + 5*time.Minute
+		}
+		t.begins = r.Present.Add(-ago)
+		if t.urgency == "routine" {
+			if o := office(t.d, t.begins); o.Before(r.Present) {
+				t.begins = o
+			}
+		}
+		trips = append(trips, t)
+	}
+	return trips
+}
+
+// choose says where this place sends such patients: to the nearest hospital that has the department.
+func (t *trip) choose(r *Region) bool {
+	treats := func(id string) bool {
+		for _, dep := range r.byID[id].Departments {
+			if dep.code == t.ill.who {
+				return true
+			}
+		}
+		return false
+	}
+	switch t.from.Kind {
+	case Village, Township:
+		t.to = r.byID["centre"]
+		for _, id := range []string{"county-1", "county-3", "county-2"} {
+			if treats(id) {
+				t.to = r.byID[id]
+				break
+			}
+		}
+	case County, Partner:
+		t.to = r.byID["centre"]
+	case Centre:
+		if t.ill.procedure == "" || !chance(t.d, 0.5) {
+			return false
+		}
+		t.to = r.byID["output"]
+	}
+	return true
+}
+
+// who has the role at an institution; villages and townships have one person for everything.
+func (t *trip) who(in *Institution, role access.Role) *Person {
+	if p := in.Who(role, t.ill.who); p != nil {
+		return p
+	}
+	return in.Staff[0]
+}
+
+func (t *trip) sender() *Person {
+	if p := t.from.Who(access.ReferringDoctor, t.ill.who); p != nil {
+		return p
+	}
+	return t.who(t.from, access.ReferralOffice)
+}
+
+func (t *trip) ask() []any {
+	s := t.sender()
+	ask := []any{"patient", fhir.Obj{"reference", t.p.Ref()}, "to", fhir.Obj{"reference", t.to.Ref()}, "urgency", t.urgency,
+		"reason", t.ill.complaint + "。" + t.why(), "diagnosis", t.ill.name, "department", departmentName(t.ill.who), "coordinator", s.Name, "phone", s.Phone,
+		"insurance-place", t.p.Insured.place, "insurance-type", t.p.Insured.kind}
+	filing := "not-needed"
+	if t.from.Place != t.to.Place {
+		filing = pick(t.d, []string{"filed", "filed", "to-file"})
+		if t.urgency == "emergency" {
+			filing = "emergency"
+		}
+	}
+	ask = append(ask, "filing", filing)
+	for _, rec := range t.w.r.recordsOf(t.p) {
+		switch rec.Node.Type() {
+		case "Condition", "DocumentReference", "DiagnosticReport", "ImagingStudy":
+			ask = append(ask, "documents", fhir.Obj{"reference", rec.Node.Type() + "/" + rec.Node.ID()})
+		}
+	}
+	return ask
+}
+
+func (t *trip) why() string {
+	switch {
+	case t.urgency == "emergency":
+		return "病情危急，需紧急救治。"
+	case t.ill.procedure != "":
+		return "拟行" + t.ill.procedure + "，本院不具备条件，申请上级医院诊治。"
+	case t.ill.chronic:
+		return "治疗效果不佳，申请上级医院调整方案。"
+	}
+	return "诊断未明，申请上级医院进一步检查。"
+}
+
+func departmentName(code string) string {
+	for _, dep := range departments {
+		if dep.code == code {
+			return dep.name
+		}
+	}
+	return ""
+}
+
+func (t *trip) begin() error {
+	if t.to.Kind == Output {
+		return t.relay()
+	}
+	task, err := t.w.start(t.sender(), "up", t.ask()...)
+	if err != nil {
+		return err
+	}
+	return t.sent(task, t.to, 0)
+}
+
+// pace stretches a usual time by urgency.
+func (t *trip) pace(emergency, urgent, routine [2]int) time.Duration {
+	span := map[string][2]int{"emergency": emergency, "urgent": urgent, "routine": routine}[t.urgency]
+	return minutes(t.d, span[0], span[1])
+}
+
+func (t *trip) later(after time.Duration, do func() error) {
+	at := t.w.hub.Clock.Now().Add(after)
+	if t.urgency == "routine" {
+		at = office(t.d, at)
+	}
+	t.w.at(at, do)
+}
+
+// sent: the referral lies on the other side's desk.
+func (t *trip) sent(task string, to *Institution, hops int) error {
+	wait := t.pace([2]int{1, 11}, [2]int{6, 100}, [2]int{20, 900})
+	if chance(t.d, 0.1) {
+		wait = t.pace([2]int{17, 45}, [2]int{130, 400}, [2]int{1500, 2900}) // late: it climbs the ladder
+	}
+	switch x := t.d.Float64(); {
+	case x < 0.02:
+		t.later(wait/2, func() error { return t.w.do(t.sender(), task, "cancel", "reason", "improved") })
+		return nil
+	case x < 0.035:
+		t.later(wait/2, func() error {
+			return t.w.do(t.sender(), task, "refuse", "reason", pick(t.d, []string{"cost", "distance", "family-care", "local-treatment"}))
+		})
+		return nil
+	case x < 0.045 && t.urgency == "routine":
+		return nil // nobody answers: it grows late, climbs and lapses
+	}
+	if t.urgency == "emergency" && chance(t.d, 0.6) { // an emergency departs before anybody answers
+		t.later(minutes(t.d, 1, 4), func() error {
+			return t.w.do(t.sender(), task, "depart", "transport", "ambulance")
+		})
+		t.later(minutes(t.d, 25, 110), func() error {
+			if err := t.w.do(t.who(to, access.ReferralOffice), task, "arrive"); err != nil {
+				return err
+			}
+			return t.arrived(task, to, "emergency")
+		})
+		return nil
+	}
+	t.later(wait, func() error {
+		if err := t.w.do(t.who(to, access.ReferralOffice), task, "receive", "department", departmentName(t.ill.who)); err != nil {
+			return err
+		}
+		return t.received(task, to, hops)
+	})
+	return nil
+}
+
+func (t *trip) received(task string, to *Institution, hops int) error {
+	doctor, desk := t.who(to, access.ReceivingDoctor), t.who(to, access.ReferralOffice)
+	wait := t.pace([2]int{2, 12}, [2]int{15, 200}, [2]int{60, 2000})
+	x := t.d.Float64()
+	switch {
+	case x < 0.07:
+		t.later(wait, func() error {
+			return t.w.do(desk, task, "decline", "reason", pick(t.d, []string{"capacity-full", "not-indicated", "incomplete", "wrong-specialty"}),
+				"advice", "建议当地继续治疗，"+t.ill.name+"病情变化时随时联系。")
+		})
+	case x < 0.14 && hops == 0 && t.urgency != "emergency":
+		next := t.w.r.byID["partner-7"]
+		if to.Kind == County {
+			next = t.w.r.byID["centre"]
+		}
+		t.later(wait, func() error {
+			if err := t.w.do(desk, task, "redirect", "to", fhir.Obj{"reference", next.Ref()}, "reason", pick(t.d, []string{"capacity-full", "no-technique"})); err != nil {
+				return err
+			}
+			follow, owner, err := t.w.next(task, "up")
+			if err != nil {
+				return err
+			}
+			return t.sent(follow, owner, hops+1)
+		})
+	case x < 0.23 && t.urgency != "emergency":
+		t.later(wait, func() error {
+			if err := t.w.do(doctor, task, "accept", "outcome", "advice", "advice", "暂不必来院。按"+t.ill.name+"规范治疗，2 周后复查，结果可再次上传。"); err != nil {
+				return err
+			}
+			t.later(minutes(t.d, 60, 2400), func() error { return t.w.do(t.sender(), task, "acknowledge") })
+			return nil
+		})
+	default:
+		outcome := t.outcome()
+		t.later(wait, func() error {
+			ask := []any{"outcome", outcome, "coordinator", desk.Name, "phone", desk.Phone, "place", to.Short + departmentName(t.ill.who)}
+			if outcome == "clinic" || outcome == "examination" || outcome == "day-surgery" {
+				ask = append(ask, "appointment", instant(office(t.d, t.w.hub.Clock.Now().AddDate(0, 0, 1+t.d.IntN(4)))))
+			}
+			if err := t.w.do(doctor, task, "accept", ask...); err != nil {
+				return err
+			}
+			return t.accepted(task, to, outcome)
+		})
+	}
+	return nil
+}
+
+func (t *trip) outcome() string {
+	switch {
+	case t.urgency == "emergency":
+		return pick(t.d, []string{"emergency", "emergency", "observation", "admission"})
+	case t.ill.procedure != "":
+		return pick(t.d, []string{"admission", "admission", "day-surgery", "clinic"})
+	}
+	return pick(t.d, []string{"clinic", "clinic", "clinic", "examination", "admission"})
+}
+
+func (t *trip) accepted(task string, to *Institution, outcome string) error {
+	desk := t.who(to, access.ReferralOffice)
+	wait := t.pace([2]int{3, 25}, [2]int{20, 600}, [2]int{300, 4500})
+	switch x := t.d.Float64(); {
+	case x < 0.035:
+		t.later(wait+2*24*time.Hour, func() error { return t.w.do(desk, task, "no-show") })
+		return nil
+	case x < 0.055:
+		t.later(wait, func() error {
+			return t.w.do(t.sender(), task, "arrived-elsewhere", "place", "南屿省肿瘤医院", "reason", "patient-wish", "scope", "outside")
+		})
+		return nil
+	case x < 0.07:
+		t.later(wait, func() error {
+			return t.w.do(t.sender(), task, "managed-outside", "place", "省城某三甲医院", "reason", "waiting", "scope", "province")
+		})
+		return nil
+	}
+	travel := map[bool]string{true: "ambulance", false: pick(t.d, []string{"own", "own", "escorted"})}[t.urgency != "routine"]
+	t.later(wait, func() error {
+		if err := t.w.do(t.sender(), task, "depart", "transport", travel); err != nil {
+			return err
+		}
+		t.later(minutes(t.d, 40, 260), func() error {
+			if err := t.w.do(desk, task, "arrive"); err != nil {
+				return err
+			}
+			return t.arrived(task, to, outcome)
+		})
+		return nil
+	})
+	return nil
+}
+
+func (t *trip) arrived(task string, to *Institution, outcome string) error {
+	doctor := t.who(to, access.ReceivingDoctor)
+	stay := minutes(t.d, 60, 300)
+	if outcome == "admission" || outcome == "emergency" && chance(t.d, 0.6) {
+		t.later(minutes(t.d, 20, 90), func() error {
+			return t.w.do(doctor, task, "admit", "department", departmentName(t.ill.who), "reason", t.ill.name+"，需住院治疗")
+		})
+		stay = time.Duration(3+t.d.IntN(10))*24*time.Hour + minutes(t.d, 0, 300)
+	} else if outcome == "day-surgery" || outcome == "observation" {
+		stay = minutes(t.d, 600, 2600)
+	}
+	if to.Kind == County && t.ill.procedure != "" && t.urgency != "emergency" && chance(t.d, 0.3) { // the county sends on
+		t.later(minutes(t.d, 200, 2000), func() error { return t.onward(task, to) })
+		return nil
+	}
+	t.later(stay, func() error {
+		if err := t.w.do(doctor, task, "treat", "summary", t.summary(), "diagnosis", t.ill.name); err != nil {
+			return err
+		}
+		return t.treated(task, to)
+	})
+	return nil
+}
+
+func (t *trip) summary() string {
+	if t.ill.procedure != "" {
+		return fmt.Sprintf("诊断：%s。已行%s，过程顺利，恢复良好。", t.ill.name, t.ill.procedure)
+	}
+	return fmt.Sprintf("诊断：%s。经药物治疗症状缓解，病情平稳。", t.ill.name)
+}
+
+// onward: the county cannot do it either, so the same chain goes up to the centre.
+func (t *trip) onward(task string, county *Institution) error {
+	up := *t
+	up.from, up.to = county, t.w.r.byID["centre"]
+	ask := append(up.ask(), "basedOn", fhir.Obj{"reference", task})
+	next, err := t.w.start(up.sender(), "up", ask...)
+	if err != nil {
+		return err
+	}
+	t.later(minutes(t.d, 30, 300), func() error {
+		doctor := t.who(county, access.ReceivingDoctor)
+		if err := t.w.do(doctor, task, "treat", "summary", "本院完成检查与初步处理，已转区域医疗中心。"); err != nil {
+			return err
+		}
+		return t.w.do(t.who(county, access.ReferralOffice), task, "close")
+	})
+	return up.sent(next, up.to, 1)
+}
+
+func (t *trip) treated(task string, to *Institution) error {
+	desk, doctor := t.who(to, access.ReferralOffice), t.who(to, access.ReceivingDoctor)
+	if chance(t.d, 0.4) || !t.ill.chronic && t.ill.procedure == "" && chance(t.d, 0.5) {
+		t.later(minutes(t.d, 60, 2500), func() error { return t.w.do(desk, task, "close") })
+		return nil
+	}
+	t.later(minutes(t.d, 30, 1200), func() error {
+		ask := []any{"plan", "继续药物治疗，避免劳累，低盐低脂饮食；按随访计划复查。", "red-flags", pick(t.d, []string{"胸痛再发", "呼吸困难", "发热超过 38.5℃", "切口红肿渗液", "意识改变"}),
+			"follow-up-days", "3", "follow-up-days", "7", "follow-up-days", "30", "coordinator", desk.Name, "phone", desk.Phone}
+		for _, key := range t.ill.drugs {
+			ask = append(ask, "medicines", medicines[key][0]+"，"+medicines[key][1])
+		}
+		if err := t.w.do(doctor, task, "send-back", ask...); err != nil {
+			return err
+		}
+		t.later(minutes(t.d, 60, 900), func() error { return t.w.do(desk, task, "close") })
+		down, owner, err := t.w.next(task, "down")
+		if err != nil {
+			return err
+		}
+		return t.offered(down, owner)
+	})
+	return nil
+}
+
+func (t *trip) offered(task string, home *Institution) error {
+	p := t.who(home, access.ReferringDoctor)
+	switch x := t.d.Float64(); {
+	case x < 0.06:
+		t.later(minutes(t.d, 60, 800), func() error {
+			return t.w.do(p, task, "decline", "reason", pick(t.d, []string{"no-bed", "no-medicine", "beyond-ability"}), "advice", "建议由县级医院承接，病情稳定后再转回。")
+		})
+		return nil
+	case x < 0.12:
+		return nil // nobody answers: the county takes it
+	}
+	t.later(minutes(t.d, 30, 1200), func() error {
+		if err := t.w.do(p, task, "accept", "coordinator", p.Name, "phone", p.Phone); err != nil {
+			return err
+		}
+		t.later(minutes(t.d, 600, 4000), func() error {
+			if err := t.w.do(p, task, "arrive"); err != nil {
+				return err
+			}
+			return t.home(task, p, 0)
+		})
+		return nil
+	})
+	return nil
+}
+
+// home: the village follows up on day 3, 7 and 30; not always in time.
+func (t *trip) home(task string, p *Person, visit int) error {
+	days := [3]int{3, 4, 23}[visit]
+	t.later(time.Duration(days)*24*time.Hour+minutes(t.d, -300, 1500), func() error {
+		result := pick(t.d, []string{"stable", "stable", "improved", "improved", "worse"})
+		if err := t.w.do(p, task, "follow-up", "findings", "电话与入户随访：规律服药，"+map[string]string{"stable": "病情稳定", "improved": "较前好转", "worse": "症状有反复，已建议复诊"}[result]+"。", "result", result); err != nil {
+			return err
+		}
+		if visit < 2 && chance(t.d, 0.9) {
+			return t.home(task, p, visit+1)
+		}
+		t.later(minutes(t.d, 30, 3000), func() error { return t.w.do(p, task, "close") })
+		return nil
+	})
+	return nil
+}
+
+// relay goes from the centre up to the output hospital, and back with a plan.
+func (t *trip) relay() error {
+	cause := pick(t.d, []string{"technique-absent", "equipment-absent", "complication", "no-bed", "family-wish"})
+	ask := append(t.ask(), "cause", cause)
+	if cause == "technique-absent" {
+		ask = append(ask, "technique", t.ill.procedure)
+	}
+	task, err := t.w.start(t.sender(), "out", ask...)
+	if err != nil {
+		return err
+	}
+	affairs, doctor, desk := t.who(t.from, access.MedicalAffairs), t.who(t.to, access.ReceivingDoctor), t.who(t.to, access.ReferralOffice)
+	escort := t.sender()
+	emergency := t.urgency == "emergency"
+	arrive := func() error {
+		if err := t.w.do(desk, task, "arrive", "signed", true); err != nil {
+			return err
+		}
+		return t.away(task, desk, doctor, 3+t.d.IntN(6))
+	}
+	depart := func() error {
+		if err := t.w.do(escort, task, "depart", "escort", escort.Name+" "+escort.Title, "signed", true); err != nil {
+			return err
+		}
+		t.later(minutes(t.d, 240, 600), arrive)
+		return nil
+	}
+	accept := func() error {
+		if err := t.w.do(doctor, task, "accept", "coordinator", desk.Name, "phone", desk.Phone); err != nil {
+			return err
+		}
+		t.later(t.pace([2]int{20, 90}, [2]int{120, 900}, [2]int{600, 5000}), depart)
+		return nil
+	}
+	approve := func() error { return t.w.do(affairs, task, "approve") }
+	if emergency {
+		t.later(minutes(t.d, 3, 12), accept)
+		t.later(minutes(t.d, 300, 1400), approve)
+		return nil
+	}
+	if chance(t.d, 0.1) {
+		t.later(minutes(t.d, 60, 600), func() error {
+			return t.w.do(affairs, task, "disapprove", "reason", "本院可完成该项治疗，请先组织院内多学科讨论。")
+		})
+		return nil
+	}
+	t.later(minutes(t.d, 30, 200), func() error {
+		if err := approve(); err != nil {
+			return err
+		}
+		t.later(t.pace([2]int{3, 12}, [2]int{15, 110}, [2]int{60, 1000}), accept)
+		return nil
+	})
+	return nil
+}
+
+func (t *trip) away(task string, desk, doctor *Person, days int) error {
+	if days == 0 {
+		t.later(minutes(t.d, 200, 700), func() error {
+			if err := t.w.do(doctor, task, "return", "plan", "已行"+t.ill.procedure+"，恢复良好，转回本地继续康复治疗。", "red-flags", "发热、切口渗液或原有症状加重"); err != nil {
+				return err
+			}
+			t.later(minutes(t.d, 900, 3500), func() error { return t.w.do(t.who(t.from, access.ReferralOffice), task, "close") })
+			return nil
+		})
+		return nil
+	}
+	t.later(minutes(t.d, 1200, 1430), func() error {
+		if err := t.w.do(desk, task, "report", "word", fmt.Sprintf("生命体征平稳，治疗按计划进行，预计 %d 天后可评估转回。", days)); err != nil {
+			return err
+		}
+		return t.away(task, desk, doctor, days-1)
+	})
+	return nil
+}
