@@ -1,12 +1,10 @@
 package fhir
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -38,85 +36,6 @@ type Member struct {
 	Value *Node
 }
 
-// MaxDepth is the deepest nesting that Parse accepts.
-const MaxDepth = 64
-
-// Parse reads one JSON object strictly: duplicate names, invalid UTF-8, lone
-// surrogates, U+0000, empty objects, trailing text and nesting beyond MaxDepth are refused with
-// an *Error (status 400) that names the place.
-func Parse(data []byte) (*Node, error) {
-	dec := jsontext.NewDecoder(bytes.NewReader(data))
-	n, err := parseValue(dec, 0)
-	if err == nil {
-		if _, err2 := dec.ReadToken(); err2 != io.EOF {
-			err = errors.New("text after the end of the resource")
-		}
-	}
-	if err == nil && n.Kind != Object {
-		err = errors.New("a resource is a JSON object")
-	}
-	if err != nil {
-		var fe *Error
-		if errors.As(err, &fe) {
-			return nil, fe
-		}
-		return nil, Refuse(400, "structure", "bad-json", "invalid JSON: "+strings.TrimPrefix(err.Error(), "jsontext: "), "内容不是有效的 JSON")
-	}
-	return n, nil
-}
-
-func parseValue(dec *jsontext.Decoder, depth int) (*Node, error) {
-	if depth > MaxDepth {
-		return nil, fmt.Errorf("nested deeper than %d levels", MaxDepth)
-	}
-	tok, err := dec.ReadToken()
-	if err != nil {
-		return nil, err
-	}
-	switch tok.Kind() {
-	case 'n':
-		return &Node{Kind: Null}, nil
-	case 't', 'f':
-		return &Node{Kind: Bool, Text: tok.String()}, nil
-	case '0':
-		return &Node{Kind: Number, Text: tok.String()}, nil
-	case '"':
-		s := tok.String()
-		if strings.IndexByte(s, 0) >= 0 {
-			return nil, errors.New("U+0000 is not allowed in a string")
-		}
-		return &Node{Kind: String, Text: s}, nil
-	case '[':
-		n := &Node{Kind: Array}
-		for dec.PeekKind() != ']' {
-			v, err := parseValue(dec, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			n.Items = append(n.Items, v)
-		}
-		_, err := dec.ReadToken()
-		return n, err
-	case '{':
-		n := &Node{Kind: Object}
-		for dec.PeekKind() != '}' {
-			name, err := dec.ReadToken()
-			if err != nil {
-				return nil, err
-			}
-			key := name.String()
-			v, err := parseValue(dec, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			n.Members = append(n.Members, Member{key, v})
-		}
-		_, err := dec.ReadToken()
-		return n, err
-	}
-	return nil, fmt.Errorf("unexpected %s", tok.Kind())
-}
-
 // Append writes n as compact JSON.
 func (n *Node) Append(b []byte) []byte {
 	switch n.Kind {
@@ -125,8 +44,7 @@ func (n *Node) Append(b []byte) []byte {
 	case Bool, Number:
 		return append(b, n.Text...)
 	case String:
-		b, _ = jsontext.AppendQuote(b, n.Text)
-		return b
+		return appendQuoted(b, n.Text)
 	case Array:
 		b = append(b, '[')
 		for i, v := range n.Items {
@@ -138,19 +56,50 @@ func (n *Node) Append(b []byte) []byte {
 		return append(b, ']')
 	}
 	b = append(b, '{')
-	for i, m := range n.Members {
+	for i := range n.Members {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b, _ = jsontext.AppendQuote(b, m.Name)
+		b = appendQuoted(b, n.Members[i].Name)
 		b = append(b, ':')
-		b = m.Value.Append(b)
+		b = n.Members[i].Value.Append(b)
 	}
 	return append(b, '}')
 }
 
+func appendQuoted(b []byte, s string) []byte {
+	high := false
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c < ' ' || c == '"' || c == '\\' {
+			b, _ = jsontext.AppendQuote(b, s)
+			return b
+		}
+		high = high || c >= utf8.RuneSelf
+	}
+	if high && !utf8.ValidString(s) {
+		b, _ = jsontext.AppendQuote(b, s)
+		return b
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}
+
 // JSON returns n as compact JSON.
-func (n *Node) JSON() []byte { return n.Append(nil) }
+func (n *Node) JSON() []byte { return n.Append(make([]byte, 0, n.room())) }
+
+// room is about as long as the JSON of n, escapes aside.
+func (n *Node) room() int {
+	r := len(n.Text) + 2
+	for i := range n.Members {
+		r += len(n.Members[i].Name) + 4 + n.Members[i].Value.room()
+	}
+	for _, v := range n.Items {
+		r += 1 + v.room()
+	}
+	return r
+}
 
 // Child returns the named property, or nil. A nil Node has no children.
 func (n *Node) Child(name string) *Node {
@@ -167,6 +116,9 @@ func (n *Node) Child(name string) *Node {
 
 // Get follows a path such as "code.coding[0].code"; nil when absent.
 func (n *Node) Get(path string) *Node {
+	if c := n.Child(path); c != nil || strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '[') < 0 {
+		return c
+	}
 	for path != "" && n != nil {
 		var seg string
 		seg, path, _ = strings.Cut(path, ".")
