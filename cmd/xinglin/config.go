@@ -47,7 +47,7 @@ func configure(root *cobra.Command) {
 func knownSettings(root *cobra.Command) map[string]bool {
 	known := map[string]bool{}
 	each(root, func(cmd *cobra.Command) {
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = known[f.Name] || configurable(f) })
 		known[cmd.Name()] = true
 	})
 	return known
@@ -60,10 +60,11 @@ func each(cmd *cobra.Command, do func(*cobra.Command)) {
 	}
 }
 
-// configurable: one-time switches are not settings.
-func configurable(f *pflag.Flag) bool {
-	return !slices.Contains([]string{"help", "json", "force", "reset"}, f.Name)
-}
+// settings are the flags that are configuration; the others say what to do now.
+var settings = []string{"config", "data", "db", "blob", "log-level", "log-format", "test-clock",
+	"listen", "cert", "key", "base-url", "proxy", "notify-host", "url", "token", "workers"}
+
+func configurable(f *pflag.Flag) bool { return slices.Contains(settings, f.Name) }
 
 func environment(flag string) string {
 	if flag == "data" {
@@ -95,7 +96,11 @@ func fill(cmd *cobra.Command, known map[string]bool) error {
 			return fmt.Errorf("configuration file: unknown setting %q", key)
 		}
 	}
-	table, _ := file[cmd.Name()].(map[string]any)
+	section := cmd.Name()
+	if section == "doctor" {
+		section = "serve" // it examines what serve would do
+	}
+	table, _ := file[section].(map[string]any)
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Changed || !configurable(f) || f.Name == "config" {
 			return

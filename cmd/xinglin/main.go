@@ -81,7 +81,8 @@ func newRoot() *cobra.Command {
 		return usage("%w; see: %s --help", err, cmd.CommandPath())
 	})
 	root.PersistentFlags().String("config", "", "configuration file (default DATA/xinglin.toml)")
-	root.AddCommand(serveCommand(), demoCommand(), importCommand(), exportCommand(), versionCommand())
+	root.AddCommand(serveCommand(), demoCommand(), importCommand(), exportCommand(), migrateCommand(), userCommand(), tokenCommand(),
+		auditCommand(), doctorCommand(), versionCommand())
 	configure(root)
 	return root
 }

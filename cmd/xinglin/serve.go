@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"runtime"
 
@@ -99,6 +100,8 @@ func listening(cmd *cobra.Command) {
 	f.String("listen", "127.0.0.1:8080", "address to listen on, host:port")
 	f.String("cert", "", "TLS certificate (PEM); with --key the server speaks HTTPS only")
 	f.String("key", "", "TLS key (PEM)")
+	f.String("base-url", "", "address of the FHIR API as others reach it, https://hub.example/fhir (default: as each request says)")
+	f.StringSlice("proxy", nil, "trusted proxies, such as 10.0.0.0/8; their X-Forwarded-For counts")
 	f.StringSlice("notify-host", nil, "host to which outgoing notices may be sent, beside this machine; repeat for more")
 }
 
@@ -116,6 +119,15 @@ func options(cmd *cobra.Command) (server.Options, error) {
 		o.Listen, _ = f.GetString("listen")
 		o.Cert, _ = f.GetString("cert")
 		o.Key, _ = f.GetString("key")
+		o.BaseURL, _ = f.GetString("base-url")
+		proxies, _ := f.GetStringSlice("proxy")
+		for _, text := range proxies {
+			p, err := netip.ParsePrefix(text)
+			if err != nil {
+				return o, usage("--proxy: %q is not a prefix such as 10.0.0.0/8", text)
+			}
+			o.Proxies = append(o.Proxies, p)
+		}
 		o.Hosts, _ = f.GetStringSlice("notify-host")
 		if (o.Cert == "") != (o.Key == "") {
 			return o, usage("--cert and --key belong together")

@@ -11,6 +11,8 @@ import (
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/blob"
 	"github.com/xinglin-health/xinglin/internal/event"
+	"github.com/xinglin-health/xinglin/internal/identity"
+	"github.com/xinglin-health/xinglin/internal/job"
 	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/internal/rest"
 	"github.com/xinglin-health/xinglin/internal/store"
@@ -19,13 +21,15 @@ import (
 // Hub is one opened house: every room wired, nothing listening yet.
 type Hub struct {
 	Options
-	Store   *store.Store
-	Tree    *access.Tree
-	Audit   *audit.Book
-	Events  *event.Hub
-	Files   *blob.Files
-	Runner  *line.Runner
-	Bundles *rest.Bundles
+	Store    *store.Store
+	Tree     *access.Tree
+	Audit    *audit.Book
+	Identity *identity.Service
+	Events   *event.Hub
+	Jobs     *job.Runner
+	Files    *blob.Files
+	Runner   *line.Runner
+	Bundles  *rest.Bundles
 
 	handler http.Handler
 	ready   atomic.Bool

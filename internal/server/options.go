@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/clock"
+	"github.com/xinglin-health/xinglin/internal/identity"
 )
 
 // Version is set at build time.
@@ -19,20 +21,22 @@ var Version = "dev"
 
 // Options say where a hub keeps its data and how it answers.
 type Options struct {
-	Memory  bool        // a private database in memory, for tests; Data still takes files and journal
-	Beside  bool        // for short commands: do not take the data folder, a server may hold it
-	Data    string      // folder of the database, files, keys and the audit journal
-	DB      string      // postgres://…; "" = SQLite in Data
-	Blob    string      // file:///… or s3://…; "" = Data/files
-	Clock   clock.Clock // business time; nil = the machine's
-	Log     *slog.Logger
-	Zone    *time.Location // of dates without a zone, fixed when the database is made
-	Demo    bool           // a made-up region: the page says so
-	Listen  string         // host:port
-	BaseURL string         // of the FHIR API as others reach it, https://hub.example/fhir; "" = as each request says
-	Cert    string         // TLS certificate and key files; "" = plain HTTP
-	Key     string
-	Hosts   []string // hosts beyond this machine to which notices may be sent
+	Memory       bool        // a private database in memory, for tests; Data still takes files and journal
+	Beside       bool        // for short commands: do not take the data folder, a server may hold it
+	Data         string      // folder of the database, files, keys and the audit journal
+	DB           string      // postgres://…; "" = SQLite in Data
+	Blob         string      // file:///… or s3://…; "" = Data/files
+	Clock        clock.Clock // business time; nil = the machine's
+	Log          *slog.Logger
+	Zone         *time.Location // of dates without a zone, fixed when the database is made
+	Demo         bool           // a made-up region: the page says so
+	Listen       string         // host:port
+	BaseURL      string         // of the FHIR API as others reach it, https://hub.example/fhir; "" = as each request says
+	Cert         string         // TLS certificate and key files; "" = plain HTTP
+	Key          string
+	Proxies      []netip.Prefix // trusted proxies: their X-Forwarded-For counts
+	PasswordCost identity.Cost  // zero = the usual; tests make it cheap
+	Hosts        []string       // hosts beyond this machine to which notices may be sent
 }
 
 // Errors that commands tell apart.

@@ -10,10 +10,13 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/api"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/blob"
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/fhir/validate"
+	"github.com/xinglin-health/xinglin/internal/identity"
+	"github.com/xinglin-health/xinglin/internal/job"
 	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/internal/rest"
 	"github.com/xinglin-health/xinglin/internal/store"
@@ -23,7 +26,7 @@ import (
 
 // migrations of the services, in the order in which they were released. Only append.
 func migrations() []store.Migration {
-	return slices.Concat(audit.Migrations, event.Migrations, line.Migrations())
+	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations())
 }
 
 // openStore: floor 1, with what runs in the transaction of every write.
@@ -64,7 +67,10 @@ func (h *Hub) openServices(ctx context.Context) (err error) {
 		defer cancel()
 		return h.Audit.Close(grace)
 	})
+	h.Identity = identity.New(h.Store, h.Tree, identity.Options{Clock: h.Clock, Secure: h.Cert != "", Proxies: h.Proxies, Cost: h.PasswordCost,
+		Refuse: api.Refuse})
 	h.Events = event.NewHub(h.Store)
+	h.Jobs = job.NewRunner(h.Store, h.Clock)
 	address := h.Blob
 	if address == "" {
 		if address, err = blob.URL(filepath.Join(h.Data, "files")); err != nil {
@@ -102,8 +108,9 @@ func (h *Hub) openDoors(context.Context) error {
 	}
 	h.Bundles = rest.NewBundles(doors)
 	fhirAPI := rest.New(doors)
-	mux.Handle("/fhir", fhirAPI)
-	mux.Handle("/fhir/", fhirAPI)
+	mux.Handle("/fhir", h.Identity.Authenticate(fhirAPI))
+	mux.Handle("/fhir/", h.Identity.Authenticate(fhirAPI))
+	mux.Handle("/api/", h.Identity.Authenticate(h.ownAPI()))
 	mux.Handle("/", front)
 	h.handler = outer(h.Log, h.Cert != "", mux)
 	return nil
@@ -113,6 +120,7 @@ func (h *Hub) openDoors(context.Context) error {
 func (h *Hub) Start(ctx context.Context) {
 	h.background(ctx, "audit", h.Audit.Run)
 	h.background(ctx, "events", h.Events.Run)
+	h.background(ctx, "jobs", h.Jobs.Run)
 	h.background(ctx, "deadlines", every(2*time.Second, func(ctx context.Context) error {
 		_, err := h.Runner.Tick(ctx)
 		return err
