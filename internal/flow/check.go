@@ -30,14 +30,14 @@ func (t *Table) Check() []error {
 			if s.Waits != Owner && s.Waits != Requester {
 				bad("state %q waits for nobody", s.Code)
 			}
-			if !slices.ContainsFunc(t.From(s.Code), func(st Step) bool { return st.To != Same && st.To != s.Code && (st.By == s.Waits || st.By == Either) }) {
+			if !slices.ContainsFunc(t.From(s.Code, nil), func(st Step) bool { return st.To != Same && st.To != s.Code && (st.By == s.Waits || st.By == Either) }) {
 				bad("state %q: the %s has no way out", s.Code, s.Waits)
 			}
 			if _, ok := t.Lapse(s.Code); s.Lapses > 0 && !ok {
 				bad("state %q lapses, but the system has no step", s.Code)
 			}
 		case Done, Closed:
-			if len(t.From(s.Code)) > 0 || s.Waits != "" || s.Within != nil {
+			if len(t.From(s.Code, nil)) > 0 || s.Waits != "" || s.Within != nil {
 				bad("state %q is an end, but something goes on", s.Code)
 			}
 		default:

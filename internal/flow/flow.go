@@ -148,9 +148,18 @@ func (s Step) May(side Party, role string) bool {
 	return len(s.Roles) == 0 || side == System || slices.Contains(s.Roles, role)
 }
 
+// Values answers what is known about a call by the field's name, "" when it is not known. nil knows nothing.
+type Values func(field string) string
+
+func (v Values) of(field string) string {
+	if v == nil {
+		return ""
+	}
+	return v(field)
+}
+
 // Find returns the step that do means in this state for this side and role, or *Refused.
-// field answers the values of the call; nil when there are none.
-func (t *Table) Find(do, state string, side Party, role string, field func(string) string) (Step, error) {
+func (t *Table) Find(do, state string, side Party, role string, known Values) (Step, error) {
 	var found *Step
 	for i, s := range t.Steps {
 		if s.Do != do || !slices.Contains(s.From, state) || !s.May(side, role) {
@@ -160,21 +169,25 @@ func (t *Table) Find(do, state string, side Party, role string, field func(strin
 			if found == nil {
 				found = &t.Steps[i]
 			}
-		} else if field != nil && field(s.When.Field) == s.When.Is {
+		} else if known.of(s.When.Field) == s.When.Is {
 			found = &t.Steps[i]
 		}
 	}
 	if found == nil {
-		return Step{}, &Refused{Do: do, State: state, By: side, Role: role, Open: t.From(state)}
+		return Step{}, &Refused{Do: do, State: state, By: side, Role: role, Open: t.From(state, known)}
 	}
 	return *found, nil
 }
 
-// From returns the steps that people may take from a state, each name once.
-func (t *Table) From(state string) []Step {
+// From returns the steps that people may take from a state, each name once for a side; those whose When
+// contradicts what is known are left out.
+func (t *Table) From(state string, known Values) []Step {
 	var open []Step
 	for _, s := range t.Steps {
 		if s.By == System || !slices.Contains(s.From, state) {
+			continue
+		}
+		if is := known.of(s.When.Field); s.When.Field != "" && is != "" && is != s.When.Is {
 			continue
 		}
 		if !slices.ContainsFunc(open, func(o Step) bool { return o.Do == s.Do && o.By == s.By }) {
@@ -185,9 +198,9 @@ func (t *Table) From(state string) []Step {
 }
 
 // Open returns the steps that this side in this role may take from a state, the primary one first.
-func (t *Table) Open(state string, side Party, role string) []Step {
+func (t *Table) Open(state string, side Party, role string, known Values) []Step {
 	var open []Step
-	for _, s := range t.From(state) {
+	for _, s := range t.From(state, known) {
 		if s.May(side, role) && !slices.ContainsFunc(open, func(o Step) bool { return o.Do == s.Do }) {
 			open = append(open, s)
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
-// Migrations are the tables of this room: who must act by when (line_case), what happened (line_step),
-// what may exist once (line_claim). Resources stay the truth; line_case and line_step follow from them.
+// Migrations are the tables of this room: who must act by when (line_case), what happened (line_step).
+// Resources stay the truth; both follow from them.
 func Migrations() []store.Migration {
 	ddl := func(integer string) string {
 		return `
@@ -27,9 +27,7 @@ CREATE INDEX line_case_next ON line_case (next_at);
 CREATE TABLE line_step (
   task TEXT NOT NULL, n ` + integer + ` NOT NULL, line TEXT NOT NULL, do_ TEXT NOT NULL, from_ TEXT NOT NULL, to_ TEXT NOT NULL,
   at ` + integer + ` NOT NULL, org TEXT NOT NULL, PRIMARY KEY (task, n));
-CREATE INDEX line_step_at ON line_step (line, at);
-CREATE TABLE line_claim (kind TEXT NOT NULL, name TEXT NOT NULL, task TEXT NOT NULL, PRIMARY KEY (kind, name));
-CREATE INDEX line_claim_task ON line_claim (task);`
+CREATE INDEX line_step_at ON line_step (line, at);`
 	}
 	return []store.Migration{{Name: "line/0001_cases", SQLite: ddl("INTEGER"), Postgres: ddl("BIGINT")}}
 }
@@ -138,41 +136,6 @@ func micros(t time.Time) any {
 		return nil
 	}
 	return t.UnixMicro()
-}
-
-// claim takes a place that may be taken once, or refuses and names the case that holds it.
-func claim(ctx context.Context, tx *store.Tx, c claimed) error {
-	n, err := tx.Exec(ctx, "INSERT INTO line_claim (kind, name, task) VALUES (?, ?, ?) ON CONFLICT (kind, name) DO NOTHING", c.Kind, c.Key, c.task)
-	if err != nil {
-		return fmt.Errorf("line: claim %s: %w", c.Kind, err)
-	}
-	if n == 1 {
-		return nil
-	}
-	existing, err := holder(ctx, tx, c.Kind, c.Key)
-	if err != nil {
-		return err
-	}
-	if existing == c.task {
-		return nil
-	}
-	return Duplicate(existing)
-}
-
-func release(ctx context.Context, tx *store.Tx, task string) error {
-	if _, err := tx.Exec(ctx, "DELETE FROM line_claim WHERE task = ?", task); err != nil {
-		return fmt.Errorf("line: release %s: %w", task, err)
-	}
-	return nil
-}
-
-// holder returns the Task that holds a claim, "" when it is free.
-func holder(ctx context.Context, tx *store.Tx, kind, key string) (task string, err error) {
-	err = tx.Query(ctx, "SELECT task FROM line_claim WHERE kind = ? AND name = ?", []any{kind, key}, func(scan func(...any) error) error { return scan(&task) })
-	if err != nil {
-		return "", fmt.Errorf("line: holder of %s: %w", kind, err)
-	}
-	return task, nil
 }
 
 // doNow names the system's step that a case needs now, "" when a mark is enough. A step of the ladder

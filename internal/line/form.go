@@ -60,6 +60,16 @@ func (f Form) Shown() Form {
 	return shown
 }
 
+// Field finds one question.
+func (f Form) Field(name string) (Field, bool) {
+	for _, x := range f.Fields {
+		if x.Name == name {
+			return x, true
+		}
+	}
+	return Field{}, false
+}
+
 // Option names the chosen code.
 func (f Form) Option(field, code string) flow.Name {
 	for _, x := range f.Fields {

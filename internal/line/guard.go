@@ -24,7 +24,7 @@ func Guard(lines []*Line) store.Guard {
 			return fhir.Refuse(422, "business-rule", "only-by-steps", "a Task of "+f.Code+" begins by POST /fhir/Task/$start", "此类业务只能通过发起操作新建")
 		}
 		var en, zh []string
-		for _, s := range f.From(StateOf(before)) {
+		for _, s := range f.From(StateOf(before), Known(before)) {
 			en = append(en, "$"+s.Do)
 			zh = append(zh, s.Name.Zh)
 		}

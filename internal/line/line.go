@@ -61,11 +61,41 @@ type Call struct {
 	Read    Snapshot
 }
 
+// known answers a step's When: what the call says, else the urgency.
+func (c Call) known(field string) string {
+	if v := c.Params.Str(field); v != "" || field != "urgency" {
+		return v
+	}
+	return string(c.Urgency)
+}
+
+// Given returns what the call says under a field's name, else what the Task knows already.
+func (c Call) Given(field string) string {
+	if v := c.Params.Str(field); v != "" || c.Task == nil {
+		return v
+	}
+	return FactText(c.Task, field)
+}
+
+// Known answers a step's When for somebody who only looks at the Task.
+func Known(task *fhir.Node) flow.Values {
+	return func(field string) string {
+		if field == "urgency" {
+			return string(UrgencyOf(task))
+		}
+		return ""
+	}
+}
+
 // Snapshot is what rules and builders may look at: the records as they stand, in the caller's scope.
 type Snapshot interface {
 	// Get returns the current resource "Type/id", nil when it does not exist or may not be seen.
 	// A Task, ServiceRequest or document that changes before the step is applied makes the runner prepare again.
 	Get(ref string) *fhir.Node
+	// Version returns the version of what Get returns, 0 when there is nothing.
+	Version(ref string) int64
+	// Institution returns the nearest legal institution at or above an organisation.
+	Institution(organization string) string
 	// Holder returns the Task that holds a claim, "" when it is free.
 	Holder(kind, key string) string
 	// Chain returns the cases that share a requisition, oldest first.
@@ -148,4 +178,17 @@ type Case struct {
 	Entered     time.Time // into this state
 	Updated     time.Time
 	Version     int64
+}
+
+// Always starts a flow with one step.
+func Always(do string) func(Params) string { return func(Params) string { return do } }
+
+// Drafts starts with save when the call says draft=true, else with send.
+func Drafts(save, send string) func(Params) string {
+	return func(p Params) string {
+		if p.Is("draft") {
+			return save
+		}
+		return send
+	}
 }

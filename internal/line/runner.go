@@ -129,28 +129,28 @@ func (r *Runner) perform(ctx context.Context, what, key string, params *fhir.Nod
 	}
 }
 
-func digest(what string, params *fhir.Node) []byte {
+func digest(what string, params *fhir.Node) string {
 	h := sha256.New()
 	h.Write([]byte(what))
 	h.Write([]byte{0})
 	if params != nil {
 		h.Write(params.JSON())
 	}
-	return h.Sum(nil)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // client tells whose idempotency keys are whose.
 func client(by *access.Caller) string { return "line:" + by.User }
 
-func recall(ctx context.Context, tx *store.Tx, by *access.Caller, key string, hash []byte) (*Result, error) {
+func recall(ctx context.Context, tx *store.Tx, by *access.Caller, key, hash string) (*Result, error) {
 	if key == "" {
 		return nil, nil
 	}
-	was, answer, ok, err := memoryOf(tx).Recall(ctx, client(by), key)
+	was, answer, ok, err := tx.Recall(ctx, client(by), key)
 	if err != nil || !ok {
 		return nil, err
 	}
-	if string(was) != string(hash) {
+	if was != hash {
 		return nil, fhir.Refuse(422, "business-rule", "key-reused", "this Idempotency-Key was used for another request", "该幂等键已用于另一请求")
 	}
 	id, vid, _ := strings.Cut(string(answer), " ")
@@ -189,14 +189,14 @@ func (r *Runner) prepareStart(ctx context.Context, tx *store.Tx, by *access.Call
 	if by.Institution == "" {
 		return nil, fhir.Refuse(403, "forbidden", "no-institution", "your role belongs to no institution", "您的角色不属于任何机构")
 	}
-	c := Call{Line: l, Flow: f, Now: tx.Now(), By: by, Side: flow.Requester, Params: p, Read: &snapshot{ctx: ctx, tx: tx, scope: by.Scope}}
+	c := Call{Line: l, Flow: f, Now: tx.Now(), By: by, Side: flow.Requester, Params: p, Read: &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution}}
 	c.Urgency = flow.Urgency(p.Str("urgency"))
 	if c.Urgency == "" {
 		c.Urgency = flow.Routine
 	}
 	do := f.Begin(p)
 	var err error
-	if c.Step, err = f.Find(do, flow.New, flow.Requester, string(by.Role), p.Str); err != nil {
+	if c.Step, err = f.Find(do, flow.New, flow.Requester, string(by.Role), c.known); err != nil {
 		return nil, refusal(f, err)
 	}
 	w := &work{runner: r, call: c, patientMustBeSeen: true}
@@ -234,7 +234,7 @@ func (r *Runner) prepareStep(ctx context.Context, tx *store.Tx, by *access.Calle
 	c := Call{Line: l, Flow: f, Now: tx.Now(), By: by, Params: ParamsOf(d.Params), Task: task, Urgency: UrgencyOf(task)}
 	var step flow.Step
 	for i, s := range sides {
-		step, err = f.Find(d.Step, StateOf(task), s, string(by.Role), c.Params.Str)
+		step, err = f.Find(d.Step, StateOf(task), s, string(by.Role), c.known)
 		if err == nil || i == len(sides)-1 {
 			c.Side = s
 			break
@@ -244,7 +244,7 @@ func (r *Runner) prepareStep(ctx context.Context, tx *store.Tx, by *access.Calle
 		return nil, refusal(f, err)
 	}
 	c.Step = step
-	shot := &snapshot{ctx: ctx, tx: tx, scope: by.Scope}
+	shot := &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution}
 	shot.vids = map[string]int64{"Task/" + id: v.VID}
 	c.Read = shot
 	if ref := task.Str("focus.reference"); ref != "" {

@@ -233,3 +233,9 @@ func caseOf(l *Line, f *Flow, task *fhir.Node) Case {
 	c.Updated, _ = time.Parse(time.RFC3339, task.Str("lastModified"))
 	return c
 }
+
+// IsLate says whether the time allowed in the Task's state has passed.
+func IsLate(task *fhir.Node, now time.Time) bool {
+	due, err := time.Parse(time.RFC3339, task.Str("restriction.period.end"))
+	return err == nil && !now.Before(due)
+}

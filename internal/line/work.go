@@ -211,7 +211,7 @@ func (w *work) prepare() error {
 }
 
 // apply writes everything in one unit.
-func (r *Runner) apply(ctx context.Context, w *work, by *access.Caller, key string, hash []byte) (Result, error) {
+func (r *Runner) apply(ctx context.Context, w *work, by *access.Caller, key, hash string) (Result, error) {
 	var res Result
 	err := r.Store.Update(ctx, func(tx *store.Tx) error {
 		before, err := recall(ctx, tx, by, key, hash)
@@ -233,12 +233,15 @@ func (r *Runner) apply(ctx context.Context, w *work, by *access.Caller, key stri
 			}
 		}
 		for _, t := range w.released {
-			if err := release(ctx, tx, t); err != nil {
+			if err := tx.ReleaseHolder(ctx, t); err != nil {
 				return err
 			}
 		}
 		for _, c := range w.claims {
-			if err := claim(ctx, tx, c); err != nil {
+			var held *store.Claimed
+			if err := tx.Claim(ctx, c.Kind, c.Key, c.task); errors.As(err, &held) {
+				return Duplicate(held.Holder)
+			} else if err != nil {
 				return err
 			}
 		}
@@ -266,7 +269,7 @@ func (r *Runner) apply(ctx context.Context, w *work, by *access.Caller, key stri
 		}
 		if key != "" {
 			answer := fmt.Sprintf("%s %d", w.change.Task.ID(), res.Version)
-			return memoryOf(tx).Remember(ctx, client(by), key, hash, []byte(answer))
+			return tx.Remember(ctx, client(by), key, hash, []byte(answer))
 		}
 		return nil
 	})
@@ -304,6 +307,8 @@ type snapshot struct {
 	vids  map[string]int64
 	nodes map[string]*fhir.Node
 	err   error
+
+	institution func(string) string
 }
 
 func (s *snapshot) Get(ref string) *fhir.Node {
@@ -337,8 +342,15 @@ func (s *snapshot) Get(ref string) *fhir.Node {
 
 func (s *snapshot) Version(ref string) int64 { s.Get(ref); return s.vids[ref] }
 
+func (s *snapshot) Institution(organization string) string {
+	if s.institution == nil {
+		return organization
+	}
+	return s.institution(organization)
+}
+
 func (s *snapshot) Holder(kind, key string) string {
-	task, err := holder(s.ctx, s.tx, kind, key)
+	task, _, err := s.tx.Claimed(s.ctx, kind, key)
 	s.fail(err)
 	return task
 }

@@ -1,0 +1,41 @@
+package referral
+
+import "github.com/xinglin-health/xinglin/internal/flow"
+
+// notices say what happened without naming the patient.
+var notices = map[string]flow.Name{
+	"send":              {Zh: "收到一例转诊，请接收", En: "A referral has come in; please receive it"},
+	"submit":            {Zh: "收到一例转诊，请接收", En: "A referral has come in; please receive it"},
+	"receive":           {Zh: "转诊已接收，等待医生接诊", En: "The referral was received and waits for a doctor"},
+	"route":             {Zh: "转诊已改派科室", En: "The referral was routed to another department"},
+	"accept":            {Zh: "转诊已答复", En: "The referral was answered"},
+	"decline":           {Zh: "转诊未被接收，请查看建议", En: "The referral was declined; see the advice"},
+	"redirect":          {Zh: "转诊已转往下一家医院", En: "The referral went on to the next hospital"},
+	"supplement":        {Zh: "转诊资料有补充", En: "The packet has grown"},
+	"depart":            {Zh: "患者已出发", En: "The patient is on the way"},
+	"arrive":            {Zh: "患者已到达", En: "The patient has arrived"},
+	"admit":             {Zh: "已开具住院证", En: "An admission order was written"},
+	"treat":             {Zh: "诊治完成", En: "Treatment is complete"},
+	"send-back":         {Zh: "患者将下转", En: "The patient is being sent back"},
+	"offer":             {Zh: "有患者待承接，请答复", En: "A patient is offered back; please answer"},
+	"take-over":         {Zh: "下转逾期未答复，已由县级医院接管", En: "The offer was not answered; the county hospital takes it"},
+	"follow-up":         {Zh: "已随访", En: "A follow-up was made"},
+	"red-flag":          {Zh: "随访发现危险信号，请尽快处理", En: "A red flag was seen at a follow-up; act soon"},
+	"propose":           {Zh: "有外转申请待审批", En: "A relay waits for approval"},
+	"approve":           {Zh: "外转已获同意", En: "The relay was approved"},
+	"disapprove":        {Zh: "外转未获同意", En: "The relay was not approved"},
+	"report":            {Zh: "今日病情已通报", En: "Today's word has come"},
+	"return":            {Zh: "患者将带计划转回", En: "The patient returns with a plan"},
+	"close":             {Zh: "转诊已结案", En: "The referral is closed"},
+	"acknowledge":       {Zh: "已按建议处理", En: "The advice was followed"},
+	"refuse":            {Zh: "患者未同意转诊", En: "The patient refused"},
+	"cancel":            {Zh: "转诊已撤回", En: "The referral was cancelled"},
+	"no-show":           {Zh: "患者未到院", En: "The patient did not come"},
+	"arrived-elsewhere": {Zh: "患者到了他院", En: "The patient arrived elsewhere"},
+	"managed-outside":   {Zh: "患者在网络外就医", En: "The patient is managed outside the network"},
+	"expire":            {Zh: "转诊已过期", En: "The referral has expired"},
+	"late":              {Zh: "转诊逾期，请尽快处理", En: "A referral is late; act now"},
+	"open-filing":       {Zh: "有转诊待办异地就医备案", En: "A referral needs insurance filing"},
+	"file":              {Zh: "异地就医备案已办", En: "The insurance filing is done"},
+	"not-needed":        {Zh: "无需异地就医备案", En: "No insurance filing is needed"},
+}
