@@ -35,6 +35,7 @@ type Caller struct {
 	Scope        search.Scope // whose records this caller may touch
 	Session      string       // for rate limits and the audit entry, never a secret
 	Remote       string       // network address
+	Request      string       // request id, for the audit entry
 	Lang         string       // "zh" or "en"
 	Emergency    bool         // reserved for break-glass
 }

@@ -71,7 +71,7 @@ func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrTryAgain):
 		err = fhir.Refuse(409, "conflict", "changed-meanwhile", "changed by somebody else meanwhile; load it again", "内容已被他人更新，请刷新后再试")
 	}
-	request := w.Header().Get("X-Request-Id")
+	request := r.Header.Get("X-Request-Id")
 	outcome, status := fhir.Outcome(err, Lang(r), request)
 	if status >= 500 {
 		slog.Error("api: failed", "request", request, "method", r.Method, "route", r.Pattern, "error", err)

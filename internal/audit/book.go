@@ -46,7 +46,7 @@ func Open(s *store.Store, dir string, business clock.Clock) (*Book, error) {
 // Write records a change in its transaction.
 func (b *Book) Write(ctx context.Context, tx *store.Tx, e Entry) error {
 	b.stamp(&e, tx.Now())
-	_, err := tx.Exec(ctx, `INSERT INTO audit_entry (at, who, org, action, what, body) VALUES (?, ?, ?, ?, ?, ?)`,
+	err := tx.Queue(ctx, `INSERT INTO audit_entry (at, who, org, action, what, body) VALUES (?, ?, ?, ?, ?, ?)`,
 		e.At.UnixMicro(), e.User, e.Org, e.Action, e.What, appendBody(nil, &e))
 	if err != nil {
 		return fmt.Errorf("audit: write: %w", err)
@@ -256,16 +256,16 @@ func chain(ctx context.Context, tx *store.Tx, batch []open) error {
 		seq++
 		head = link(head, o.body)
 		if o.n != 0 {
-			_, err = tx.Exec(ctx, `UPDATE audit_entry SET seq = ?, hash = ? WHERE n = ?`, seq, head, o.n)
+			err = tx.Queue(ctx, `UPDATE audit_entry SET seq = ?, hash = ? WHERE n = ?`, seq, head, o.n)
 		} else {
-			_, err = tx.Exec(ctx, `INSERT INTO audit_entry (seq, hash, at, who, org, action, what, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			err = tx.Queue(ctx, `INSERT INTO audit_entry (seq, hash, at, who, org, action, what, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 				seq, head, o.At.UnixMicro(), o.User, o.Org, o.Action, o.What, o.body)
 		}
 		if err != nil {
 			return err
 		}
 		for _, p := range o.Patients {
-			if _, err := tx.Exec(ctx, `INSERT INTO audit_patient (patient, at, seq) VALUES (?, ?, ?)`, p, o.At.UnixMicro(), seq); err != nil {
+			if err := tx.Queue(ctx, `INSERT INTO audit_patient (patient, at, seq) VALUES (?, ?, ?)`, p, o.At.UnixMicro(), seq); err != nil {
 				return err
 			}
 		}

@@ -15,7 +15,7 @@ import (
 func Of(ctx context.Context, action, what, target string) Entry {
 	e := Entry{Action: action, What: what, Target: target, Outcome: "0"}
 	if c := access.From(ctx); c != nil {
-		e.User, e.Name, e.Role, e.Org, e.Remote = c.User, c.Name, string(c.Role), c.Org, c.Remote
+		e.User, e.Name, e.Role, e.Org, e.Remote, e.Request = c.User, c.Name, string(c.Role), c.Org, c.Remote, c.Request
 	}
 	return e
 }

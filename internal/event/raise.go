@@ -35,13 +35,13 @@ func Raise(ctx context.Context, tx *store.Tx, e Event) error {
 	if err != nil {
 		return fmt.Errorf("event: data of %s: %w", e.Kind, err)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO event_log (seq, at, kind, focus, patient, parties, act_by, actor, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	err = tx.Queue(ctx, `INSERT INTO event_log (seq, at, kind, focus, patient, parties, act_by, actor, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.Seq, micros(e.At), e.Kind, e.Focus, e.Patient, strings.Join(parties, " "), micros(e.ActBy), e.Actor, string(data))
 	if err != nil {
 		return fmt.Errorf("event: raise %s: %w", e.Kind, err)
 	}
 	for _, p := range parties {
-		if _, err := tx.Exec(ctx, `INSERT INTO event_party (party, seq) VALUES (?, ?)`, p, e.Seq); err != nil {
+		if err := tx.Queue(ctx, `INSERT INTO event_party (party, seq) VALUES (?, ?)`, p, e.Seq); err != nil {
 			return fmt.Errorf("event: raise %s: %w", e.Kind, err)
 		}
 	}

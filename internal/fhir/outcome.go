@@ -3,7 +3,7 @@ package fhir
 import "errors"
 
 // DetailSystem is the code system of Issue.Detail.
-const DetailSystem = "https://xinglin.health/fhir/CodeSystem/detail"
+const DetailSystem = "https://xinglin.health/fhir/CodeSystem/issue"
 
 // Outcome turns err into an OperationOutcome and its HTTP status. lang is "zh" or "en"; request is
 // the request id to quote. What is not an *Error says only that the fault is ours (500).

@@ -25,7 +25,8 @@ type User struct {
 	MustChange   bool   // the password was given by somebody else
 	Disabled     bool
 	Created      time.Time
-	HomeOrg      string // where an administrator finds an account without any role
+	LastLogin    time.Time // machine time; zero = never
+	HomeOrg      string    // where an administrator finds an account without any role
 	Roles        []Role
 }
 
@@ -136,7 +137,7 @@ func (s *Service) insert(ctx context.Context, tx *store.Tx, u *User, hash string
 	if _, taken, err := s.find(ctx, tx, "username", u.Username); err != nil || taken {
 		return cmp.Or(err, error(usernameTaken))
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO identity_user (id, username, name, practitioner, lang, password, must_change, disabled, created, home_org) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+	_, err := tx.Exec(ctx, `INSERT INTO identity_user (id, username, name, practitioner, lang, password, must_change, disabled, created, home_org, last_login) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0)`,
 		u.ID, u.Username, u.Name, u.Practitioner, u.Lang, hash, flag(u.MustChange), micros(u.Created), u.HomeOrg)
 	if errors.Is(err, store.ErrExists) {
 		return usernameTaken
@@ -144,7 +145,10 @@ func (s *Service) insert(ctx context.Context, tx *store.Tx, u *User, hash string
 	if err != nil {
 		return err
 	}
-	return writeRoles(ctx, tx, *u)
+	if err := writeRoles(ctx, tx, *u); err != nil {
+		return err
+	}
+	return s.note(ctx, tx, "C", "user-create", u.ID)
 }
 
 var usernameTaken = fhir.Refuse(409, "duplicate", "username-taken", "this user name is taken", "该用户名已被使用")
@@ -190,6 +194,20 @@ type Change struct {
 	Disabled *bool
 	Roles    *[]Role
 	Reset    bool // a new one-time password; ends every session
+}
+
+func (c Change) what() string {
+	switch {
+	case c.Reset:
+		return "user-reset"
+	case c.Disabled != nil && *c.Disabled:
+		return "user-disable"
+	case c.Disabled != nil:
+		return "user-enable"
+	case c.Roles != nil:
+		return "user-roles"
+	}
+	return "user-update"
 }
 
 // ChangeUser alters an account and returns the one-time password of a reset. Whoever is disabled,
@@ -253,7 +271,7 @@ func (s *Service) ChangeUser(ctx context.Context, id string, c Change) (u User, 
 			}
 		}
 		tx.AfterCommit(func() { s.forget(id) })
-		return nil
+		return s.note(ctx, tx, "U", c.what(), id)
 	})
 	if err != nil {
 		return u, "", fmt.Errorf("identity: change user: %w", err)
@@ -325,14 +343,14 @@ func (s *Service) Users(ctx context.Context) (users []User, err error) {
 
 func (s *Service) list(ctx context.Context, tx *store.Tx, where string, args ...any) (users []User, err error) {
 	at := map[string]int{}
-	err = tx.Query(ctx, `SELECT u.id, u.username, u.name, u.practitioner, u.lang, u.must_change, u.disabled, u.created, u.home_org FROM identity_user u `+where+` ORDER BY u.username`, args,
+	err = tx.Query(ctx, `SELECT u.id, u.username, u.name, u.practitioner, u.lang, u.must_change, u.disabled, u.created, u.home_org, u.last_login FROM identity_user u `+where+` ORDER BY u.username`, args,
 		func(scan func(...any) error) error {
 			var u User
-			var must, disabled, created int64
-			if err := scan(&u.ID, &u.Username, &u.Name, &u.Practitioner, &u.Lang, &must, &disabled, &created, &u.HomeOrg); err != nil {
+			var must, disabled, created, login int64
+			if err := scan(&u.ID, &u.Username, &u.Name, &u.Practitioner, &u.Lang, &must, &disabled, &created, &u.HomeOrg, &login); err != nil {
 				return err
 			}
-			u.MustChange, u.Disabled, u.Created = must != 0, disabled != 0, moment(created)
+			u.MustChange, u.Disabled, u.Created, u.LastLogin = must != 0, disabled != 0, moment(created), moment(login)
 			at[u.ID] = len(users)
 			users = append(users, u)
 			return nil

@@ -55,7 +55,7 @@ func (s *Service) Authenticate(next http.Handler) http.Handler {
 				s.refuse(w, r, err)
 				return
 			}
-			c.Remote = remote
+			c.Remote, c.Request = remote, r.Header.Get("X-Request-Id")
 			next.ServeHTTP(w, r.WithContext(access.With(r.Context(), c)))
 			return
 		}
@@ -90,7 +90,7 @@ func (s *Service) Authenticate(next http.Handler) http.Handler {
 			s.refuse(w, r, mustChange)
 			return
 		}
-		se.Caller.Remote = remote
+		se.Caller.Remote, se.Caller.Request = remote, r.Header.Get("X-Request-Id")
 		ctx := access.With(r.Context(), se.Caller)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, sessionKey{}, &se)))
 	})
@@ -109,7 +109,7 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if strings.HasPrefix(strings.ToLower(r.Header.Get("Accept-Language")), "en") {
 		lang = "en"
 	}
-	n, status := fhir.Outcome(err, lang, w.Header().Get("X-Request-Id"))
+	n, status := fhir.Outcome(err, lang, r.Header.Get("X-Request-Id"))
 	body := n.JSON()
 	w.Header().Set("Content-Type", "application/fhir+json; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))

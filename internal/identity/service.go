@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"crypto/sha256"
 	"net/http"
 	"net/netip"
@@ -22,6 +23,10 @@ type Options struct {
 	Recheck  time.Duration  // 5 s: how long a process trusts what it has read about a session
 	Secure   bool           // cookies only over TLS
 	Proxies  []netip.Prefix // trusted proxies: X-Forwarded-For counts when they connect
+
+	// Note writes the audit entry of a change to accounts or tokens in its transaction; target is
+	// "User/…" or "Token/…". nil = none, for tests.
+	Note func(ctx context.Context, tx *store.Tx, action, what, target string) error
 
 	// Refuse answers an error; nil = a plain OperationOutcome.
 	Refuse func(http.ResponseWriter, *http.Request, error)
@@ -113,4 +118,11 @@ func (s *Service) forgetOne(h [32]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.known, h)
+}
+
+func (s *Service) note(ctx context.Context, tx *store.Tx, action, what, user string) error {
+	if s.opts.Note == nil {
+		return nil
+	}
+	return s.opts.Note(ctx, tx, action, what, "User/"+user)
 }

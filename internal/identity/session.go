@@ -48,7 +48,8 @@ var (
 )
 
 // Login checks the password and starts a session in the first role that is in force. An unknown
-// user takes as long as a wrong password.
+// user takes as long as a wrong password. On a refusal the session holds the User that was meant, if
+// there is one, for the audit entry only.
 func (s *Service) Login(ctx context.Context, username, password, remote string) (Session, error) {
 	name := fold(username)
 	if wait := max(s.users.wait(name), s.remotes.wait(remote)); wait > 0 {
@@ -75,12 +76,12 @@ func (s *Service) Login(ctx context.Context, username, password, remote string) 
 	if !right || !found || u.Disabled {
 		s.users.failed(name)
 		s.remotes.failed(remote)
-		return Session{}, loginFailed
+		return Session{User: u}, loginFailed
 	}
 	s.users.succeeded(name)
 	role, ok := u.inForce("", s.opts.Clock.Now())
 	if !ok {
-		return Session{}, noRole
+		return Session{User: u}, noRole
 	}
 	return s.begin(ctx, u, role, remote)
 }
@@ -123,6 +124,9 @@ func (s *Service) begin(ctx context.Context, u User, role Role, remote string) (
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO identity_session (hash, user_id, role_id, created, used, remote) VALUES (?, ?, ?, ?, ?, ?)`,
 			h[:], u.ID, role.ID, micros(now), micros(now), remote)
+		if err == nil {
+			_, err = tx.Exec(ctx, `UPDATE identity_user SET last_login = ? WHERE id = ?`, micros(now), u.ID)
+		}
 		return err
 	})
 	if err != nil {
@@ -243,8 +247,10 @@ func (s *Service) SwitchRole(ctx context.Context, se Session, roleID string) (Se
 	}
 	h := hashOf(se.Secret)
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE identity_session SET role_id = ? WHERE hash = ?`, role.ID, h[:])
-		return err
+		if _, err := tx.Exec(ctx, `UPDATE identity_session SET role_id = ? WHERE hash = ?`, role.ID, h[:]); err != nil {
+			return err
+		}
+		return s.note(ctx, tx, "E", "role-switch", u.ID)
 	})
 	s.forgetOne(h)
 	if err != nil {
@@ -289,6 +295,9 @@ func (s *Service) ChangePassword(ctx context.Context, se Session, old, new strin
 		}
 		if err == nil {
 			_, err = tx.Exec(ctx, `DELETE FROM identity_session WHERE user_id = ?`, se.User.ID)
+		}
+		if err == nil {
+			err = s.note(ctx, tx, "U", "password-change", se.User.ID)
 		}
 		return err
 	})

@@ -12,7 +12,7 @@ var Migrations = []store.Migration{{
 	SQLite: `
 CREATE TABLE identity_user (
   id TEXT NOT NULL PRIMARY KEY, username TEXT NOT NULL UNIQUE, name TEXT NOT NULL, practitioner TEXT NOT NULL, lang TEXT NOT NULL,
-  password TEXT NOT NULL, must_change INTEGER NOT NULL, disabled INTEGER NOT NULL, created INTEGER NOT NULL, home_org TEXT NOT NULL) WITHOUT ROWID;
+  password TEXT NOT NULL, must_change INTEGER NOT NULL, disabled INTEGER NOT NULL, created INTEGER NOT NULL, home_org TEXT NOT NULL, last_login INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE identity_role (
   id TEXT NOT NULL PRIMARY KEY, user_id TEXT NOT NULL, ord INTEGER NOT NULL, role TEXT NOT NULL, org TEXT NOT NULL, from_at INTEGER NOT NULL, until_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX identity_role_user ON identity_role (user_id);
@@ -26,7 +26,7 @@ CREATE TABLE identity_token (
 	Postgres: `
 CREATE TABLE identity_user (
   id TEXT NOT NULL PRIMARY KEY, username TEXT NOT NULL UNIQUE, name TEXT NOT NULL, practitioner TEXT NOT NULL, lang TEXT NOT NULL,
-  password TEXT NOT NULL, must_change BIGINT NOT NULL, disabled BIGINT NOT NULL, created BIGINT NOT NULL, home_org TEXT NOT NULL);
+  password TEXT NOT NULL, must_change BIGINT NOT NULL, disabled BIGINT NOT NULL, created BIGINT NOT NULL, home_org TEXT NOT NULL, last_login BIGINT NOT NULL);
 CREATE TABLE identity_role (
   id TEXT NOT NULL PRIMARY KEY, user_id TEXT NOT NULL, ord BIGINT NOT NULL, role TEXT NOT NULL, org TEXT NOT NULL, from_at BIGINT NOT NULL, until_at BIGINT NOT NULL);
 CREATE INDEX identity_role_user ON identity_role (user_id);

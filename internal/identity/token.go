@@ -55,6 +55,9 @@ func (s *Service) NewToken(ctx context.Context, client string, scopes []string, 
 	err := s.store.Update(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO identity_token (id, hash, client, scopes, org, created, expires, revoked) VALUES (?, ?, ?, ?, ?, ?, ?, 0)`,
 			t.ID, h[:], t.Client, strings.Join(scopes, " "), org, micros(t.Created), micros(t.Expires))
+		if err == nil && s.opts.Note != nil {
+			err = s.opts.Note(ctx, tx, "C", "token-create", "Token/"+t.ID)
+		}
 		return err
 	})
 	if err != nil {
@@ -93,6 +96,9 @@ func (s *Service) RevokeToken(ctx context.Context, id string) error {
 		n, err := tx.Exec(ctx, `UPDATE identity_token SET revoked = 1 WHERE id = ?`, id)
 		if err == nil && n == 0 {
 			return fhir.Refuse(404, "not-found", "unknown-token", "no such token", "没有这个令牌")
+		}
+		if err == nil && s.opts.Note != nil {
+			err = s.opts.Note(ctx, tx, "U", "token-revoke", "Token/"+id)
 		}
 		return err
 	})

@@ -1,0 +1,210 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/audit"
+	"github.com/xinglin-health/xinglin/internal/clock"
+	"github.com/xinglin-health/xinglin/internal/identity"
+)
+
+// Auth answers who am I: login, logout, role, language, password.
+type Auth struct {
+	Identity *identity.Service
+	Tree     *access.Tree
+	Audit    audit.Log
+	Clock    clock.Clock // business time, for the periods of roles
+	Hub      Words       // what this hub is called
+	Version  string
+	Demo     bool
+}
+
+func (a *Auth) Register(mux *http.ServeMux) {
+	mux.HandleFunc("POST /api/login", a.login)
+	mux.HandleFunc("POST /api/logout", a.logout)
+	mux.HandleFunc("GET /api/me", a.me)
+	mux.HandleFunc("POST /api/role", a.role)
+	mux.HandleFunc("POST /api/lang", a.lang)
+	mux.HandleFunc("POST /api/password", a.password)
+}
+
+type roleView struct {
+	ID          string `json:"id"`
+	Role        string `json:"role"`
+	RoleName    Words  `json:"roleName"`
+	Org         Ref    `json:"org"`
+	Institution Ref    `json:"institution"`
+}
+
+func (a *Auth) roleView(r identity.Role) roleView {
+	name := access.RoleNames[r.Role]
+	return roleView{ID: r.ID, Role: string(r.Role), RoleName: Words{name.Zh, name.En}, Org: a.ref(r.Org), Institution: a.ref(a.Tree.Institution(r.Org))}
+}
+
+func (a *Auth) ref(org string) Ref {
+	if org == "" {
+		return Ref{Display: a.Hub.Zh}
+	}
+	return Ref{Reference: org, Display: a.Tree.Name(org)}
+}
+
+func (a *Auth) answerMe(w http.ResponseWriter, se identity.Session) {
+	type user struct {
+		ID           string `json:"id"`
+		Username     string `json:"username"`
+		Name         string `json:"name"`
+		Practitioner string `json:"practitioner,omitempty"`
+		Lang         string `json:"lang"`
+		MustChange   bool   `json:"mustChangePassword"`
+	}
+	type hub struct {
+		Name    Words  `json:"name"`
+		Version string `json:"version"`
+	}
+	roles := []roleView{}
+	for _, r := range se.User.Roles {
+		if r.At(a.Clock.Now()) {
+			roles = append(roles, a.roleView(r))
+		}
+	}
+	u := se.User
+	Answer(w, 200, struct {
+		User  user       `json:"user"`
+		Role  roleView   `json:"role"`
+		Roles []roleView `json:"roles"`
+		CSRF  string     `json:"csrf"`
+		Hub   hub        `json:"hub"`
+		Demo  bool       `json:"demo"`
+	}{user{u.ID, u.Username, u.Name, u.Practitioner, u.Lang, u.MustChange}, a.roleView(se.Role), roles, se.CSRF(), hub{a.Hub, a.Version}, a.Demo})
+}
+
+func (a *Auth) login(w http.ResponseWriter, r *http.Request) {
+	var in struct{ Username, Password string }
+	if err := Body(w, r, 4<<10, &in); err != nil {
+		Refuse(w, r, err)
+		return
+	}
+	remote := a.Identity.Remote(r)
+	se, err := a.Identity.Login(r.Context(), in.Username, in.Password, remote)
+	e := audit.Entry{Action: "E", What: "login", User: se.User.ID, Name: se.User.Name, Role: string(se.Role.Role), Org: se.Role.Org, Remote: remote, Request: r.Header.Get("X-Request-Id")}
+	if se.User.ID != "" {
+		e.Target = "User/" + se.User.ID
+		if e.Org == "" && len(se.User.Roles) > 0 {
+			e.Org = se.User.Roles[0].Org
+		}
+	}
+	if err != nil {
+		e.Outcome = "4"
+	}
+	var wait *identity.TooMany
+	if errors.As(err, &wait) {
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(wait.After.Seconds()+0.999))))
+	} else if err2 := a.Audit.Read(r.Context(), e); err2 != nil {
+		err = errors.Join(err2, err)
+	}
+	if err != nil {
+		Refuse(w, r, err)
+		return
+	}
+	if old, err := r.Cookie(identity.Cookie); err == nil && old.Value != "" {
+		if err := a.Identity.Logout(r.Context(), old.Value); err != nil {
+			Refuse(w, r, err)
+			return
+		}
+	}
+	a.Identity.SetCookie(w, r, se)
+	a.answerMe(w, se)
+}
+
+// session returns the session of the request, or answers 401.
+func (a *Auth) session(w http.ResponseWriter, r *http.Request) *identity.Session {
+	se := identity.SessionFrom(r.Context())
+	if se == nil {
+		Refuse(w, r, loggedIn)
+	}
+	return se
+}
+
+func (a *Auth) logout(w http.ResponseWriter, r *http.Request) {
+	if se := identity.SessionFrom(r.Context()); se != nil {
+		if err := a.Identity.Logout(r.Context(), se.Secret); err != nil {
+			Refuse(w, r, err)
+			return
+		}
+		if err := a.Audit.Read(r.Context(), audit.Of(r.Context(), "E", "logout", "User/"+se.User.ID)); err != nil {
+			Refuse(w, r, err)
+			return
+		}
+	}
+	a.Identity.DropCookie(w, r)
+	Answer(w, 204, nil)
+}
+
+func (a *Auth) me(w http.ResponseWriter, r *http.Request) {
+	if se := a.session(w, r); se != nil {
+		a.answerMe(w, *se)
+	}
+}
+
+func (a *Auth) role(w http.ResponseWriter, r *http.Request) {
+	se := a.session(w, r)
+	if se == nil {
+		return
+	}
+	var in struct{ ID string }
+	err := Body(w, r, 4<<10, &in)
+	var moved identity.Session
+	if err == nil {
+		moved, err = a.Identity.SwitchRole(r.Context(), *se, in.ID)
+	}
+	if err != nil {
+		Refuse(w, r, err)
+		return
+	}
+	a.answerMe(w, moved)
+}
+
+func (a *Auth) lang(w http.ResponseWriter, r *http.Request) {
+	se := a.session(w, r)
+	if se == nil {
+		return
+	}
+	var in struct{ Lang string }
+	err := Body(w, r, 4<<10, &in)
+	if err == nil {
+		err = a.Identity.SetLang(r.Context(), se.User.ID, strings.ToLower(in.Lang))
+	}
+	if err != nil {
+		Refuse(w, r, err)
+		return
+	}
+	Answer(w, 204, nil)
+}
+
+func (a *Auth) password(w http.ResponseWriter, r *http.Request) {
+	se := a.session(w, r)
+	if se == nil {
+		return
+	}
+	var in struct{ Old, New string }
+	err := Body(w, r, 4<<10, &in)
+	var fresh identity.Session
+	if err == nil {
+		fresh, err = a.Identity.ChangePassword(r.Context(), *se, in.Old, in.New)
+	}
+	if err != nil {
+		var wait *identity.TooMany
+		if errors.As(err, &wait) {
+			w.Header().Set("Retry-After", strconv.Itoa(max(1, int(wait.After.Seconds()+0.999))))
+		}
+		Refuse(w, r, err)
+		return
+	}
+	a.Identity.SetCookie(w, r, fresh)
+	w.Header().Set("X-CSRF-Token", fresh.CSRF()) // the old one ended with the old session
+	Answer(w, 204, nil)
+}

@@ -1,0 +1,111 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/event"
+	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/store"
+)
+
+// Notices lists what happened for the caller's institution, and what of it he has read.
+type Notices struct {
+	Store *store.Store
+	Book  *event.Book
+}
+
+func (a *Notices) Register(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/notices", a.list)
+	mux.HandleFunc("POST /api/notices/read", a.read)
+}
+
+type noticeOut struct {
+	Seq   int64      `json:"seq"`
+	At    time.Time  `json:"at"`
+	Kind  string     `json:"kind"`
+	Line  string     `json:"line"`
+	Focus string     `json:"focus"`
+	Text  Words      `json:"text"`
+	Due   *time.Time `json:"due"`
+	Mine  bool       `json:"mine"`
+}
+
+func noticeOf(book *event.Book, e event.Event, institution string) noticeOut {
+	n := book.Notice(e, institution)
+	return noticeOut{n.Seq, n.At, n.Kind, n.Line, n.Focus, Words{n.Zh, n.En}, when(n.Due), n.Mine}
+}
+
+// party is whose notices a caller reads; administrators and auditors get none about cases.
+func party(c *access.Caller) string {
+	if c.Role != access.Program && !access.SeesPatients(c.Role) {
+		return "-"
+	}
+	return c.Institution
+}
+
+func (a *Notices) list(w http.ResponseWriter, r *http.Request) {
+	c := Caller(w, r)
+	if c == nil {
+		return
+	}
+	q := r.URL.Query()
+	before, _ := strconv.ParseInt(q.Get("after"), 10, 64) // newest first: after this one comes the next older
+	count, _ := strconv.Atoi(q.Get("count"))
+	if count <= 0 || count > 200 {
+		count = 30
+	}
+	var events []event.Event
+	var unread int64
+	err := a.Store.View(r.Context(), func(tx *store.Tx) (err error) {
+		if events, err = event.Before(r.Context(), tx, party(c), before, count); err != nil {
+			return err
+		}
+		seen, err := event.Seen(r.Context(), tx, reader(c))
+		if err != nil {
+			return err
+		}
+		unread, err = event.Unread(r.Context(), tx, party(c), seen, 1000)
+		return err
+	})
+	if err != nil {
+		Refuse(w, r, err)
+		return
+	}
+	out := make([]noticeOut, 0, len(events))
+	for _, e := range events {
+		out = append(out, noticeOf(a.Book, e, c.Institution))
+	}
+	Answer(w, 200, map[string]any{"notices": out, "unread": unread})
+}
+
+// reader is a user at an institution: each role has its own pile.
+func reader(c *access.Caller) string { return c.User + "@" + c.Institution }
+
+func (a *Notices) read(w http.ResponseWriter, r *http.Request) {
+	c := Caller(w, r)
+	if c == nil {
+		return
+	}
+	var in struct{ Seq int64 }
+	err := Body(w, r, 4<<10, &in)
+	if err == nil && in.Seq < 0 {
+		err = fhir.Refuse(422, "value", "bad-seq", "seq is a number of a notice", "通知编号无效")
+	}
+	if err == nil {
+		err = a.Store.Update(r.Context(), func(tx *store.Tx) error {
+			last, err := event.Last(r.Context(), tx)
+			if err != nil {
+				return err
+			}
+			return event.See(r.Context(), tx, reader(c), min(in.Seq, last))
+		})
+	}
+	if err != nil {
+		Refuse(w, r, err)
+		return
+	}
+	Answer(w, 204, nil)
+}

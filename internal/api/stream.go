@@ -1,0 +1,144 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/event"
+	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/store"
+)
+
+// Stream sends notices to the page as they happen, as server-sent events that resume by Last-Event-ID.
+type Stream struct {
+	Store   *store.Store
+	Hub     *event.Hub
+	Book    *event.Book
+	Counts  func(ctx context.Context, c *access.Caller) (any, error) // of the lines, for "event: counts"; nil = none
+	Ends    context.Context                                          // when the server stops; nil = never
+	Recheck func(r *http.Request) bool                               // whether the login of the request still holds; nil = yes
+	Beat    time.Duration                                            // comment that keeps the connection, and time of Recheck; 0 = 20 s
+}
+
+func (a *Stream) Register(mux *http.ServeMux) { mux.HandleFunc("GET /api/stream", a.serve) }
+
+func (a *Stream) serve(w http.ResponseWriter, r *http.Request) {
+	c := Caller(w, r)
+	if c == nil {
+		return
+	}
+	out := http.NewResponseController(w)
+	if err := out.SetWriteDeadline(time.Time{}); err != nil {
+		slog.Debug("api: stream without write deadline", "error", err)
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	if a.Ends != nil {
+		defer context.AfterFunc(a.Ends, cancel)()
+	}
+	ear := a.Hub.Listen(party(c)) // before the log is read: nothing falls between
+	defer a.Hub.Leave(ear)
+
+	last, missed, err := a.missed(ctx, r, c)
+	if err != nil {
+		Refuse(w, r, err)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no")
+	w.WriteHeader(200)
+	fmt.Fprintf(w, "retry: 3000\nid: %d\n\n", last)
+	for _, e := range missed {
+		a.notice(w, c, e)
+		last = e.Seq
+	}
+	if !a.counts(ctx, w, c) || out.Flush() != nil {
+		return
+	}
+	beat := a.Beat
+	if beat == 0 {
+		beat = 20 * time.Second
+	}
+	ticks := time.NewTicker(beat)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+			if a.Recheck != nil && !a.Recheck(r) {
+				return
+			}
+			fmt.Fprint(w, ": beat\n\n")
+		case e, open := <-ear.C:
+			if !open {
+				return // too slow or the hub ends: the page resumes from the last id
+			}
+			for more := true; more; {
+				if e.Seq > last {
+					a.notice(w, c, e)
+					last = e.Seq
+				}
+				select {
+				case e, more = <-ear.C:
+				default:
+					more = false
+				}
+			}
+			if !a.counts(ctx, w, c) {
+				return
+			}
+		}
+		if out.Flush() != nil {
+			return
+		}
+	}
+}
+
+// missed is what happened since the id that the page has seen; a new page starts at the newest.
+func (a *Stream) missed(ctx context.Context, r *http.Request, c *access.Caller) (last int64, events []event.Event, err error) {
+	id := r.Header.Get("Last-Event-ID")
+	if id != "" {
+		if last, err = strconv.ParseInt(id, 10, 64); err != nil || last < 0 {
+			return 0, nil, fhir.Refuse(400, "value", "bad-seq", "Last-Event-ID is a number", "Last-Event-ID 须为数字")
+		}
+	}
+	err = a.Store.View(ctx, func(tx *store.Tx) (err error) {
+		if id == "" {
+			last, err = event.Last(ctx, tx)
+			return err
+		}
+		events, err = event.After(ctx, tx, party(c), last, 1000)
+		return err
+	})
+	return last, events, err
+}
+
+func (a *Stream) notice(w http.ResponseWriter, c *access.Caller, e event.Event) {
+	data, _ := json.Marshal(noticeOf(a.Book, e, c.Institution))
+	fmt.Fprintf(w, "id: %d\nevent: notice\ndata: %s\n\n", e.Seq, data)
+}
+
+func (a *Stream) counts(ctx context.Context, w http.ResponseWriter, c *access.Caller) bool {
+	if a.Counts == nil {
+		return true
+	}
+	counts, err := a.Counts(ctx, c)
+	if err != nil {
+		if ctx.Err() == nil {
+			slog.Error("api: stream counts", "error", err)
+		}
+		return false
+	}
+	data, _ := json.Marshal(counts)
+	_, err = fmt.Fprintf(w, "event: counts\ndata: %s\n\n", data)
+	return err == nil
+}
