@@ -3,6 +3,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { BrowserRouter } from 'react-router';
 import { Refusal } from './fhir/client';
+import { forgetOldDrafts } from './line/draft';
 import { Page } from './shell/page';
 import './shell/page.css';
 
@@ -22,6 +23,8 @@ const client = new QueryClient({
     },
   },
 });
+
+forgetOldDrafts();
 
 createRoot(document.getElementById('page')!).render(
   <StrictMode>

@@ -42,15 +42,17 @@ export async function call<T>(path: string, { method = 'GET', body, headers = {}
     if ((cause as Error).name === 'AbortError') throw cause;
     throw new Refusal(0, 'offline', '');
   }
-  const text = await answer.text();
-  let json: unknown = null;
-  try {
-    json = text ? JSON.parse(text) : null;
-  } catch {
-    json = null;
-  }
+  const json = parse(await answer.text());
   if (!answer.ok) throw refusal(answer, json);
   return json as T;
+}
+
+function parse(text: string): unknown {
+  try {
+    return text ? JSON.parse(text) : null;
+  } catch {
+    return null;
+  }
 }
 
 interface Issue {

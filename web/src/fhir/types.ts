@@ -30,6 +30,8 @@ export interface Field {
   default?: unknown;
   showIf?: { field: string; in: string[] };
   system?: string;
+  repeats?: boolean;
+  waivedInEmergency?: boolean;
 }
 export interface Form { fields?: Field[] | null }
 

@@ -1,5 +1,147 @@
-import type { Me } from '../fhir/types';
+import AuditOutlined from '@ant-design/icons/es/icons/AuditOutlined';
+import InboxOutlined from '@ant-design/icons/es/icons/InboxOutlined';
+import MenuOutlined from '@ant-design/icons/es/icons/MenuOutlined';
+import NotificationOutlined from '@ant-design/icons/es/icons/NotificationOutlined';
+import ApartmentOutlined from '@ant-design/icons/es/icons/ApartmentOutlined';
+import SwapOutlined from '@ant-design/icons/es/icons/SwapOutlined';
+import TeamOutlined from '@ant-design/icons/es/icons/TeamOutlined';
+import { App } from 'antd';
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState, type ReactNode } from 'react';
+import { NavLink, Route, Routes, useLocation, useNavigate } from 'react-router';
+import { idOf } from '../fhir/client';
+import { useLines } from '../fhir/queries';
+import type { Line, Me, Notice } from '../fhir/types';
+import { Fence, EmptyState, Loading } from '../states/states';
+import { useName, useWords } from '../words/words';
+import en from './en.json';
+import { useLive } from './live';
+import { MeMenu, RoleMenu } from './me';
+import { MeContext } from './who';
+import { Notices } from './notices';
+import { PatientSearch } from './search';
+import Work from './work';
+import zh from './zh.json';
+
+const LineRoute = lazy(() => import('../line/route'));
+const PatientRoute = lazy(() => import('../patient/page'));
+const Orgs = lazy(() => import('../admin/orgs'));
+const Users = lazy(() => import('../admin/users'));
+const Channels = lazy(() => import('../admin/channels'));
+const Audit = lazy(() => import('../admin/audit'));
 
 export default function Shell({ me }: { me: Me }) {
-  return <main id="content">{me.user.name}</main>;
+  const t = useWords({ zh, en });
+  const name = useName();
+  const { notification } = App.useApp();
+  const go = useNavigate();
+  const place = useLocation();
+  const lines = useLines();
+  const [menu, setMenu] = useState(false);
+  useEffect(() => setMenu(false), [place.pathname]);
+
+  const onNotice = useCallback((n: Notice) => {
+    if (!n.mine) return;
+    notification.open({
+      key: `notice-${n.seq}`,
+      title: name(n.text),
+      placement: 'bottomRight',
+      duration: 8,
+      role: 'status',
+      onClick: () => n.focus && n.line && go(`/lines/${n.line}/cases/${idOf(n.focus)}`),
+    });
+  }, [notification, name, go]);
+  const live = useLive(onNotice);
+
+  const all = useMemo(() => lines.data ?? [], [lines.data]);
+  const waiting = all.reduce((n, l) => n + (l.counts?.waiting ?? 0), 0);
+  const late = all.reduce((n, l) => n + (l.counts?.late ?? 0), 0);
+  useEffect(() => {
+    document.title = waiting ? `(${waiting}) ${t('brand')}` : t('brand');
+  }, [waiting, t]);
+
+  const isAdmin = me.role?.role?.includes('admin');
+  const seesAudit = /audit|leader|admin/.test(me.role?.role ?? '');
+
+  return (
+    <MeContext.Provider value={me}>
+      <a className="skip" href="#content">{t('skip')}</a>
+      <div className={menu ? 'shell menu-open' : 'shell'}>
+        <header className="top">
+          <button type="button" className="icon-button only-phone" aria-label={t('openMenu')} aria-expanded={menu} onClick={() => setMenu(!menu)}>
+            <MenuOutlined />
+          </button>
+          <NavLink to="/" className="brand" aria-label={t('work')}>
+            <img src="/icon.svg" alt="" width={24} height={24} />
+            <span className="not-phone">{name(me.hub?.name) || t('brand')}</span>
+          </NavLink>
+          <PatientSearch />
+          <RoleMenu me={me} />
+          <Notices />
+          <MeMenu me={me} />
+        </header>
+        <nav className="side" aria-label={t('menu')}>
+          <Item to="/" end icon={<InboxOutlined />} count={waiting} late={late} t={t}>{t('work')}</Item>
+          {all.length > 0 && <div className="side-head">{t('lines')}</div>}
+          {all.map((l) => (
+            <LineItem key={l.slug} line={l} t={t} label={name(l.name)} />
+          ))}
+          {(isAdmin || seesAudit) && <div className="side-head">{t('manage')}</div>}
+          {isAdmin && <Item to="/admin/orgs" icon={<ApartmentOutlined />} t={t}>{t('orgs')}</Item>}
+          {isAdmin && <Item to="/admin/users" icon={<TeamOutlined />} t={t}>{t('users')}</Item>}
+          {isAdmin && <Item to="/admin/channels" icon={<NotificationOutlined />} t={t}>{t('channels')}</Item>}
+          {seesAudit && <Item to="/audit" icon={<AuditOutlined />} t={t}>{t('audit')}</Item>}
+          <div className="side-foot quiet small">
+            {me.demo && <span className="demo-mark">{t('demo')}</span>}
+            {me.hub?.version && <span>{t('version')} {me.hub.version}</span>}
+          </div>
+        </nav>
+        <main id="content" tabIndex={-1} className="content">
+          {live !== 'live' && <div className={`bar bar-${live}`} role="status">{t(live === 'offline' ? 'offlineBar' : 'staleBar')}</div>}
+          <Fence name={place.pathname}>
+            <Suspense fallback={<Loading rows={14} />}>
+              <Routes>
+                <Route index element={<Work />} />
+                <Route path="lines/:slug/*" element={<LineRoute />} />
+                <Route path="patients/:id" element={<PatientRoute />} />
+                <Route path="admin/orgs" element={<Orgs />} />
+                <Route path="admin/users" element={<Users />} />
+                <Route path="admin/channels" element={<Channels />} />
+                <Route path="audit" element={<Audit />} />
+                <Route path="*" element={
+                  <EmptyState title={t('notFound')} hint={t('notFoundHint')}><NavLink to="/">{t('home')}</NavLink></EmptyState>
+                } />
+              </Routes>
+            </Suspense>
+          </Fence>
+        </main>
+        {menu && <button type="button" className="veil" aria-label={t('close')} onClick={() => setMenu(false)} />}
+      </div>
+    </MeContext.Provider>
+  );
+}
+
+type T = (key: string, values?: Record<string, string | number>) => string;
+
+function LineItem({ line, label, t }: { line: Line; label: string; t: T }) {
+  return (
+    <Item to={`/lines/${line.slug}`} icon={<SwapOutlined />} count={line.counts?.waiting} late={line.counts?.late} t={t}>{label}</Item>
+  );
+}
+
+function Item({ to, end, icon, count = 0, late = 0, children, t }: {
+  to: string; end?: boolean; icon: ReactNode; count?: number; late?: number; children: ReactNode; t: T;
+}) {
+  const said = count ? t('waiting', { n: count }) + (late ? `，${t('lateN', { n: late })}` : '') : undefined;
+  return (
+    <NavLink to={to} end={end} className="side-item" title={said}>
+      <span className="side-icon" aria-hidden>{icon}</span>
+      <span className="side-label">{children}</span>
+      {count > 0 && (
+        <span className={late ? 'count count-late' : 'count'}>
+          <span aria-hidden>{late ? '!' : ''}{count}</span>
+          <span className="sr">{said}</span>
+        </span>
+      )}
+    </NavLink>
+  );
 }

@@ -1,0 +1,59 @@
+import { TreeSelect } from 'antd';
+import { useMemo } from 'react';
+import { useTargets } from '../fhir/orgs';
+import type { OrgNode } from '../fhir/types';
+import { useWords } from '../words/words';
+import en from './en.json';
+import type { Pointed } from './parameters';
+import zh from './zh.json';
+
+const recentKey = 'xinglin.recent-orgs';
+export function recentOrgs(): Pointed[] {
+  try {
+    return (JSON.parse(localStorage.getItem(recentKey) ?? '[]') as Pointed[]).slice(0, 4);
+  } catch {
+    return [];
+  }
+}
+export function rememberOrg(p?: Pointed) {
+  if (!p?.reference) return;
+  try {
+    localStorage.setItem(recentKey, JSON.stringify([p, ...recentOrgs().filter((o) => o.reference !== p.reference)].slice(0, 4)));
+  } catch {
+    // a convenience only
+  }
+}
+
+interface Props { id?: string; value?: Pointed; onChange: (v?: Pointed) => void; status?: 'error' }
+
+export default function OrgPicker({ value, onChange, status, ...aria }: Props) {
+  const t = useWords({ zh, en });
+  const orgs = useTargets();
+  const [tree, names, top] = useMemo(() => {
+    const names = new Map<string, string>();
+    const node = (o: OrgNode): { value: string; title: string; children?: unknown[] } => {
+      names.set(o.reference, o.name);
+      return { value: o.reference, title: o.name, children: o.children?.length ? o.children.map(node) : undefined };
+    };
+    const tree = (orgs.data ?? []).map(node);
+    return [tree, names, (orgs.data ?? []).map((o) => o.reference)] as const;
+  }, [orgs.data]);
+  const recent = recentOrgs().filter((r) => !orgs.data || names.has(r.reference));
+  return (
+    <div className="org-picker">
+      <TreeSelect {...aria} status={status} showSearch={{ treeNodeFilterProp: 'title' }} allowClear treeDefaultExpandedKeys={top}
+        loading={orgs.isLoading} placeholder={t('pickOrg')} style={{ width: '100%' }} styles={{ popup: { root: { maxHeight: 380, overflow: 'auto' } } }}
+        notFoundContent={orgs.error ? t('orgsFailed') : undefined}
+        treeData={tree as never} value={value?.reference}
+        onChange={(v?: string) => onChange(v ? { reference: v, display: names.get(v) ?? value?.display } : undefined)} />
+      {recent.length > 0 && (
+        <div className="recent">
+          <span className="quiet small">{t('recent')}</span>
+          {recent.map((r) => (
+            <button key={r.reference} type="button" className={r.reference === value?.reference ? 'chip chip-at' : 'chip'} aria-pressed={r.reference === value?.reference} onClick={() => onChange(r)}>{r.display}</button>
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}

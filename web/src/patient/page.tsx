@@ -1,0 +1,77 @@
+import { Button } from 'antd';
+import { useNavigate, useParams, useSearchParams } from 'react-router';
+import { useLines, usePatient } from '../fhir/queries';
+import type { TimelineItem, TimelineKind } from '../fhir/types';
+import { EmptyState, ErrorState, Loading } from '../states/states';
+import { dateOf, timeOf } from '../words/time';
+import { useName, useWords } from '../words/words';
+import { BannerView } from './banner';
+import en from './en.json';
+import zh from './zh.json';
+
+const kinds: TimelineKind[] = ['encounter', 'condition', 'result', 'medication', 'procedure', 'document', 'referral'];
+
+export default function PatientPage() {
+  const t = useWords({ zh, en });
+  const say = useName();
+  const go = useNavigate();
+  const { id = '' } = useParams();
+  const [url, setUrl] = useSearchParams();
+  const kind = url.get('kind') ?? '';
+  const focus = url.get('focus') ?? '';
+  const reference = `Patient/${id}`;
+  const page = usePatient(reference, kind);
+  const lines = useLines();
+  const composing = (lines.data ?? []).filter((l) => l.start?.length);
+  if (page.error && !page.data) return <section className="sheet"><ErrorState error={page.error} onRetry={() => void page.refetch()} /></section>;
+  const banner = page.data?.pages[0]?.banner;
+  const items = page.data?.pages.flatMap((p) => p.timeline ?? []) ?? [];
+  return (
+    <section className="sheet patient" aria-label={banner?.name ?? t('banner')}>
+      {banner ? <BannerView banner={banner} reference={reference} link={false} /> : <Loading rows={2} />}
+      <div className="sheet-head">
+        <div className="views" role="group" aria-label={t('filter')}>
+          {['', ...kinds].map((k) => (
+            <button key={k} type="button" aria-pressed={k === kind} className={k === kind ? 'view view-at' : 'view'}
+              onClick={() => setUrl(k ? { kind: k } : {}, { replace: true })}>{t(`kind.${k || 'all'}`)}</button>
+          ))}
+        </div>
+        <span className="grow" />
+        {composing.map((l) => (
+          <Button key={l.slug} type="primary" onClick={() => go(`/lines/${l.slug}/new?patient=${id}`)}>{t('start', { line: say(l.name) })}</Button>
+        ))}
+      </div>
+      {page.isLoading ? <Loading rows={12} />
+        : items.length === 0 ? <EmptyState title={kind ? t('emptyKind', { kind: t(`kind.${kind}`) }) : t('empty')} hint={t('emptyHint')} />
+        : (
+          <>
+            <ol className="bare timeline">
+              {items.map((i, n) => <Item key={i.reference + n} item={i} newDay={n === 0 || dateOf(items[n - 1]?.at) !== dateOf(i.at)} lit={i.reference === focus} />)}
+            </ol>
+            {page.hasNextPage && <div className="more"><Button size="small" loading={page.isFetchingNextPage} onClick={() => void page.fetchNextPage()}>{t('more')}</Button></div>}
+          </>
+        )}
+    </section>
+  );
+}
+
+function Item({ item: i, newDay, lit }: { item: TimelineItem; newDay: boolean; lit: boolean }) {
+  const t = useWords({ zh, en });
+  const go = useNavigate();
+  const org = typeof i.org === 'string' ? i.org : i.org?.display;
+  const lines = useLines();
+  const target = i.kind === 'referral' && i.reference.startsWith('Task/') ? `/lines/${lines.data?.[0]?.slug ?? 'referral'}/cases/${i.reference.slice(5)}` : '';
+  return (
+    <li className={['event', i.abnormal ? 'event-abnormal' : '', lit ? 'event-lit' : ''].join(' ')} id={i.reference}>
+      <span className="event-day num">{newDay ? dateOf(i.at) : ''}</span>
+      <span className="kind">{t(`kind.${i.kind}`)}</span>
+      <span className="event-what">
+        {target ? <button type="button" className="row-open" onClick={() => go(target)}>{i.title}</button> : <b>{i.title}</b>}
+        {i.abnormal && <b className="late-word"> ↑↓ {t('abnormal')}</b>}
+        {i.detail && <span className="quiet"> {i.detail}</span>}
+      </span>
+      <span className="quiet event-org">{org}</span>
+      <span className="quiet small num event-until">{i.until ? t('until', { t: timeOf(i.until) }) : ''}</span>
+    </li>
+  );
+}

@@ -1,0 +1,92 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
+import type { Counts, Line, Notice } from '../fhir/types';
+
+export type LineState = 'live' | 'stale' | 'offline';
+
+// useLive keeps lists and counts fresh by server-sent events, and says when it cannot.
+export function useLive(onNotice: (n: Notice) => void): LineState {
+  const client = useQueryClient();
+  const [stale, setStale] = useState(false);
+  const [offline, setOffline] = useState(() => navigator.onLine === false);
+
+  useEffect(() => {
+    const up = () => {
+      setOffline(false);
+      void client.invalidateQueries();
+    };
+    const down = () => setOffline(true);
+    window.addEventListener('online', up);
+    window.addEventListener('offline', down);
+    return () => {
+      window.removeEventListener('online', up);
+      window.removeEventListener('offline', down);
+    };
+  }, [client]);
+
+  useEffect(() => {
+    if (typeof EventSource === 'undefined') return;
+    let source: EventSource | undefined;
+    let again: ReturnType<typeof setTimeout> | undefined;
+    let grace: ReturnType<typeof setTimeout> | undefined;
+    let wait = 1000;
+    let broken = false;
+    let over = false;
+
+    const refresh = (line?: string) => {
+      for (const key of ['work', 'case', 'notices']) void client.invalidateQueries({ queryKey: [key] });
+      void client.invalidateQueries({ queryKey: line ? ['worklist', line] : ['worklist'] });
+    };
+    function connect() {
+      source = new EventSource('/api/stream');
+      source.onopen = () => {
+        wait = 1000;
+        clearTimeout(grace);
+        grace = undefined;
+        setStale(false);
+        if (broken) {
+          refresh();
+          void client.invalidateQueries({ queryKey: ['lines'] });
+        }
+        broken = false;
+      };
+      source.onerror = () => {
+        broken = true;
+        grace ??= setTimeout(() => setStale(true), 5000);
+        if (source?.readyState === EventSource.CLOSED && !over) {
+          again = setTimeout(connect, wait);
+          wait = Math.min(wait * 2, 30_000);
+        }
+      };
+      source.addEventListener('notice', (e) => {
+        const notice = read<Notice>(e);
+        if (!notice) return;
+        refresh(notice.line);
+        onNotice(notice);
+      });
+      source.addEventListener('counts', (e) => {
+        const counts = read<Record<string, Counts>>(e);
+        if (!counts) return;
+        client.setQueryData<Line[]>(['lines'], (lines) =>
+          lines?.map((l) => (counts[l.slug] ? { ...l, counts: { ...l.counts, ...counts[l.slug] } } : l)));
+      });
+    }
+    connect();
+    return () => {
+      over = true;
+      clearTimeout(again);
+      clearTimeout(grace);
+      source?.close();
+    };
+  }, [client, onNotice]);
+
+  return offline ? 'offline' : stale ? 'stale' : 'live';
+}
+
+function read<T>(e: Event): T | null {
+  try {
+    return JSON.parse((e as MessageEvent<string>).data) as T;
+  } catch {
+    return null;
+  }
+}

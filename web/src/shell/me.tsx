@@ -1,0 +1,144 @@
+import DownOutlined from '@ant-design/icons/es/icons/DownOutlined';
+import UserOutlined from '@ant-design/icons/es/icons/UserOutlined';
+import EnvironmentOutlined from '@ant-design/icons/es/icons/EnvironmentOutlined';
+import { useQueryClient } from '@tanstack/react-query';
+import { App, Button, Dropdown, Input, Modal } from 'antd';
+import { useState, type FormEvent } from 'react';
+import { useNavigate } from 'react-router';
+import { post, Refusal, speakAs } from '../fhir/client';
+import type { Me } from '../fhir/types';
+import { setLang, useLang, useName, useWords } from '../words/words';
+import en from './en.json';
+import zh from './zh.json';
+
+export function RoleMenu({ me }: { me: Me }) {
+  const t = useWords({ zh, en });
+  const name = useName();
+  const client = useQueryClient();
+  const go = useNavigate();
+  const { message } = App.useApp();
+  const roles = me.roles ?? [];
+  const where = me.role?.org?.display ?? me.role?.institution?.display ?? '';
+  const said = (
+    <span className="who">
+      <EnvironmentOutlined aria-hidden />
+      <span className="who-org">{where}</span>
+      <span className="who-role">{name(me.role?.roleName)}</span>
+    </span>
+  );
+  if (roles.length < 2) return <div className="who-box not-phone" title={`${where} ${name(me.role?.roleName)}`}>{said}</div>;
+
+  async function take(id: string) {
+    try {
+      const next = await post<Me>('/api/role', { id });
+      speakAs(next);
+      client.clear();
+      client.setQueryData(['me'], next);
+      go('/');
+      void message.success(t('switched', { role: name(next.role.roleName) }));
+    } catch (e) {
+      void message.error((e as Error).message);
+    }
+  }
+  return (
+    <Dropdown trigger={['click']} menu={{
+      selectedKeys: [me.role?.id],
+      onClick: ({ key }) => void take(key),
+      items: roles.map((r) => ({ key: r.id, label: `${r.org?.display ?? ''} · ${name(r.roleName)}` })),
+    }}>
+      <Button type="text" className="who-box" aria-label={`${t('switchRole')}: ${where} ${name(me.role?.roleName)}`}>
+        {said}<DownOutlined aria-hidden className="small" />
+      </Button>
+    </Dropdown>
+  );
+}
+
+export function MeMenu({ me }: { me: Me }) {
+  const t = useWords({ zh, en });
+  const lang = useLang();
+  const client = useQueryClient();
+  const [changing, setChanging] = useState(false);
+
+  async function leave() {
+    try {
+      await post('/api/logout');
+    } finally {
+      speakAs(null);
+      client.clear();
+      location.assign('/');
+    }
+  }
+  async function speak() {
+    const next = lang === 'zh' ? 'en' : 'zh';
+    setLang(next);
+    try {
+      await post('/api/lang', { lang: next });
+    } finally {
+      void client.invalidateQueries();
+    }
+  }
+  return (
+    <>
+      <Button type="text" className="not-phone" onClick={() => void speak()} lang={lang === 'zh' ? 'en' : 'zh-CN'}>{t('language')}</Button>
+      <Dropdown trigger={['click']} menu={{
+        onClick: ({ key }) => (key === 'password' ? setChanging(true) : key === 'lang' ? void speak() : void leave()),
+        items: [
+          { key: 'who', disabled: true, label: `${me.user.name} · ${me.role?.org?.display ?? ''}` },
+          { key: 'password', label: t('changePassword') },
+          { key: 'lang', label: t('language') },
+          { type: 'divider' },
+          { key: 'logout', label: t('logout') },
+        ],
+      }}>
+        <Button type="text" icon={<UserOutlined />} aria-label={`${t('me')}: ${me.user.name}`}>
+          <span className="not-phone">{me.user.name}</span>
+        </Button>
+      </Dropdown>
+      {changing && <Password onClose={() => setChanging(false)} />}
+    </>
+  );
+}
+
+export function Password({ onClose, must }: { onClose: () => void; must?: boolean }) {
+  const t = useWords({ zh, en });
+  const { message } = App.useApp();
+  const [old, setOld] = useState('');
+  const [next, setNext] = useState('');
+  const [again, setAgain] = useState('');
+  const [why, setWhy] = useState('');
+  const [busy, setBusy] = useState(false);
+
+  async function save(e: FormEvent) {
+    e.preventDefault();
+    if (next.length < 10) return setWhy(t('passwordShort'));
+    if (next !== again) return setWhy(t('passwordDiffers'));
+    setBusy(true);
+    try {
+      await post('/api/password', { old, new: next });
+      void message.success(t('passwordChanged'));
+      onClose();
+    } catch (error) {
+      setWhy(error instanceof Refusal && error.status === 0 ? t('loginOffline') : (error as Error).message);
+    } finally {
+      setBusy(false);
+    }
+  }
+  return (
+    <Modal open title={t('changePassword')} footer={null} onCancel={must ? undefined : onClose} closable={!must} width={380}>
+      <form onSubmit={save} className="stack" noValidate>
+        <label htmlFor="old-password">{t('oldPassword')}</label>
+        <Input.Password id="old-password" autoComplete="current-password" value={old} onChange={(e) => setOld(e.target.value)} />
+        <label htmlFor="new-password">{t('newPassword')}</label>
+        <Input.Password id="new-password" autoComplete="new-password" value={next} onChange={(e) => setNext(e.target.value)} aria-describedby="password-rule" />
+        <span id="password-rule" className="quiet small">{t('passwordRule')}</span>
+        <label htmlFor="repeat-password">{t('repeatPassword')}</label>
+        <Input.Password id="repeat-password" autoComplete="new-password" value={again} onChange={(e) => setAgain(e.target.value)} />
+        <div className="field-error" role="alert">{why}</div>
+        <div className="actions">
+          <Button type="primary" htmlType="submit" loading={busy}>{t('save')}</Button>
+          {!must && <Button onClick={onClose}>{t('cancel')}</Button>}
+        </div>
+      </form>
+    </Modal>
+  );
+}
