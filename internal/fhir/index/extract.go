@@ -1,6 +1,8 @@
 package index
 
 import (
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
@@ -14,10 +16,17 @@ func Extract(n *fhir.Node, zone *time.Location) []Entry {
 	if !spec.IsResource(typ) {
 		return nil
 	}
-	x := walk{zone: zone, entries: make([]Entry, 0, 24)}
+	x := walks.Get().(*walk)
+	x.zone = zone
 	x.visit(programOf(typ).root, n)
-	return x.entries
+	entries := slices.Clone(x.entries)
+	clear(x.entries) // drops what they refer to
+	x.entries = x.entries[:0]
+	walks.Put(x)
+	return entries
 }
+
+var walks = sync.Pool{New: func() any { return &walk{entries: make([]Entry, 0, 64)} }}
 
 type walk struct {
 	zone    *time.Location
