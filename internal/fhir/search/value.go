@@ -2,12 +2,10 @@ package search
 
 import (
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/index"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 )
 
@@ -52,7 +50,9 @@ func badValue(code, want, zh string) *fhir.Error {
 func (p *parser) value(param *spec.Param, modifier, raw string) (Value, error) {
 	switch param.Type {
 	case spec.Token:
-		return token(raw), nil
+		v := token(raw)
+		v.Code = index.Normal(param, v.Code)
+		return v, nil
 	case spec.String, spec.URI:
 		return Value{Raw: raw, Text: unescape(raw)}, nil
 	case spec.Date:
@@ -97,12 +97,11 @@ func quantity(param *spec.Param, raw string) (Value, error) {
 	if param.Type == spec.Number && len(parts) > 1 || len(parts) > 3 {
 		return v, badValue(param.Code, "a number (quantities: number|system|code)", "应为数字（数量写作 数值|体系|单位）")
 	}
-	low, high, err := decimalRange(text)
-	if err != nil {
+	d, ok := fhir.ParseDecimal(text)
+	if !ok {
 		return v, badValue(param.Code, "a decimal number", "应为十进制数")
 	}
-	v.Number, _ = strconv.ParseFloat(text, 64)
-	v.NumLow, v.NumHi = low, high
+	v.Number, v.NumLow, v.NumHi = d.Value, d.Low, d.High
 	if len(parts) > 1 && parts[1] != "" {
 		system := unescape(parts[1])
 		v.System = &system
@@ -113,123 +112,17 @@ func quantity(param *spec.Param, raw string) (Value, error) {
 	return v, nil
 }
 
-// decimalRange returns what a decimal may stand for by its digits: 100 is [99.5, 100.5), 1.00 is [0.995, 1.005), 1e2 is [95, 105) by its last digit given.
-func decimalRange(text string) (low, high float64, err error) {
-	mantissa, exponent := text, 0
-	if i := strings.IndexAny(text, "eE"); i >= 0 {
-		mantissa = text[:i]
-		if exponent, err = strconv.Atoi(strings.TrimPrefix(text[i+1:], "+")); err != nil || exponent < -300 || exponent > 300 {
-			return 0, 0, fmt.Errorf("exponent of %q", text)
-		}
-	}
-	digits := strings.TrimLeft(mantissa, "+-")
-	if len(mantissa)-len(digits) > 1 || digits == "" || strings.Trim(digits, "0123456789.") != "" || strings.Count(digits, ".") > 1 ||
-		digits[0] == '.' || digits[len(digits)-1] == '.' || len(digits) > 60 {
-		return 0, 0, fmt.Errorf("not a decimal: %q", text)
-	}
-	places := 0
-	if dot := strings.IndexByte(digits, '.'); dot >= 0 {
-		places = len(digits) - dot - 1
-	}
-	value, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsInf(value, 0) {
-		return 0, 0, fmt.Errorf("not a decimal: %q", text)
-	}
-	half, err := strconv.ParseFloat("5e"+strconv.Itoa(exponent-places-1), 64)
-	if err != nil {
-		return 0, 0, err
-	}
-	return value - half, value + half, nil
-}
-
 func (p *parser) date(code, raw string) (Value, error) {
 	v := Value{Raw: raw}
 	var text string
 	v.Prefix, text = cutPrefix(unescape(raw))
-	low, high, ok := dateRange(text, p.Zone)
-	if !ok {
+	// an unescaped + of the zone arrives as a space
+	d, err := fhir.ParseDate(strings.Replace(text, " ", "+", 1), p.Zone)
+	if err != nil {
 		return v, badValue(code, "a date such as 2026, 2026-11, 2026-11-23 or 2026-11-23T08:30:00+08:00", "应为日期，如 2026、2026-11、2026-11-23 或 2026-11-23T08:30:00+08:00")
 	}
-	v.Low, v.High = low, high
+	v.Low, v.High = d.Low, d.High
 	return v, nil
-}
-
-// dateLayouts pairs each precision with the step to its end; a time may stop at the minute.
-var dateLayouts = []struct {
-	layout string
-	end    func(time.Time) time.Time
-}{
-	{"2006", func(t time.Time) time.Time { return t.AddDate(1, 0, 0) }},
-	{"2006-01", func(t time.Time) time.Time { return t.AddDate(0, 1, 0) }},
-	{"2006-01-02", func(t time.Time) time.Time { return t.AddDate(0, 0, 1) }},
-	{"2006-01-02T15:04", func(t time.Time) time.Time { return t.Add(time.Minute) }},
-	{"2006-01-02T15:04:05", func(t time.Time) time.Time { return t.Add(time.Second) }},
-}
-
-// dateRange returns [low, high) in UTC microseconds; zoneless text is in zone.
-func dateRange(text string, zone *time.Location) (low, high int64, ok bool) {
-	if len(text) < 4 || len(text) > 40 || strings.HasPrefix(text, "0000") {
-		return 0, 0, false
-	}
-	text = strings.Replace(text, " ", "+", 1) // an unescaped + of the zone arrives as a space
-	zoned := ""
-	if t := strings.IndexByte(text, 'T'); t >= 0 {
-		if z := strings.IndexAny(text[t:], "Z+-"); z >= 0 {
-			zoned = text[t+z:]
-			text = text[:t+z]
-		}
-	}
-	fraction := ""
-	if dot := strings.IndexByte(text, '.'); dot >= 0 {
-		text, fraction = text[:dot], text[dot+1:]
-		if fraction == "" || strings.Trim(fraction, "0123456789") != "" || len(text) != len("2006-01-02T15:04:05") {
-			return 0, 0, false
-		}
-	}
-	switch {
-	case zoned == "Z":
-		zone = time.UTC
-	case zoned != "":
-		t, err := time.Parse("-07:00", zoned)
-		if err != nil {
-			return 0, 0, false
-		}
-		_, offset := t.Zone()
-		if offset > 14*3600 || offset < -14*3600 {
-			return 0, 0, false
-		}
-		zone = time.FixedZone("", offset)
-	}
-	leap := len(text) == len("2006-01-02T15:04:05") && strings.HasSuffix(text, ":60")
-	if leap {
-		text = text[:len(text)-2] + "59"
-	}
-	for _, l := range dateLayouts {
-		if len(l.layout) != len(text) {
-			continue
-		}
-		t, err := time.ParseInLocation(l.layout, text, zone)
-		if err != nil {
-			return 0, 0, false
-		}
-		if fraction == "" {
-			if leap {
-				t = t.Add(time.Second)
-			}
-			return t.UnixMicro(), l.end(t).UnixMicro(), true
-		}
-		if len(fraction) > 6 {
-			fraction = fraction[:6]
-		}
-		n, _ := strconv.ParseInt(fraction, 10, 64)
-		unit := int64(1)
-		for range 6 - len(fraction) {
-			unit *= 10
-		}
-		low = t.UnixMicro() + n*unit
-		return low, low + unit, true
-	}
-	return 0, 0, false
 }
 
 func (p *parser) reference(modifier, raw string) Value {
