@@ -105,7 +105,11 @@ func (b *Bundles) check(u *unit, ch *change) error {
 	}
 	var wrong []fhir.Issue
 	fatal := false
-	for _, is := range validate.Resource(ch.node) {
+	look := validate.Resource
+	if ch.at != "" {
+		look = validate.Entry
+	}
+	for _, is := range look(ch.node) {
 		if is.Severity == "error" || is.Severity == "fatal" {
 			fatal = true
 		}

@@ -94,3 +94,24 @@ func sameJSON(t *testing.T, a, b []byte) bool {
 	}
 	return reflect.DeepEqual(x, y)
 }
+
+// Every made-up patient of Synthea fits R4; these bundles are what the product imports.
+func TestSyntheaIsValid(t *testing.T) {
+	limit := 12
+	if os.Getenv("XINGLIN_ALL") != "" {
+		limit = 0
+	}
+	resources := 0
+	fhirtest.Each(t, fhirtest.Synthea, limit, func(name string, data []byte) {
+		n, err := fhir.Parse(data)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			return
+		}
+		resources += len(n.All("entry"))
+		if issues := validate.Resource(n); len(issues) > 0 {
+			t.Errorf("%s: %d issues, first %+v", name, len(issues), issues[0])
+		}
+	})
+	t.Logf("%d resources", resources)
+}

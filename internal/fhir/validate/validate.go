@@ -13,9 +13,16 @@ import (
 const enough = 100
 
 // Resource lists what is wrong with the structure of a resource; nothing when it is fit to be stored.
-// References by condition (Patient?identifier=…) are for bundles: they are refused in a resource by itself.
+// References by condition (Patient?identifier=…) are refused in a resource by itself.
 func Resource(n *fhir.Node) []fhir.Issue {
 	w := walk{}
+	w.resource(n, true)
+	return w.issues
+}
+
+// Entry is Resource for the entry of a batch or transaction, whose references by condition are resolved later.
+func Entry(n *fhir.Node) []fhir.Issue {
+	w := walk{bundled: true}
 	w.resource(n, true)
 	return w.issues
 }

@@ -101,6 +101,14 @@ func TestResource(t *testing.T) {
 	}
 }
 
+func TestEntryMayReferByCondition(t *testing.T) {
+	n, _ := fhir.Parse([]byte(`{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient?identifier=1"},"encounter":{"reference":"Patient?identifier=1"}}`))
+	got := validate.Entry(n)
+	if len(got) != 1 || got[0].Expression != "Observation.encounter" || got[0].Detail != "reference-target" {
+		t.Errorf("got %+v; want the wrong target of encounter only", got)
+	}
+}
+
 func TestManyFaultsStopSomewhere(t *testing.T) {
 	n, _ := fhir.Parse([]byte(`{"resourceType":"Patient","name":[` + strings.Repeat(`{},`, 5000) + `{}]}`))
 	if got := len(validate.Resource(n)); got == 0 || got > 100 {
