@@ -62,7 +62,7 @@ func serveCommand() *cobra.Command {
 				return err
 			}
 			return serve(cmd, o, func(url string) {
-				fmt.Fprintln(os.Stderr, "xinglin: serving at", url)
+				fmt.Println("xinglin: serving at", url)
 			})
 		},
 	}

@@ -1,34 +1,49 @@
 package server
 
 import (
-	"context"
 	"net/http"
+	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/api"
+	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/job"
 )
 
 // ownAPI is what the page needs beside FHIR; each handler is a struct of internal/api.
 func (h *Hub) ownAPI() http.Handler {
+	notices := event.NewBook(h.Tree.Name)
+	notices.Zone = h.Zone
+	h.Dispatcher = &event.Dispatcher{Store: h.Store, Book: notices, Sender: event.NewSender(h.pageURL(), h.Hosts), Enqueue: job.Enqueue}
+	channels := &api.Channels{Store: h.Store, Tree: h.Tree, Audit: h.Audit, Dispatcher: h.Dispatcher}
+	h.Jobs.Handle(event.DeliveryKind, channels.Work())
+
 	mux := http.NewServeMux()
-	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
-		api.Refuse(w, r, fhir.Refuse(http.StatusNotFound, "not-found", "unknown-address", "nothing is at this address", "没有这个地址"))
-	})
 	for _, room := range []interface{ Register(*http.ServeMux) }{
+		&api.Auth{Identity: h.Identity, Tree: h.Tree, Audit: h.Audit, Clock: h.Clock, Hub: api.Words{Zh: "杏林", En: "Xinglin"}, Version: Version, Demo: h.Demo},
+		&api.Users{Identity: h.Identity, Tree: h.Tree, Audit: h.Audit},
+		&api.Trail{Store: h.Store, Tree: h.Tree, Book: h.Audit, Zone: h.Zone},
+		&api.Stream{Store: h.Store, Hub: h.Events, Book: notices, Ends: h.streams},
+		&api.Notices{Store: h.Store, Book: notices},
+		channels,
 		api.Patients{Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone},
 		api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock},
 	} {
 		room.Register(mux)
 	}
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		api.Refuse(w, r, fhir.Refuse(http.StatusNotFound, "not-found", "unknown-address", "nothing is at this address", "没有这个地址"))
+	})
 	return patterned(mux)
 }
 
-// letGo ends open streams when the hub stops, so that stopping need not wait for them.
-func (h *Hub) letGo(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithCancel(r.Context())
-		defer cancel()
-		defer context.AfterFunc(h.streams, cancel)()
-		next.ServeHTTP(w, r.WithContext(ctx))
-	})
+// pageURL is the address of the page for links in notices.
+func (h *Hub) pageURL() string {
+	switch {
+	case h.BaseURL != "":
+		return strings.TrimSuffix(strings.TrimSuffix(h.BaseURL, "/"), "/fhir")
+	case h.Cert != "":
+		return "https://" + browsable(h.Listen)
+	}
+	return "http://" + browsable(h.Listen)
 }

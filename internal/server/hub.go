@@ -21,15 +21,16 @@ import (
 // Hub is one opened house: every room wired, nothing listening yet.
 type Hub struct {
 	Options
-	Store    *store.Store
-	Tree     *access.Tree
-	Audit    *audit.Book
-	Identity *identity.Service
-	Events   *event.Hub
-	Jobs     *job.Runner
-	Files    *blob.Files
-	Runner   *line.Runner
-	Bundles  *rest.Bundles
+	Store      *store.Store
+	Tree       *access.Tree
+	Audit      *audit.Book
+	Identity   *identity.Service
+	Events     *event.Hub
+	Jobs       *job.Runner
+	Dispatcher *event.Dispatcher
+	Files      *blob.Files
+	Runner     *line.Runner
+	Bundles    *rest.Bundles
 
 	handler http.Handler
 	ready   atomic.Bool

@@ -118,9 +118,10 @@ func (h *Hub) openDoors(context.Context) error {
 
 // Start begins what runs in the background: the audit's sealer, events, deadlines.
 func (h *Hub) Start(ctx context.Context) {
-	h.background(ctx, "audit", h.Audit.Run)
+	h.background(ctx, "audit sealer", h.Audit.Run)
 	h.background(ctx, "events", h.Events.Run)
 	h.background(ctx, "jobs", h.Jobs.Run)
+	h.background(ctx, "outgoing notices", h.Dispatcher.Run)
 	h.background(ctx, "deadlines", every(2*time.Second, func(ctx context.Context) error {
 		_, err := h.Runner.Tick(ctx)
 		return err

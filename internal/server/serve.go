@@ -49,6 +49,7 @@ func (h *Hub) Serve(ctx context.Context, started func(url string)) error {
 			done <- srv.Serve(listener)
 		}
 	}()
+	h.Start(ctx)
 	h.ready.Store(true)
 	url := scheme + "://" + browsable(listener.Addr().String())
 	h.Log.Info("serving", "address", url, "database", h.Database(), "version", Version)
