@@ -48,6 +48,13 @@ type Version struct {
 type Prepared struct {
 	Node    *fhir.Node
 	Entries []index.Entry
+
+	zone         *time.Location // of Entries; nil = Prepare has not run
+	home         string
+	compartments []string
+	plain        []byte // without id and the parts of meta that the store gives
+	packed       []byte
+	codec, dict  int
 }
 
 // Put is one write.

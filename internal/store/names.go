@@ -13,7 +13,7 @@ type names struct {
 	mu      sync.RWMutex
 	symbols map[string]int64
 	texts   map[int64]string
-	rids    map[ident]known
+	rids    map[ident]int64
 	spans   map[int64]int64
 }
 
@@ -22,12 +22,10 @@ type ident struct {
 	id  string
 }
 
-type known struct{ rid, home int64 }
-
 // unitNames are the pairs met in one unit, kept only when it commits.
 type unitNames struct {
 	symbols map[string]int64
-	rids    map[ident]known
+	rids    map[ident]int64
 	spans   map[int64]int64
 }
 
@@ -38,7 +36,7 @@ const (
 )
 
 func (n *names) init() {
-	n.symbols, n.texts, n.rids, n.spans = map[string]int64{}, map[int64]string{}, map[ident]known{}, map[int64]int64{}
+	n.symbols, n.texts, n.rids, n.spans = map[string]int64{}, map[int64]string{}, map[ident]int64{}, map[int64]int64{}
 }
 
 func (n *names) keep(u *unitNames) {
@@ -51,7 +49,7 @@ func (n *names) keep(u *unitNames) {
 		n.symbols, n.texts = map[string]int64{}, map[int64]string{}
 	}
 	if len(n.rids) > maxRIDs {
-		n.rids = map[ident]known{}
+		n.rids = map[ident]int64{}
 	}
 	for text, id := range u.symbols {
 		n.symbols[text], n.texts[id] = id, text

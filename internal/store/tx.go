@@ -11,11 +11,12 @@ import (
 
 // Tx is the inside of View or Update.
 type Tx struct {
-	now   time.Time
-	s     *Store
-	c     engine.Conn
-	names unitNames
-	after []func()
+	now    time.Time
+	s      *Store
+	c      engine.Conn
+	names  unitNames
+	absent map[ident]bool // looked for in this unit and not found
+	after  []func()
 }
 
 // View runs fn on a snapshot.

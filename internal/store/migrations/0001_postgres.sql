@@ -1,12 +1,13 @@
 CREATE TABLE setting (key text COLLATE "C" PRIMARY KEY, value text COLLATE "C" NOT NULL);
 CREATE TABLE symbol (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, text text COLLATE "C" NOT NULL UNIQUE);
 
--- uniqueness of resources lives here alone; a row without a resource is a reference whose target has not come yet
+-- uniqueness of resources lives here alone; a resource of version 0 is the target of a reference that has not come yet
 CREATE TABLE resource_id (type smallint NOT NULL, id text COLLATE "C" NOT NULL, rid bigint NOT NULL, home bigint NOT NULL, PRIMARY KEY (type, id));
 CREATE TABLE resource (
   rid bigint PRIMARY KEY, type smallint NOT NULL, id text COLLATE "C" NOT NULL, home bigint NOT NULL, multi smallint NOT NULL, custodian bigint NOT NULL,
   vid bigint NOT NULL, seq bigint NOT NULL, updated bigint NOT NULL, deleted smallint NOT NULL, shape bigint NOT NULL, at bigint NOT NULL, till bigint NOT NULL);
-CREATE INDEX resource_at ON resource (type, at, till) WHERE deleted = 0;
+CREATE INDEX resource_at ON resource (type, at, rid, till) WHERE deleted = 0;
+CREATE INDEX resource_custodian ON resource (custodian, type, at, rid) WHERE deleted = 0;
 CREATE INDEX resource_updated ON resource (type, updated) WHERE deleted = 0;
 CREATE TABLE version (
   seq bigint PRIMARY KEY, rid bigint NOT NULL, type smallint NOT NULL, vid bigint NOT NULL, op smallint NOT NULL, updated bigint NOT NULL,

@@ -1,12 +1,13 @@
 CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE symbol (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 
--- uniqueness of resources lives here alone; a row without a resource is a reference whose target has not come yet
+-- uniqueness of resources lives here alone; a resource of version 0 is the target of a reference that has not come yet
 CREATE TABLE resource_id (type INTEGER NOT NULL, id TEXT NOT NULL, rid INTEGER NOT NULL, home INTEGER NOT NULL, PRIMARY KEY (type, id)) WITHOUT ROWID;
 CREATE TABLE resource (
   rid INTEGER PRIMARY KEY, type INTEGER NOT NULL, id TEXT NOT NULL, home INTEGER NOT NULL, multi INTEGER NOT NULL, custodian INTEGER NOT NULL,
   vid INTEGER NOT NULL, seq INTEGER NOT NULL, updated INTEGER NOT NULL, deleted INTEGER NOT NULL, shape INTEGER NOT NULL, at INTEGER NOT NULL, till INTEGER NOT NULL);
-CREATE INDEX resource_at ON resource (type, at, till) WHERE deleted = 0;
+CREATE INDEX resource_at ON resource (type, at, rid, till) WHERE deleted = 0;
+CREATE INDEX resource_custodian ON resource (custodian, type, at, rid) WHERE deleted = 0;
 CREATE INDEX resource_updated ON resource (type, updated) WHERE deleted = 0;
 CREATE TABLE version (
   seq INTEGER PRIMARY KEY, rid INTEGER NOT NULL, type INTEGER NOT NULL, vid INTEGER NOT NULL, op INTEGER NOT NULL, updated INTEGER NOT NULL,
