@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -164,6 +165,7 @@ func (tx *Tx) Put(ctx context.Context, p Put) (Version, error) {
 		}
 	}
 
+	p.Resource.own(ref)
 	next := &indexed{at: h.at, till: h.at, home: h.home}
 	if op != Delete {
 		if next, err = tx.index(ctx, pl, &p.Resource); err != nil {
@@ -173,10 +175,9 @@ func (tx *Tx) Put(ctx context.Context, p Put) (Version, error) {
 	v := Version{Type: p.Type, ID: p.ID, VID: h.vid + 1, Op: op, Updated: tx.now.Truncate(time.Millisecond)}
 	isNew := h.rid == 0
 	if isNew {
-		// index may have reserved this very id, for a resource that refers to itself
-		if h.rid, err = tx.rid(ctx, pl.id, p.ID); err != nil {
-			return Version{}, err
-		}
+		// index may have reserved this very id, for a resource that refers to itself. What others have
+		// reserved since this unit's snapshot does not count: the insert collides with it.
+		h.rid = tx.names.rids[ident{pl.id, p.ID}]
 		if isNew = h.rid == 0; isNew {
 			if h.rid, err = tx.c.Next(ctx, engine.CounterRID); err != nil {
 				return Version{}, err
@@ -219,6 +220,13 @@ func (tx *Tx) Put(ctx context.Context, p Put) (Version, error) {
 	return v, nil
 }
 
+// own puts a patient under itself: its id may have come after Prepare.
+func (p *Prepared) own(ref string) {
+	if strings.HasPrefix(ref, "Patient/") {
+		p.home, p.compartments = ref, []string{ref}
+	}
+}
+
 // before reads the version that is about to be replaced, and the rows that it stands in.
 func (tx *Tx) before(ctx context.Context, pl *plan, id string, h head) (*fhir.Node, *indexed, error) {
 	plain, err := tx.plain(ctx, h.seq)
@@ -230,6 +238,7 @@ func (tx *Tx) before(ctx context.Context, pl *plan, id string, h head) (*fhir.No
 		return nil, nil, fmt.Errorf("store: %s/%s as stored: %w", pl.name, id, err)
 	}
 	p := Prepared{Node: n, Entries: index.Extract(n, tx.s.zone), home: index.Home(n), compartments: index.Compartments(n)}
+	p.own(pl.name + "/" + id)
 	old, err := tx.index(ctx, pl, &p)
 	return n, old, err
 }
@@ -265,10 +274,6 @@ func (tx *Tx) write(ctx context.Context, pl *plan, p Put, v Version, h head, isN
 		multi = 1
 	}
 	body, key := tx.s.body.seal(p.Resource.packed, h.rid, v.VID)
-	if err := tx.Queue(ctx, "INSERT INTO version (seq, rid, type, vid, op, updated, codec, dict, key, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		v.Seq, h.rid, pl.id, v.VID, uint8(v.Op), v.Updated.UnixMicro(), p.Resource.codec, p.Resource.dict, key, body); err != nil {
-		return err
-	}
 	updated := v.Updated.UnixMicro()
 	if isNew {
 		if err := tx.insertID(ctx, pl.id, p.ID, h.rid, next.home); err != nil {
@@ -288,6 +293,11 @@ func (tx *Tx) write(ctx context.Context, pl *plan, p Put, v Version, h head, isN
 			next.home, multi, h.custodian, v.VID, v.Seq, updated, deleted, shape, next.at, next.till, h.rid)
 	}
 	if err != nil {
+		return err
+	}
+	// After the head: two units that write the same resource collide there, and the later one runs again.
+	if err := tx.Queue(ctx, "INSERT INTO version (seq, rid, type, vid, op, updated, codec, dict, key, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		v.Seq, h.rid, pl.id, v.VID, uint8(v.Op), v.Updated.UnixMicro(), p.Resource.codec, p.Resource.dict, key, body); err != nil {
 		return err
 	}
 	if v.Op != Delete {

@@ -112,6 +112,12 @@ func Run(t *testing.T, open Open) {
 		{"a view does not see what is committed meanwhile", snapshot},
 		{"lock lets one unit at a time decide", locks},
 		{"answers are remembered for seven days", idempotency},
+		{"a resource comes back as it was written, with the store's own meta", roundTrip},
+		{"versions, conditions, deletes and the log", versions},
+		{"64 clients on one id", sameID},
+		{"the log skips nothing under concurrent commits", since},
+		{"reads carry the scope", scopeOfReads},
+		{"derivers and guards see before and after", deriveAndGuard},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) { c.test(t, open) })
 	}
