@@ -59,7 +59,7 @@ func (n *notes) take() []audit.Entry {
 
 // hub is the handler over a real store, with callers of several organisations.
 type hub struct {
-	t       *testing.T
+	t       testing.TB
 	store   *store.Store
 	handler http.Handler
 	clock   *clock.Turned
@@ -87,7 +87,7 @@ func program(scopes ...string) *access.Caller {
 	return &c
 }
 
-func newHub(t *testing.T) *hub {
+func newHub(t testing.TB) *hub {
 	t.Helper()
 	h := &hub{t: t, clock: clock.At(time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)), audit: &notes{}}
 	var err error
