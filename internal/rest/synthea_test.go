@@ -15,6 +15,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/bundle"
+	"github.com/xinglin-health/xinglin/internal/fhir/validate"
 	"github.com/xinglin-health/xinglin/internal/rest"
 )
 
@@ -113,4 +114,32 @@ func BenchmarkImport(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(resources)/time.Since(began).Seconds(), "resources/s")
+}
+
+// BenchmarkCheck measures what happens to a bundle before the database sees it.
+func BenchmarkCheck(b *testing.B) {
+	bundles := synthea(b, 4)
+	var size int64
+	for _, data := range bundles {
+		size += int64(len(data))
+	}
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, data := range bundles {
+			n, err := fhir.Parse(data)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, e := range n.All("entry") {
+				res := e.Child("resource")
+				for _, is := range validate.Resource(res) {
+					if is.Severity == "error" {
+						b.Fatalf("%+v", is)
+					}
+				}
+				bundle.References(res)
+			}
+		}
+	}
 }
