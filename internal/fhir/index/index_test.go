@@ -144,7 +144,7 @@ func TestCompartments(t *testing.T) {
 
 func TestSounds(t *testing.T) {
 	for in, want := range map[string]string{"张三": "zhangsan zs", "单雄信": "shanxiongxin sxx", "曾国": "zengguo zg", "解放": "xiefang xf", "仇英": "qiuying qy", "区志": "ouzhi oz",
-		"查良镛": "zhaliangyong zly", "尉迟恭": "yuchigong ycg", "Smith": "smith", "阿依古丽·买买提": "ayigulimaimaiti ayglmmt", "": "", "欧阳修": "ouyangxiu oyx"} {
+		"查良镛": "zhaliangyong zly", "尉迟恭": "yuchigong ycg", "Smith": "smith", "阿依古丽·买买提": "ayigulimaimaiti ayglmmt", "": "", "欧阳修": "ouyangxiu oyx", "覃丽": "qinli ql tanli tl", "万俟卨": "moqixie mqx", "乐": "le l", "沈阳": "shenyang sy", "ＡＢ张": "ａｂzhang ａｂz"} {
 		if got := strings.Join(Sounds(in), " "); got != want {
 			t.Errorf("Sounds(%s): got %q; want %q", in, got, want)
 		}
