@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -263,11 +264,12 @@ func (p *planner) mustExist(ctx context.Context, missing map[string]map[string]*
 		if len(ids) == 0 || (p.u.loose && typ != "Patient") {
 			continue
 		}
-		if err := p.b.forgetSeen(ctx, p.tx, scope, typ, ids); err != nil {
+		seen, err := p.tx.Sees(ctx, scope, typ, slices.Collect(maps.Keys(ids)))
+		if err != nil {
 			return err
 		}
 		for id, u := range ids {
-			if p.had(u, typ+"/"+id) {
+			if seen[id] || p.had(u, typ+"/"+id) {
 				continue
 			}
 			is := fhir.Issue{Severity: "error", Code: "not-found", Detail: "unknown-reference", Text: fmt.Sprintf("%s/%s is not here, or not for you to see", typ, id),
@@ -296,35 +298,6 @@ func (p *planner) had(u *use, ref string) bool {
 		return false
 	}
 	return slices.ContainsFunc(bundle.References(before), func(r *fhir.Node) bool { return r.Text == ref || strings.HasPrefix(r.Text, ref+"/") })
-}
-
-// forgetSeen removes from ids those that exist and may be seen: one search for each type.
-func (b *Bundles) forgetSeen(ctx context.Context, tx *store.Tx, scope search.Scope, typ string, ids map[string]*use) error {
-	const most = 500
-	clause := search.Clause{Special: "_id"}
-	flush := func() error {
-		if len(clause.Values) == 0 {
-			return nil
-		}
-		page, err := tx.Search(ctx, search.Query{Type: typ, Where: []search.Clause{clause}, Count: len(clause.Values), Scope: scope})
-		if err != nil {
-			return err
-		}
-		for _, v := range page.Matches {
-			delete(ids, v.ID)
-		}
-		clause.Values = nil
-		return nil
-	}
-	for id := range ids {
-		clause.Values = append(clause.Values, search.Value{Raw: id, Text: id})
-		if len(clause.Values) == most {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-	}
-	return flush()
 }
 
 // match finds the one resource that criteria mean; a zero Version when there is none.

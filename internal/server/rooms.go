@@ -104,7 +104,7 @@ func (h *Hub) openDoors(context.Context) error {
 	mux.HandleFunc("GET /readyz", h.readyz)
 	doors := rest.Options{
 		Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone, BaseURL: h.BaseURL, Version: Version,
-		Operations: operations(h.Runner), Log: h.Log,
+		Operations: operations(h.Runner), Within: h.Tree.Within, Log: h.Log,
 	}
 	h.Bundles = rest.NewBundles(doors)
 	fhirAPI := rest.New(doors)
