@@ -60,6 +60,15 @@ func (f Form) Shown() Form {
 	return shown
 }
 
+// InEmergency returns the form as an emergency sees it: what may be left out is not required.
+func (f Form) InEmergency() Form {
+	eased := Form{Fields: slices.Clone(f.Fields)}
+	for i := range eased.Fields {
+		eased.Fields[i].Required = eased.Fields[i].Required && !eased.Fields[i].Waived
+	}
+	return eased
+}
+
 // Field finds one question.
 func (f Form) Field(name string) (Field, bool) {
 	for _, x := range f.Fields {

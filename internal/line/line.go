@@ -167,7 +167,7 @@ type Case struct {
 	State       string
 	Kind        flow.Kind
 	Urgency     flow.Urgency
-	Owner       string // "Organization/…"
+	Owner       string // "Organization/…", "" while it is a draft that the owner does not know of
 	Requester   string
 	Patient     string
 	Request     string // "ServiceRequest/…"

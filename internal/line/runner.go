@@ -164,8 +164,8 @@ func recall(ctx context.Context, tx *store.Tx, by *access.Caller, key, hash stri
 	return res, nil
 }
 
-// side says for which party the caller acts on a Task.
-func side(by *access.Caller, task *fhir.Node) []flow.Party {
+// Sides says for which parties the caller acts on a Task.
+func Sides(by *access.Caller, task *fhir.Node) []flow.Party {
 	var sides []flow.Party
 	if by.Role == system {
 		return []flow.Party{flow.System}
@@ -227,7 +227,7 @@ func (r *Runner) prepareStep(ctx context.Context, tx *store.Tx, by *access.Calle
 	if want, ok := matchVersion(d.IfMatch); ok && want != v.VID {
 		return nil, fhir.Refuse(409, "conflict", "changed-meanwhile", fmt.Sprintf("the case is at version %d meanwhile; load it again", v.VID), "该病例已被他人处理，请刷新后再试")
 	}
-	sides := side(by, task)
+	sides := Sides(by, task)
 	if len(sides) == 0 {
 		return nil, fhir.Refuse(403, "forbidden", "not-a-party", "your institution is no party to this hand-over", "贵单位不是本次交接的任何一方")
 	}

@@ -30,6 +30,9 @@ var zone = func() *time.Location {
 	return time.FixedZone("CST", 8*3600)
 }()
 
+// Zone is where people on the spot read the clock.
+func Zone() *time.Location { return zone }
+
 // Stamp writes a time as FHIR dateTime.
 func Stamp(t time.Time) string { return t.In(zone).Format(time.RFC3339) }
 
@@ -228,6 +231,9 @@ func caseOf(l *Line, f *Flow, task *fhir.Node) Case {
 	if s, ok := f.State(c.State); ok {
 		c.Kind = s.Kind
 	}
+	if !f.shown(task) {
+		c.Owner = ""
+	}
 	c.Due, _ = time.Parse(time.RFC3339, task.Str("restriction.period.end"))
 	c.Opened, _ = time.Parse(time.RFC3339, task.Str("authoredOn"))
 	c.Updated, _ = time.Parse(time.RFC3339, task.Str("lastModified"))
@@ -238,4 +244,14 @@ func caseOf(l *Line, f *Flow, task *fhir.Node) Case {
 func IsLate(task *fhir.Node, now time.Time) bool {
 	due, err := time.Parse(time.RFC3339, task.Str("restriction.period.end"))
 	return err == nil && !now.Before(due)
+}
+
+// shown says whether the owner knows of the case: not while it is a draft, nor when it ended as one.
+func (f *Flow) shown(task *fhir.Node) bool {
+	for _, m := range History(task) {
+		if s, ok := f.State(m.State); ok && s.Status != "draft" && (s.Kind == flow.Open || s.Kind == flow.Done) {
+			return true
+		}
+	}
+	return false
 }

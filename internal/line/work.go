@@ -154,9 +154,6 @@ func happened(l *Line, f *Flow, task *fhir.Node, what string, now time.Time) eve
 	k := caseOf(l, f, task)
 	e := event.Event{At: now, Kind: l.Slug + "." + what, Focus: k.Task, Patient: k.Patient, Parties: []string{k.Owner, k.Requester}, ActBy: k.Due, Actor: actor(f, task),
 		Data: map[string]string{"line": l.Slug, "flow": f.Code, "step": what, "state": k.State, "urgency": string(k.Urgency)}}
-	if task.Str("status") == "draft" {
-		e.Parties = []string{k.Requester} // a draft is the requester's alone
-	}
 	return e
 }
 

@@ -49,8 +49,8 @@ const (
 // Who acts, by role at the institution. Three decisions have three owners: the office receives and routes,
 // a doctor of the receiving specialty accepts, the bed desk allocates.
 var (
-	sender  = []string{"referring-doctor"}
 	senders = []string{"referring-doctor", "referral-office"}
+	office  = []string{"referral-office"}
 	desk    = []string{"referral-office", "receiving-doctor"}
 	doctor  = []string{"receiving-doctor"}
 	either  = []string{"referring-doctor", "referral-office", "receiving-doctor"}
@@ -111,7 +111,8 @@ var up = &line.Flow{
 			{Do: "draft", Name: flow.Name{Zh: "存为草稿", En: "Save draft"}, From: in(flow.New), To: Draft, By: flow.Requester, Roles: senders},
 			{Do: "send", Name: flow.Name{Zh: "发起转诊", En: "Refer"}, From: in(flow.New), To: Submitted, By: flow.Requester, Roles: senders, Primary: true},
 			{Do: "submit", Name: flow.Name{Zh: "提交", En: "Submit"}, From: in(Draft), To: Submitted, By: flow.Requester, Roles: senders, Primary: true, Effect: flow.Name{Zh: "封存资料并通知对方转诊办", En: "Freezes the packet and notifies the other referral office"}},
-			{Do: "receive", Name: flow.Name{Zh: "接收", En: "Receive"}, From: in(Submitted), To: Received, By: flow.Owner, Roles: desk, Primary: true, Effect: flow.Name{Zh: "确认资料齐全，分派到科室，等待医生接诊", En: "Confirms that the packet is complete, routes to the department and waits for its doctor"}},
+			{Do: "receive", Name: flow.Name{Zh: "接收", En: "Receive"}, From: in(Submitted), To: Received, By: flow.Owner, Roles: office, Primary: true, Effect: flow.Name{Zh: "确认资料齐全，分派到科室，等待医生接诊", En: "Confirms that the packet is complete, routes to the department and waits for its doctor"}},
+			{Do: "receive", Name: flow.Name{Zh: "接收", En: "Receive"}, From: in(Submitted), To: Received, By: flow.Owner, Roles: doctor, When: inEmergency, Primary: true},
 			{Do: "route", Name: flow.Name{Zh: "改派科室", En: "Route"}, From: in(Received), To: flow.Same, By: flow.Owner, Roles: desk},
 			{Do: "accept", Name: flow.Name{Zh: "接诊", En: "Accept"}, From: in(Received), To: Accepted, By: flow.Owner, Roles: doctor, Primary: true, Effect: flow.Name{Zh: "通知申请方安排患者前来", En: "Tells the sender to set the patient on the way"}},
 			{Do: "accept", Name: flow.Name{Zh: "接诊", En: "Accept"}, From: in(Submitted), To: Accepted, By: flow.Owner, Roles: doctor, When: inEmergency, Primary: true},

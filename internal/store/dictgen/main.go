@@ -32,7 +32,9 @@ func uuid() string {
 	return hex(8) + "-" + hex(4) + "-7" + hex(3) + "-a" + hex(3) + "-" + hex(12)
 }
 
-func day() string { return fmt.Sprintf("20%02d-%02d-%02d", 10+rnd.IntN(17), 1+rnd.IntN(12), 1+rnd.IntN(28)) }
+func day() string {
+	return fmt.Sprintf("20%02d-%02d-%02d", 10+rnd.IntN(17), 1+rnd.IntN(12), 1+rnd.IntN(28))
+}
 
 func moment() string {
 	return fmt.Sprintf("%sT%02d:%02d:%02d%s", day(), rnd.IntN(24), rnd.IntN(60), rnd.IntN(60), pick("+08:00", "+08:00", "Z", "-05:00", ".000+08:00"))
@@ -60,7 +62,9 @@ const (
 	own    = "https://xinglin.health/fhir/CodeSystem/"
 )
 
-func surname() string { return pick("王", "李", "张", "刘", "陈", "杨", "赵", "黄", "周", "吴", "欧阳") }
+func surname() string {
+	return pick("王", "李", "张", "刘", "陈", "杨", "赵", "黄", "周", "吴", "欧阳")
+}
 
 func given() string {
 	return pick("伟", "芳", "秀英", "敏", "静", "丽", "强", "磊", "军", "洋", "勇", "艳", "杰", "娟", "涛", "桂英")

@@ -265,7 +265,9 @@ func scopeOfReads(t *testing.T, open Open) {
 			t.Errorf("%s to %v: got %v; want %v", ref, scope, err, want)
 		}
 	}
-	of := func(party string) search.Scope { return search.Scope{Parties: []string{"Organization/none", "Organization/" + party}} }
+	of := func(party string) search.Scope {
+		return search.Scope{Parties: []string{"Organization/none", "Organization/" + party}}
+	}
 	stranger := search.Scope{}
 	check(stranger, "Organization/org", nil)
 	check(stranger, "Patient/p", store.ErrNotFound)

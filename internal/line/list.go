@@ -1,0 +1,278 @@
+package line
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/flow"
+	"github.com/xinglin-health/xinglin/internal/indicator"
+	"github.com/xinglin-health/xinglin/internal/store"
+)
+
+// Views of a worklist.
+const (
+	Mine   = "mine"   // waits for this role at this institution
+	In     = "in"     // came to us
+	Out    = "out"    // went from us
+	Late   = "late"   // its time has passed
+	Closed = "closed" // ended, newest first
+)
+
+// Filter narrows a worklist.
+type Filter struct {
+	View, Line, Flow, State string
+	Urgency                 flow.Urgency
+	Patients                []string // nil = all
+	Count                   int
+	Cursor                  string
+}
+
+// List is one page of a worklist.
+type List struct {
+	Cases []Case
+	Total int
+	Next  string
+}
+
+// Counts are the open cases of a line as a caller sees them.
+type Counts struct{ Mine, In, Out, Late, Open int }
+
+// where is a condition with its arguments.
+type where struct {
+	text string
+	args []any
+}
+
+func (w where) and(o where) where {
+	return where{w.text + " AND " + o.text, append(slices.Clone(w.args), o.args...)}
+}
+
+func either(a, b where) where {
+	return where{"(" + a.text + " OR " + b.text + ")", append(slices.Clone(a.args), b.args...)}
+}
+
+func among(column string, values []string) where {
+	if len(values) == 0 {
+		return where{"1 = 0", nil}
+	}
+	w := where{text: column + " IN (?" + strings.Repeat(", ?", len(values)-1) + ")"}
+	for _, v := range values {
+		w.args = append(w.args, v)
+	}
+	return w
+}
+
+// whose keeps what one of the parties has on this side.
+func whose(by *access.Caller, column string) where {
+	if by.Scope.All {
+		return where{column + " <> ''", nil}
+	}
+	return among(column, by.Scope.Parties)
+}
+
+// waiting are the places "line/flow/state/urgency" in which a primary step of this side is open to the role.
+func (r *Runner) waiting(side flow.Party, role string) []string {
+	var places []string
+	for _, l := range r.Lines {
+		for _, f := range l.Flows {
+			for _, s := range f.States {
+				if s.Kind != flow.Open || s.Waits != side {
+					continue
+				}
+				for i, u := range ranks {
+					known := func(field string) string {
+						if field == "urgency" {
+							return string(u)
+						}
+						return ""
+					}
+					if slices.ContainsFunc(f.Open(s.Code, side, role, known), func(st flow.Step) bool { return st.Primary }) {
+						places = append(places, fmt.Sprintf("%s/%s/%s/%d", l.Slug, f.Code, s.Code, i))
+					}
+				}
+			}
+		}
+	}
+	return places
+}
+
+const place = "line || '/' || flow || '/' || state || '/' || urgency"
+
+// mine is what waits for this role at this institution.
+func (r *Runner) mine(by *access.Caller) where {
+	side := func(column string, p flow.Party) where {
+		return where{column + " = ?", []any{by.Institution}}.and(among(place, r.waiting(p, string(by.Role))))
+	}
+	if by.Institution == "" {
+		return where{"1 = 0", nil}
+	}
+	return either(side("owner", flow.Owner), side("requester", flow.Requester))
+}
+
+// Waits says whether a case waits for the caller.
+func (r *Runner) Waits(by *access.Caller, c Case) bool {
+	l := r.Line(c.Line)
+	if l == nil || l.Flow(c.Flow) == nil || c.Kind != flow.Open {
+		return false
+	}
+	s, _ := l.Flow(c.Flow).State(c.State)
+	if (s.Waits == flow.Owner && c.Owner != by.Institution) || (s.Waits == flow.Requester && c.Requester != by.Institution) {
+		return false
+	}
+	return slices.Contains(r.waiting(s.Waits, string(by.Role)), fmt.Sprintf("%s/%s/%s/%d", c.Line, c.Flow, c.State, rank(c.Urgency)))
+}
+
+const isOpen = "kind = 'open'"
+
+func (r *Runner) view(by *access.Caller, view string, now time.Time) where {
+	in := whose(by, "owner")
+	out := whose(by, "requester")
+	switch view {
+	case Mine:
+		return where{isOpen, nil}.and(r.mine(by))
+	case In:
+		return where{isOpen, nil}.and(in)
+	case Out:
+		return where{isOpen + " AND owner <> requester", nil}.and(out)
+	case Late:
+		return where{isOpen + " AND due <= ?", []any{now.UnixMicro()}}.and(either(in, out))
+	case Closed:
+		return where{"kind <> 'open'", nil}.and(either(in, out))
+	}
+	return where{isOpen, nil}.and(either(in, out))
+}
+
+// Worklist lists cases, sorted by who must act by when: mine first, then by deadline; closed ones newest first.
+func (r *Runner) Worklist(ctx context.Context, tx *store.Tx, by *access.Caller, f Filter) (List, error) {
+	w := r.view(by, f.View, tx.Now())
+	for _, x := range []struct{ column, value string }{{"line", f.Line}, {"flow", f.Flow}, {"state", f.State}} {
+		if x.value != "" {
+			w = w.and(where{x.column + " = ?", []any{x.value}})
+		}
+	}
+	if f.Urgency != "" {
+		w = w.and(where{"urgency = ?", []any{rank(f.Urgency)}})
+	}
+	if f.Patients != nil {
+		w = w.and(among("patient", f.Patients))
+	}
+	var list List
+	var total int64
+	if err := tx.Query(ctx, "SELECT COUNT(*) FROM line_case WHERE "+w.text, w.args, func(scan func(...any) error) error { return scan(&total) }); err != nil {
+		return list, fmt.Errorf("line: count worklist: %w", err)
+	}
+	list.Total = int(total)
+	offset, _ := strconv.Atoi(f.Cursor)
+	count := min(max(f.Count, 1), 200)
+	args := slices.Clone(w.args)
+	order := "updated DESC, task"
+	if f.View != Closed {
+		mine := r.mine(by)
+		order = "CASE WHEN " + mine.text + " THEN 0 ELSE 1 END, CASE WHEN due IS NULL THEN 1 ELSE 0 END, due, urgency, task"
+		args = append(args, mine.args...)
+	}
+	args = append(args, int64(count), int64(max(offset, 0)))
+	var err error
+	list.Cases, err = selectCases(ctx, tx, "WHERE "+w.text+" ORDER BY "+order+" LIMIT ? OFFSET ?", args...)
+	if offset+len(list.Cases) < list.Total && len(list.Cases) > 0 {
+		list.Next = strconv.Itoa(offset + len(list.Cases))
+	}
+	return list, err
+}
+
+// Count counts a line's open cases; "" = all lines.
+func (r *Runner) Count(ctx context.Context, tx *store.Tx, by *access.Caller, slug string) (Counts, error) {
+	in, out, mine := whose(by, "owner"), whose(by, "requester"), r.mine(by)
+	all := where{isOpen, nil}.and(either(in, out))
+	if slug != "" {
+		all = all.and(where{"line = ?", []any{slug}})
+	}
+	late := where{"due <= ?", []any{tx.Now().UnixMicro()}}
+	out = out.and(where{"owner <> requester", nil})
+	query, args := "SELECT COUNT(*)", []any{}
+	for _, w := range []where{mine, in, out, late} {
+		query += ", COALESCE(SUM(CASE WHEN " + w.text + " THEN 1 ELSE 0 END), 0)"
+		args = append(args, w.args...)
+	}
+	var n [5]int64
+	err := tx.Query(ctx, query+" FROM line_case WHERE "+all.text, append(args, all.args...), func(scan func(...any) error) error { return scan(&n[0], &n[1], &n[2], &n[3], &n[4]) })
+	if err != nil {
+		return Counts{}, fmt.Errorf("line: count cases: %w", err)
+	}
+	return Counts{Open: int(n[0]), Mine: int(n[1]), In: int(n[2]), Out: int(n[3]), Late: int(n[4])}, nil
+}
+
+// OfPatient lists the open cases of a patient in a line that the caller's parties see, or may collide with.
+func (r *Runner) OfPatient(ctx context.Context, tx *store.Tx, by *access.Caller, slug, patient string) ([]Case, error) {
+	w := where{isOpen + " AND line = ? AND patient = ?", []any{slug, patient}}.and(either(whose(by, "owner"), whose(by, "requester")))
+	return selectCases(ctx, tx, "WHERE "+w.text+" ORDER BY opened DESC, task LIMIT 50", w.args...)
+}
+
+// Chain lists the cases that share a requisition, as far as the caller's parties see them.
+func (r *Runner) Chain(ctx context.Context, tx *store.Tx, by *access.Caller, requisition string) ([]Case, error) {
+	if requisition == "" {
+		return nil, nil
+	}
+	w := where{"requisition = ?", []any{requisition}}
+	if !by.Scope.All {
+		w = w.and(either(whose(by, "owner"), whose(by, "requester")))
+	}
+	return selectCases(ctx, tx, "WHERE "+w.text+" ORDER BY opened, task", w.args...)
+}
+
+// CaseOf reads one row; nil when the Task belongs to no line.
+func (r *Runner) CaseOf(ctx context.Context, tx *store.Tx, task string) (*Case, error) {
+	cases, err := selectCases(ctx, tx, "WHERE task = ?", task)
+	if err != nil || len(cases) == 0 {
+		return nil, err
+	}
+	return &cases[0], nil
+}
+
+// Cases reads rows by Task, as far as the caller's parties see them, in the order given.
+func (r *Runner) Cases(ctx context.Context, tx *store.Tx, by *access.Caller, tasks []string) ([]Case, error) {
+	w := among("task", tasks).and(either(whose(by, "owner"), whose(by, "requester")))
+	cases, err := selectCases(ctx, tx, "WHERE "+w.text, w.args...)
+	slices.SortFunc(cases, func(a, b Case) int { return slices.Index(tasks, a.Task) - slices.Index(tasks, b.Task) })
+	return cases, err
+}
+
+// Facts reads what happened to a line's cases for its numbers, of the organisations given or all that the caller sees.
+func (r *Runner) Facts(ctx context.Context, tx *store.Tx, by *access.Caller, slug string, organisations []string) ([]indicator.Fact, error) {
+	w := where{"line = ?", []any{slug}}.and(either(whose(by, "owner"), whose(by, "requester")))
+	if organisations != nil {
+		w = w.and(either(among("owner", organisations), among("requester", organisations)))
+	}
+	cases, err := selectCases(ctx, tx, "WHERE "+w.text+" ORDER BY opened, task", w.args...)
+	if err != nil {
+		return nil, err
+	}
+	facts := make([]indicator.Fact, len(cases))
+	at := map[string]int{}
+	for i, c := range cases {
+		facts[i] = indicator.Fact{Task: c.Task, Flow: c.Flow, State: c.State, Kind: c.Kind, Urgency: c.Urgency, Owner: c.Owner, Requester: c.Requester, Patient: c.Patient, Requisition: c.Requisition}
+		at[c.Task] = i
+	}
+	err = tx.Query(ctx, "SELECT task, do_, from_, to_, at, org FROM line_step WHERE task IN (SELECT task FROM line_case WHERE "+w.text+") ORDER BY task, n", w.args, func(scan func(...any) error) error {
+		var task string
+		var us int64
+		var s indicator.Step
+		if err := scan(&task, &s.Do, &s.From, &s.To, &us, &s.Org); err != nil {
+			return err
+		}
+		s.At = time.UnixMicro(us)
+		if i, ok := at[task]; ok {
+			facts[i].Steps = append(facts[i].Steps, s)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("line: read steps: %w", err)
+	}
+	return facts, nil
+}
