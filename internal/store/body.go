@@ -36,7 +36,7 @@ var (
 
 func init() {
 	var err error
-	if packer, err = zstd.NewWriter(nil, zstd.WithEncoderDict(dict1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderCRC(false),
+	if packer, err = zstd.NewWriter(nil, zstd.WithEncoderDict(dict1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
 		zstd.WithWindowSize(128<<10), zstd.WithLowerEncoderMem(true)); err != nil {
 		panic(err)
 	}
