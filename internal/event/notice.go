@@ -123,6 +123,10 @@ func (b *Book) fill(text string, e Event, lang string) string {
 			if !e.ActBy.IsZero() {
 				value = e.ActBy.In(b.zone()).Format("01-02 15:04")
 			}
+		case "next": // who must act by when, where somebody must
+			if e.Actor != "" && !e.ActBy.IsZero() {
+				value = b.fill(pick("：由{actor}处理，时限 {due}", ": {actor} acts by {due}"), e, lang)
+			}
 		default:
 			value = e.Data[key]
 			if b.Say != nil && value != "" {

@@ -8,12 +8,18 @@ import (
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/job"
+	"github.com/xinglin-health/xinglin/lines"
 )
 
 // ownAPI is what the page needs beside FHIR; each handler is a struct of internal/api.
 func (h *Hub) ownAPI() http.Handler {
 	notices := event.NewBook(h.Tree.Name)
 	notices.Zone = h.Zone
+	for _, l := range lines.All {
+		for kind, text := range l.Notices {
+			notices.Add(event.Template{Kind: l.Slug + "." + kind, Zh: text.Zh + "{next}", En: text.En + "{next}"})
+		}
+	}
 	h.Dispatcher = &event.Dispatcher{Store: h.Store, Book: notices, Sender: event.NewSender(h.pageURL(), h.Hosts), Enqueue: job.Enqueue}
 	channels := &api.Channels{Store: h.Store, Tree: h.Tree, Audit: h.Audit, Dispatcher: h.Dispatcher}
 	h.Jobs.Handle(event.DeliveryKind, channels.Work())
