@@ -36,7 +36,10 @@ keep its output elsewhere: whoever can change the database cannot change that.
 					return err
 				}
 			} else {
-				fmt.Printf("%+v\n", report)
+				for _, f := range report.Findings {
+					fmt.Println("broken:", f)
+				}
+				fmt.Printf("%d entries, head %s\n", report.Entries, report.Head)
 			}
 			if !report.OK() {
 				return fmt.Errorf("the audit chain is broken")
