@@ -116,6 +116,22 @@ func (l Lines) list(w http.ResponseWriter, r *http.Request) {
 	Answer(w, http.StatusOK, answer)
 }
 
+// Waiting counts the cases of every line for one caller, by slug.
+func (l Lines) Waiting(ctx context.Context, caller *access.Caller) (any, error) {
+	counts := map[string]lineCounts{}
+	err := l.Store.View(ctx, func(tx *store.Tx) error {
+		for _, x := range l.Runner.Lines {
+			n, err := l.Runner.Count(ctx, tx, caller, x.Slug)
+			if err != nil {
+				return err
+			}
+			counts[x.Slug] = lineCounts{n.Mine, n.Late, n.Open}
+		}
+		return nil
+	})
+	return counts, err
+}
+
 // describe tells the page what a line is and what this role may start.
 func describe(x *line.Line, caller *access.Caller, n line.Counts) lineView {
 	v := lineView{Slug: x.Slug, Name: x.Name, Counts: lineCounts{n.Mine, n.Late, n.Open}, Start: []startView{}, Views: views}

@@ -96,6 +96,20 @@ func (s *Service) Authenticate(next http.Handler) http.Handler {
 	})
 }
 
+// Holds says whether the login of a request that is still open is in force; asking does not keep it alive.
+func (s *Service) Holds(r *http.Request) bool {
+	if _, sec, found := strings.Cut(r.Header.Get("Authorization"), " "); found {
+		_, err := s.bearer(r.Context(), strings.TrimSpace(sec))
+		return err == nil
+	}
+	cookie, err := r.Cookie(Cookie)
+	if err != nil {
+		return false
+	}
+	_, err = s.look(r.Context(), hashOf(cookie.Value), s.opts.Wall.Now())
+	return err == nil
+}
+
 func unsafe(method string) bool {
 	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
 }

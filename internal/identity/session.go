@@ -140,6 +140,25 @@ func (s *Service) begin(ctx context.Context, u User, role Role, remote string) (
 // resume finds the session of a cookie; loginNeeded when there is none any more.
 func (s *Service) resume(ctx context.Context, cookie string) (Session, error) {
 	h, wall := hashOf(cookie), s.opts.Wall.Now()
+	k, err := s.look(ctx, h, wall)
+	if err != nil {
+		return Session{}, err
+	}
+	if wall.Sub(k.used) > s.opts.Idle/30 {
+		if err := s.touch(ctx, h, wall); err != nil {
+			return Session{}, err
+		}
+		fresh := *k
+		fresh.used = wall
+		s.remember(h, &fresh)
+	}
+	se := Session{Secret: cookie, User: k.user, Role: k.role, Caller: s.caller(k.user, k.role)}
+	se.Caller.Session = hex.EncodeToString(h[:4])
+	return se, nil
+}
+
+// look finds a session that is in force, without counting as its use.
+func (s *Service) look(ctx context.Context, h [32]byte, wall time.Time) (*known, error) {
 	k := s.recall(h)
 	if k == nil {
 		k = &known{read: wall}
@@ -160,10 +179,10 @@ func (s *Service) resume(ctx context.Context, cookie string) (Session, error) {
 			return err
 		})
 		if err != nil {
-			return Session{}, fmt.Errorf("identity: session: %w", err)
+			return nil, fmt.Errorf("identity: session: %w", err)
 		}
 		if !found {
-			return Session{}, loginNeeded
+			return nil, loginNeeded
 		}
 		for _, r := range k.user.Roles {
 			if r.ID == roleID {
@@ -174,19 +193,9 @@ func (s *Service) resume(ctx context.Context, cookie string) (Session, error) {
 	}
 	if k.user.Disabled || k.role.ID == "" || !k.role.At(s.opts.Clock.Now()) ||
 		wall.Sub(k.created) >= s.opts.Absolute || wall.Sub(k.used) >= s.opts.Idle {
-		return Session{}, loginNeeded
+		return nil, loginNeeded
 	}
-	if wall.Sub(k.used) > s.opts.Idle/30 {
-		if err := s.touch(ctx, h, wall); err != nil {
-			return Session{}, err
-		}
-		fresh := *k
-		fresh.used = wall
-		s.remember(h, &fresh)
-	}
-	se := Session{Secret: cookie, User: k.user, Role: k.role, Caller: s.caller(k.user, k.role)}
-	se.Caller.Session = hex.EncodeToString(h[:4])
-	return se, nil
+	return k, nil
 }
 
 func (s *Service) touch(ctx context.Context, h [32]byte, wall time.Time) error {

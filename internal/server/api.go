@@ -24,14 +24,17 @@ func (h *Hub) ownAPI() http.Handler {
 	channels := &api.Channels{Store: h.Store, Tree: h.Tree, Audit: h.Audit, Dispatcher: h.Dispatcher}
 	h.Jobs.Handle(event.DeliveryKind, channels.Work())
 
+	cases := api.Lines{Store: h.Store, Runner: h.Runner, Audit: h.Audit, Clock: h.Clock, Below: h.Tree.Below}
+
 	mux := http.NewServeMux()
 	for _, room := range []interface{ Register(*http.ServeMux) }{
 		&api.Auth{Identity: h.Identity, Tree: h.Tree, Audit: h.Audit, Clock: h.Clock, Hub: api.Words{Zh: "杏林", En: "Xinglin"}, Version: Version, Demo: h.Demo},
 		&api.Users{Identity: h.Identity, Tree: h.Tree, Audit: h.Audit},
 		&api.Trail{Store: h.Store, Tree: h.Tree, Book: h.Audit, Zone: h.Zone},
-		&api.Stream{Store: h.Store, Hub: h.Events, Book: notices, Ends: h.streams},
+		&api.Stream{Store: h.Store, Hub: h.Events, Book: notices, Ends: h.streams, Counts: cases.Waiting, Recheck: h.Identity.Holds},
 		&api.Notices{Store: h.Store, Book: notices},
 		channels,
+		cases,
 		api.Patients{Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone},
 		api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock},
 	} {
