@@ -118,7 +118,7 @@ func (w *walk) narrative(s string) {
 		w.refuse("invariant", "narrative-unsafe", "the narrative must be a div without scripts, forms or event handlers", "叙述文本必须是 div，且不能含脚本、表单或事件")
 	}
 	s = strings.TrimSpace(s)
-	if !strings.HasPrefix(s, "<div") || !strings.HasSuffix(s, ">") {
+	if !strings.HasPrefix(s, "<div") || len(s) < 5 || strings.IndexByte(" \t\r\n>/", s[4]) < 0 || !strings.HasSuffix(s, ">") {
 		refuse()
 		return
 	}
@@ -251,5 +251,5 @@ func squeeze(s string) string {
 func hidesScheme(value string) bool {
 	amp := strings.IndexByte(value, '&')
 	slash := strings.IndexAny(value, "/?#")
-	return slash < 0 || amp < slash || value[amp+1] == '#' && slash == amp+1
+	return slash < 0 || amp < slash
 }

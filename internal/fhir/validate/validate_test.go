@@ -76,6 +76,8 @@ func TestResource(t *testing.T) {
 		{"narrative with script address", div(`<a href=\" java\nscript:x\">y</a>`), "narrative-unsafe Basic.text.div"},
 		{"narrative with spelled script address", div(`<a href=\"&#106;avascript:x\">y</a>`), "narrative-unsafe Basic.text.div"},
 		{"narrative with plain address", div(`<a href=\"http://x/?a=1&amp;b=2\">y</a>`), ""},
+		{"narrative with an ampersand at the end", div(`<a href=\"http://x/?&\">y</a>`), ""},
+		{"narrative of another element", `{"resourceType":"Basic","code":{"text":"x"},"text":{"status":"generated","div":"<divider>x</divider>"}}`, "narrative-unsafe Basic.text.div"},
 		{"narrative left open", div(`<p>`), "narrative-unsafe Basic.text.div"},
 		{"narrative that escapes", div(`</div><p>x</p><div>`), "narrative-unsafe Basic.text.div"},
 		{"narrative that is no div", `{"resourceType":"Basic","code":{"text":"x"},"text":{"status":"generated","div":"<p>x</p>"}}`, "narrative-unsafe Basic.text.div"},
