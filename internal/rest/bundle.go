@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -106,7 +107,7 @@ func changeOf(e *bundle.Entry) (*change, error) {
 	}
 	switch {
 	case e.Method == "POST":
-		ch.query = e.IfNoneExist
+		ch.query = criteria(e.Type, e.IfNoneExist)
 	case e.ID != "":
 		ch.query = ""
 	}
@@ -219,7 +220,7 @@ func (s *server) batch(c *call, entries []bundle.Entry, responses []*answer) err
 		for ; to < len(order) && entries[order[to]].Method == entries[order[from]].Method; to++ {
 			e := &entries[order[to]]
 			group.Go(func() error {
-				a, err := s.batchEntry(c, e)
+				a, err := s.alone(c, e)
 				if err != nil {
 					a = s.entryRefusal(c, err)
 				}
@@ -234,6 +235,16 @@ func (s *server) batch(c *call, entries []bundle.Entry, responses []*answer) err
 		from = to
 	}
 	return nil
+}
+
+// alone keeps a fault in one entry from ending the program: net/http guards only its own goroutine.
+func (s *server) alone(c *call, e *bundle.Entry) (a *answer, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("rest: %s: %v\n%s", e.Path(), fault, debug.Stack())
+		}
+	}()
+	return s.batchEntry(c, e)
 }
 
 func (s *server) batchEntry(c *call, e *bundle.Entry) (*answer, error) {

@@ -5,14 +5,20 @@ import (
 	"encoding/hex"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
 func (s *server) create(c *call) (*answer, error) {
-	ch := &change{method: "POST", typ: c.typ, query: c.ifExist, node: c.body}
+	ch := &change{method: "POST", typ: c.typ, query: criteria(c.typ, c.ifExist), node: c.body}
 	return s.writeOne(c, ch)
+}
+
+// criteria is the query of If-None-Exist; some clients write the type before it.
+func criteria(typ, value string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(value, typ), "?")
 }
 
 // writeOne performs a single create, update or delete.
@@ -27,7 +33,7 @@ func (s *server) writeOne(c *call, ch *change) (*answer, error) {
 		}
 	} else if ch.op == 0 {
 		// nothing was written: what was found has been shown
-		entry := c.entry("R", target(ch.typ, ch.out.ID))
+		entry := c.entry("R", target(ch.typ, max(ch.out.ID, ch.put.ID)))
 		entry.Patients = patients(ch.out)
 		if err := s.Audit.Read(c.ctx, entry); err != nil {
 			return nil, err

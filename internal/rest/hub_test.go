@@ -21,6 +21,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/rest"
 	"github.com/xinglin-health/xinglin/internal/store"
+	"github.com/xinglin-health/xinglin/internal/store/storetest"
 )
 
 // notes keeps audit entries where a test can count them.
@@ -87,15 +88,12 @@ func program(scopes ...string) *access.Caller {
 	return &c
 }
 
-func newHub(t testing.TB) *hub {
+func newHub(t testing.TB) *hub { return newHubOn(t, storetest.Memory) }
+
+func newHubOn(t testing.TB, open storetest.Open) *hub {
 	t.Helper()
 	h := &hub{t: t, clock: clock.At(time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)), audit: &notes{}}
-	var err error
-	h.store, err = store.Open(context.Background(), ":memory:", store.Options{Clock: h.clock, Derive: []store.Deriver{access.Derive}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.store.Close() })
+	h.store = open(t, store.Options{Clock: h.clock, Derive: []store.Deriver{access.Derive}})
 	h.options = rest.Options{Store: h.store, Audit: h.audit, Clock: h.clock, Version: "test", BaseURL: "http://hub.test/fhir", Log: slog.New(slog.NewTextHandler(io.Discard, nil)), MaxBody: 1 << 20, MaxBundle: 64 << 20}
 	if os.Getenv("XINGLIN_TEST_LOG") != "" {
 		h.options.Log = slog.Default()

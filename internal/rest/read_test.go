@@ -2,9 +2,12 @@ package rest_test
 
 import (
 	"errors"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/xinglin-health/xinglin/internal/access"
 )
 
 func TestReadGivesBackWhatWasWritten(t *testing.T) {
@@ -188,5 +191,18 @@ func TestSummaryAndElementsMarkTheirAnswers(t *testing.T) {
 	r = h.want(200, county, "GET", "/Patient?_summary=data&_id=p1", "")
 	if r.node.Str("entry[0].resource.name[0].family") != "张" {
 		t.Errorf("got %s", r.body)
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	h := newHub(b)
+	h.patient(county, "p1", "张")
+	for b.Loop() {
+		r := httptest.NewRequest("GET", "http://hub.test/fhir/Patient/p1", nil)
+		w := httptest.NewRecorder()
+		h.handler.ServeHTTP(w, r.WithContext(access.With(r.Context(), county)))
+		if w.Code != 200 {
+			b.Fatal(w.Body.String())
+		}
 	}
 }

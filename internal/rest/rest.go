@@ -232,10 +232,7 @@ func (s *server) send(w http.ResponseWriter, c *call, a *answer) {
 		h.Set("Content-Type", "application/fhir+json; charset=utf-8")
 	}
 	if c.what != "capabilities" {
-		h.Set("Cache-Control", "no-store")
-		if a.version != nil && (c.what == "read" || c.what == "vread") {
-			h.Set("Cache-Control", "private, no-cache")
-		}
+		h.Set("Cache-Control", "no-store") // wards share their computers
 	}
 	h.Add("Vary", "Accept, Accept-Language, Authorization, Cookie")
 	w.WriteHeader(a.status)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/xinglin-health/xinglin/internal/store/storetest"
 )
 
 const zhang = `{"resourceType":"Patient","id":"mine","identifier":[{"system":"urn:id","value":"99-1"}],"name":[{"family":"张"}]}`
@@ -54,22 +56,24 @@ func TestConditionalCreate(t *testing.T) {
 }
 
 func TestConditionalCreateByManyClientsGivesOne(t *testing.T) {
-	h := newHub(t)
-	var wg sync.WaitGroup
-	status := make([]int, 64)
-	for i := range status {
-		wg.Go(func() {
-			status[i] = h.do(county, "POST", "/Patient", zhang, "If-None-Exist: identifier=urn:id|99-1").StatusCode
-		})
-	}
-	wg.Wait()
-	count := map[int]int{}
-	for _, s := range status {
-		count[s]++
-	}
-	if count[201] != 1 || count[200] != 63 {
-		t.Errorf("got %v; want 201 once and 200 for the others", count)
-	}
+	storetest.Both(t, func(t *testing.T, open storetest.Open) {
+		h := newHubOn(t, open)
+		var wg sync.WaitGroup
+		status := make([]int, 64)
+		for i := range status {
+			wg.Go(func() {
+				status[i] = h.do(county, "POST", "/Patient", zhang, "If-None-Exist: identifier=urn:id|99-1").StatusCode
+			})
+		}
+		wg.Wait()
+		count := map[int]int{}
+		for _, s := range status {
+			count[s]++
+		}
+		if count[201] != 1 || count[200] != 63 {
+			t.Errorf("got %v; want 201 once and 200 for the others", count)
+		}
+	})
 }
 
 func TestUpdate(t *testing.T) {
@@ -94,23 +98,25 @@ func TestUpdate(t *testing.T) {
 }
 
 func TestOneOfManyUpdatesWithTheSameVersionWins(t *testing.T) {
-	h := newHub(t)
-	h.put(county, zhang)
-	var wg sync.WaitGroup
-	status := make([]int, 32)
-	for i := range status {
-		wg.Go(func() {
-			status[i] = h.do(county, "PUT", "/Patient/mine", zhang, `If-Match: W/"1"`).StatusCode
-		})
-	}
-	wg.Wait()
-	count := map[int]int{}
-	for _, s := range status {
-		count[s]++
-	}
-	if count[200] != 1 || count[412] != 31 {
-		t.Errorf("got %v; want 200 once and 412 for the others", count)
-	}
+	storetest.Both(t, func(t *testing.T, open storetest.Open) {
+		h := newHubOn(t, open)
+		h.put(county, zhang)
+		var wg sync.WaitGroup
+		status := make([]int, 32)
+		for i := range status {
+			wg.Go(func() {
+				status[i] = h.do(county, "PUT", "/Patient/mine", zhang, `If-Match: W/"1"`).StatusCode
+			})
+		}
+		wg.Wait()
+		count := map[int]int{}
+		for _, s := range status {
+			count[s]++
+		}
+		if count[200] != 1 || count[412] != 31 {
+			t.Errorf("got %v; want 200 once and 412 for the others", count)
+		}
+	})
 }
 
 func TestConditionalUpdateAndDelete(t *testing.T) {
@@ -186,30 +192,32 @@ func TestOneChangesOnlyWhatOnesOwnHouseMade(t *testing.T) {
 }
 
 func TestIdempotencyKey(t *testing.T) {
-	h := newHub(t)
-	first := h.want(201, county, "POST", "/Patient", zhang, "Idempotency-Key: k1")
-	again := h.want(201, county, "POST", "/Patient", zhang, "Idempotency-Key: k1")
-	if first.body != again.body || first.Header.Get("Location") != again.Header.Get("Location") {
-		t.Errorf("got %s then %s; want the same answer", first.body, again.body)
-	}
-	if r := h.want(422, county, "POST", "/Patient", strings.Replace(zhang, "张", "李", 1), "Idempotency-Key: k1"); r.detail() != "key-reused" {
-		t.Errorf("another body: got %s", r.detail())
-	}
-	h.want(201, stranger, "POST", "/Patient", strings.Replace(zhang, "张", "李", 1), "Idempotency-Key: k1") // keys belong to their client
-	if r := h.want(200, county, "GET", "/Patient?_summary=count", ""); r.node.Str("total") != "1" {
-		t.Errorf("got %s patients; want 1", r.node.Str("total"))
-	}
-	var wg sync.WaitGroup
-	ids := make([]string, 16)
-	for i := range ids {
-		wg.Go(func() { ids[i] = h.do(county, "POST", "/Patient", zhang, "Idempotency-Key: k2").node.ID() })
-	}
-	wg.Wait()
-	for _, id := range ids {
-		if id != ids[0] || id == "" {
-			t.Fatalf("16 clients with one key: got %v; want one patient", ids)
+	storetest.Both(t, func(t *testing.T, open storetest.Open) {
+		h := newHubOn(t, open)
+		first := h.want(201, county, "POST", "/Patient", zhang, "Idempotency-Key: k1")
+		again := h.want(201, county, "POST", "/Patient", zhang, "Idempotency-Key: k1")
+		if first.body != again.body || first.Header.Get("Location") != again.Header.Get("Location") {
+			t.Errorf("got %s then %s; want the same answer", first.body, again.body)
 		}
-	}
+		if r := h.want(422, county, "POST", "/Patient", strings.Replace(zhang, "张", "李", 1), "Idempotency-Key: k1"); r.detail() != "key-reused" {
+			t.Errorf("another body: got %s", r.detail())
+		}
+		h.want(201, stranger, "POST", "/Patient", strings.Replace(zhang, "张", "李", 1), "Idempotency-Key: k1") // keys belong to their client
+		if r := h.want(200, county, "GET", "/Patient?_summary=count", ""); r.node.Str("total") != "1" {
+			t.Errorf("got %s patients; want 1", r.node.Str("total"))
+		}
+		var wg sync.WaitGroup
+		ids := make([]string, 16)
+		for i := range ids {
+			wg.Go(func() { ids[i] = h.do(county, "POST", "/Patient", zhang, "Idempotency-Key: k2").node.ID() })
+		}
+		wg.Wait()
+		for _, id := range ids {
+			if id != ids[0] || id == "" {
+				t.Fatalf("16 clients with one key: got %v; want one patient", ids)
+			}
+		}
+	})
 }
 
 func TestTokenScopes(t *testing.T) {
