@@ -1,6 +1,8 @@
 // Package spec answers what FHIR R4 defines: types, elements, search parameters, compartments, required codes.
 package spec
 
+//go:generate sh gen/fetch.sh
+
 import (
 	"strings"
 )
