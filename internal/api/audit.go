@@ -75,7 +75,7 @@ func (a *Trail) list(w http.ResponseWriter, r *http.Request) {
 		err = a.Book.Read(r.Context(), e)
 	}
 	if err == nil && f.Cursor == "" {
-		err = a.Book.Seal(r.Context()) // so that what has just happened is there
+		err = a.Book.CatchUp(r.Context(), time.Second) // so that what has just happened is there
 	}
 	var entries []audit.Entry
 	var next string

@@ -28,7 +28,7 @@ func Outcome(err error, lang, request string) (*Node, int) {
 		}
 		diagnostics := is.Text
 		if request != "" {
-			diagnostics += " [request " + request + "]"
+			diagnostics += "; request " + request
 		}
 		o := Obj{"severity", is.Severity, "code", is.Code, "details", details, "diagnostics", diagnostics}
 		if is.Expression != "" {

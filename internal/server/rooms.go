@@ -68,7 +68,9 @@ func (h *Hub) openServices(ctx context.Context) (err error) {
 		return h.Audit.Close(grace)
 	})
 	h.Identity = identity.New(h.Store, h.Tree, identity.Options{Clock: h.Clock, Secure: h.Cert != "", Proxies: h.Proxies, Cost: h.PasswordCost,
-		Refuse: api.Refuse})
+		Refuse: api.Refuse, Note: func(ctx context.Context, tx *store.Tx, action, what, target string) error {
+			return h.Audit.Write(ctx, tx, audit.Of(ctx, action, what, target))
+		}})
 	h.Events = event.NewHub(h.Store)
 	h.Jobs = job.NewRunner(h.Store, h.Clock)
 	address := h.Blob

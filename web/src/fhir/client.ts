@@ -42,6 +42,7 @@ export async function call<T>(path: string, { method = 'GET', body, headers = {}
     if ((cause as Error).name === 'AbortError') throw cause;
     throw new Refusal(0, 'offline', '');
   }
+  csrf = answer.headers.get('X-CSRF-Token') ?? csrf; // a changed password begins a new session
   const json = parse(await answer.text());
   if (!answer.ok) throw refusal(answer, json);
   return json as T;
