@@ -7,6 +7,7 @@ const server = process.env.XINGLIN_SERVER;
 
 export default defineConfig({
   root: 'web',
+  cacheDir: '../node_modules/.vite',
   plugins: [react(), ...(server ? [] : [mock()])],
   server: {
     fs: { allow: ['..'] },

@@ -11,7 +11,7 @@ import { useName, useWords } from '../words/words';
 import en from './en.json';
 import zh from './zh.json';
 
-const actions = ['read', 'search', 'create', 'update', 'step', 'start', 'reveal', 'login', 'login-failed', 'export'];
+const actions = ['R', 'C', 'U', 'D', 'E', 'reveal', 'login'];
 
 export default function Audit() {
   const t = useWords({ zh, en });
@@ -75,7 +75,7 @@ function Entry({ entry: r, onPatient }: { entry: AuditEntry; onPatient: (referen
   return (
     <tr>
       <td className="nowrap num">{timeOf(r.at)}</td>
-      <td><b>{r.name || r.user}</b> <span className="quiet small">{word('role', r.role)}</span></td>
+      <td><b>{r.name || r.user}</b> <span className="quiet small">{say(r.roleName) || word('role', r.role)}</span></td>
       <td>{r.org?.display ?? r.org?.reference}</td>
       <td>{word('action', r.action)}</td>
       <td>

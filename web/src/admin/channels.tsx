@@ -3,6 +3,7 @@ import { App, Button, Checkbox, Input, Select } from 'antd';
 import { useState, type FormEvent } from 'react';
 import { post, Refusal } from '../fhir/client';
 import { useChannels } from '../fhir/queries';
+import type { Channel } from '../fhir/types';
 import OrgPicker from '../line/org-picker';
 import { useWho } from '../shell/who';
 import { EmptyState, ErrorState, Loading } from '../states/states';
@@ -55,7 +56,7 @@ function ChannelForm({ onClose }: { onClose: () => void }) {
   const t = useWords({ zh, en });
   const me = useWho();
   const client = useQueryClient();
-  const { message } = App.useApp();
+  const { message, modal } = App.useApp();
   const [kind, setKind] = useState('webhook');
   const [org, setOrg] = useState(me?.role.institution as { reference: string; display?: string } | undefined);
   const [url, setUrl] = useState('');
@@ -66,7 +67,8 @@ function ChannelForm({ onClose }: { onClose: () => void }) {
     e.preventDefault();
     if (!/^https?:\/\/\S+$/.test(url.trim())) return setWhy(t('needUrl'));
     try {
-      await post('/api/admin/channels', { org: org?.reference, kind, url: url.trim(), secret, enabled });
+      const made = await post<Channel>('/api/admin/channels', { org: org?.reference, kind, url: url.trim(), secret, enabled });
+      if (made?.secret) modal.info({ title: t('secretOnce'), content: <p className="once"><code>{made.secret}</code></p>, okText: t('close') });
       void message.success(t('saved'));
       void client.invalidateQueries({ queryKey: ['channels'] });
       onClose();

@@ -7,7 +7,7 @@ import { useUsers } from '../fhir/queries';
 import type { Ref, User, UserRole } from '../fhir/types';
 import OrgPicker from '../line/org-picker';
 import { EmptyState, ErrorState, Loading } from '../states/states';
-import { dateOf } from '../words/time';
+import { dateOf, fromInput } from '../words/time';
 import { useName, useWords } from '../words/words';
 import en from './en.json';
 import { useWho } from '../shell/who';
@@ -16,6 +16,8 @@ import zh from './zh.json';
 const roleCodes = [
   'referring-doctor', 'referral-office', 'receiving-doctor', 'ed-duty', 'bed-desk', 'medical-affairs', 'insurance-office', 'leader', 'administrator', 'auditor',
 ];
+// A date stands for the end of that day, in this zone.
+const endOf = (until: string) => (until.includes('T') ? until : fromInput(`${until}T23:59`));
 interface Once { name: string; password: string }
 // The server names the one-time password once, under one of these words.
 const onceOf = (said: unknown) => {
@@ -77,12 +79,12 @@ export default function Users() {
                     <div key={i}>{roleName(r)} <span className="quiet">{orgRef(r.org).display ?? orgRef(r.org).reference}{r.until ? ` · ${t('untilDate')} ${dateOf(r.until)}` : ''}</span></div>
                   ))}</td>
                   <td><span className={u.disabled ? 'mark mark-closed' : 'mark mark-done'}>{t(u.disabled ? 'disabled' : 'active')}</span></td>
-                  <td className="right nowrap">
+                  <td className="right nowrap">{u.manageable !== false && <>
                     <Button size="small" type="link" onClick={() => setEditing(u)}>{t('edit')}</Button>
                     <Button size="small" type="link" onClick={() => sure(u, t('sureReset', { name: u.name }), { reset: true }, t('reset'))}>{t('reset')}</Button>
                     {u.disabled ? <Button size="small" type="link" onClick={() => void change(u, { disabled: false })}>{t('enable')}</Button>
                       : <Button size="small" type="link" danger onClick={() => sure(u, t('sureDisable', { name: u.name }), { disabled: true }, t('disable'))}>{t('disable')}</Button>}
-                  </td>
+                  </>}</td>
                 </tr>
               ))}
             </tbody>
@@ -121,7 +123,7 @@ function UserForm({ user, onClose, onSaved }: { user?: User; onClose: () => void
     if (!name.trim() || (!user && !username.trim())) return setWhy(t('needUser'));
     if (roles.some((r) => !r.role || !orgRef(r.org).reference)) return setWhy(t('needRole'));
     setBusy(true);
-    const said = { name: name.trim(), roles: roles.map((r) => ({ role: r.role, org: orgRef(r.org).reference, ...(r.from ? { from: r.from } : {}), ...(r.until ? { until: r.until } : {}) })) };
+    const said = { name: name.trim(), roles: roles.map((r) => ({ role: r.role, org: orgRef(r.org).reference, ...(r.from ? { from: r.from } : {}), ...(r.until ? { until: endOf(r.until) } : {}) })) };
     try {
       const answer = user ? await patch<unknown>(`/api/admin/users/${user.id}`, said) : await post<unknown>('/api/admin/users', { username: username.trim(), ...said });
       onSaved({ name: name.trim(), password: onceOf(answer) });

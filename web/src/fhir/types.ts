@@ -8,7 +8,7 @@ export type StateKind = 'open' | 'done' | 'closed';
 
 export interface Role { id: string; role: string; roleName: Name; org: Ref; institution: Ref }
 export interface Me {
-  user: { id: string; name: string; practitioner?: string; lang?: Lang };
+  user: { id: string; name: string; practitioner?: string; lang?: Lang; username?: string; mustChangePassword?: boolean };
   role: Role;
   roles: Role[];
   csrf: string;
@@ -122,11 +122,11 @@ export interface OrgNode { reference: string; name: string; type?: string; level
 
 export interface UserRole { id?: string; role: string; roleName?: Name; org: Ref | string; from?: string; until?: string }
 export interface User {
-  id: string; username?: string; name: string; disabled?: boolean; practitioner?: string; lastLogin?: string; roles?: UserRole[] | null;
+  id: string; username?: string; name: string; disabled?: boolean; practitioner?: string; lastLogin?: string; roles?: UserRole[] | null; manageable?: boolean;
 }
-export interface Channel { id: string; org?: Ref | string; kind: string; url: string; enabled: boolean; lastError?: string; lastAt?: string }
+export interface Channel { id: string; org?: Ref | string; kind: string; url: string; enabled: boolean; lastError?: string; lastAt?: string; secret?: string; dead?: number }
 
 export interface AuditEntry {
-  seq: number; at: string; user?: string; name?: string; role?: string; org?: Ref; action: string; what?: string; whatName?: Name;
+  seq: number; at: string; user?: string; name?: string; role?: string; roleName?: Name; org?: Ref; action: string; what?: string; whatName?: Name;
   target?: string; patients?: { reference: string; name?: string }[] | null; outcome?: string; remote?: string; request?: string;
 }

@@ -108,7 +108,7 @@ type Item = NonNullable<NonNullable<Case['packet']>['items']>[number];
 function Items({ items, patient }: { items: Item[]; patient?: string }) {
   const t = useWords({ zh, en });
   return (
-    <table className="plain">
+    <table className="plain items">
       <tbody>
         {items.map((i) => (
           <tr key={i.reference}>

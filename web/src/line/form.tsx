@@ -50,7 +50,7 @@ function FieldBox(p: One) {
       {f.type !== 'boolean' && (group || f.type === 'documents'
         ? <span className="label" id={`${id}-label`}>{say(f.label)}{f.required && <Required />}</span>
         : <label htmlFor={id} id={`${id}-label`}>{say(f.label)}{f.required && <Required />}</label>)}
-      <Suspense fallback={<Skeleton.Input active size="default" block />}><Control {...p} /></Suspense>
+      <Suspense fallback={<Skeleton.Input active block />}><Control {...p} /></Suspense>
       {help && <div className="quiet small" id={`${id}-help`}>{help}</div>}
       {why && <div className="field-error" id={`${id}-why`} role="alert">{why}</div>}
     </div>

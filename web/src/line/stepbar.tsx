@@ -35,7 +35,7 @@ export function StepBar({ flow, row, path }: { flow?: Flow; row: Row; path: Path
   const now = useNow();
   const stops = stopsOf(flow, row, path, say);
   return (
-    <ol className="steps" aria-label={t('steps')}>
+    <ol className="steps" aria-label={t('steps')} tabIndex={0}>
       {stops.map((s, i) => (
         <li key={s.code + i} aria-current={s.now ? 'step' : undefined}
           className={['step', s.past ? 'step-past' : '', s.now ? `step-now step-${row.late ? 'late' : row.stateKind}` : '', s.skipped ? 'step-skipped' : ''].join(' ')}>
@@ -43,8 +43,8 @@ export function StepBar({ flow, row, path }: { flow?: Flow; row: Row; path: Path
           <span className="step-name">{s.label}{s.past && !s.skipped && <span className="sr"> {t('stepDone')}</span>}</span>
           <span className="step-time num">
             {s.at ? timeOf(s.at) : ''}
-            {s.now && row.stateKind === 'open' && s.at ? <span className="quiet"> · {spanOf(now - new Date(s.at).getTime())}</span>
-              : s.stayed ? <span className="quiet"> · {isoSpan(s.stayed)}</span> : null}
+            {s.now && row.stateKind === 'open' && s.at ? <span className="quiet">{spanOf(now - new Date(s.at).getTime())}</span>
+              : s.stayed ? <span className="quiet">{isoSpan(s.stayed)}</span> : null}
           </span>
           {s.now && row.stateKind === 'open' && row.due && <Due due={row.due} entered={row.enteredAt} />}
         </li>

@@ -100,7 +100,7 @@ export function Worklist({ line, canCompose, aside }: { line: Line; canCompose: 
             onChange={(v?: string) => set({ state: v ?? '' })} options={uniqueStates.map((s) => ({ value: s.code, label: name(s.name) }))} />
           {filtered && <Button size="small" type="link" onClick={() => set({ flow: '', state: '', urgency: '', q: '' })}>{t('clear')}</Button>}
           <span className="grow" />
-          <span className="quiet small num">{list.data ? t('total', { n: total }) : ''}</span>
+          <span className="quiet small num total">{list.data ? t('total', { n: total }) : ''}</span>
           <Button size="small" type="text" className="not-phone" onClick={() => setHelp(true)} aria-label={t('keys')}><kbd>?</kbd></Button>
         </div>
         {list.error && !list.data ? <ErrorState error={list.error} onRetry={() => void list.refetch()} />

@@ -5,6 +5,7 @@ import NotificationOutlined from '@ant-design/icons/es/icons/NotificationOutline
 import ApartmentOutlined from '@ant-design/icons/es/icons/ApartmentOutlined';
 import SwapOutlined from '@ant-design/icons/es/icons/SwapOutlined';
 import TeamOutlined from '@ant-design/icons/es/icons/TeamOutlined';
+import { useQueryClient } from '@tanstack/react-query';
 import { App } from 'antd';
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState, type ReactNode } from 'react';
 import { NavLink, Route, Routes, useLocation, useNavigate } from 'react-router';
@@ -15,7 +16,7 @@ import { Fence, EmptyState, Loading } from '../states/states';
 import { useName, useWords } from '../words/words';
 import en from './en.json';
 import { useLive } from './live';
-import { MeMenu, RoleMenu } from './me';
+import { MeMenu, Password, RoleMenu } from './me';
 import { MeContext } from './who';
 import { Notices } from './notices';
 import { PatientSearch } from './search';
@@ -35,6 +36,7 @@ export default function Shell({ me }: { me: Me }) {
   const { notification } = App.useApp();
   const go = useNavigate();
   const place = useLocation();
+  const client = useQueryClient();
   const lines = useLines();
   const [menu, setMenu] = useState(false);
   useEffect(() => setMenu(false), [place.pathname]);
@@ -70,9 +72,9 @@ export default function Shell({ me }: { me: Me }) {
           <button type="button" className="icon-button only-phone" aria-label={t('openMenu')} aria-expanded={menu} onClick={() => setMenu(!menu)}>
             <MenuOutlined />
           </button>
-          <NavLink to="/" className="brand" aria-label={t('work')}>
+          <NavLink to="/" className="brand" title={t('work')}>
             <img src="/icon.svg" alt="" width={24} height={24} />
-            <span className="not-phone">{name(me.hub?.name) || t('brand')}</span>
+            <span>{name(me.hub?.name) || t('brand')}</span>
           </NavLink>
           <PatientSearch />
           <RoleMenu me={me} />
@@ -114,6 +116,7 @@ export default function Shell({ me }: { me: Me }) {
             </Suspense>
           </Fence>
         </main>
+        {me.user.mustChangePassword && <Password must onClose={() => void client.invalidateQueries({ queryKey: ['me'] })} />}
         {menu && <button type="button" className="veil" aria-label={t('close')} onClick={() => setMenu(false)} />}
       </div>
     </MeContext.Provider>

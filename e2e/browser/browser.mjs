@@ -1,0 +1,101 @@
+// What every browser test needs: the real server on made-up data, Debian's Chromium, axe.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, mkdir, readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { chromium } from 'playwright-core';
+
+export const root = resolve(import.meta.dirname, '../..');
+export const shots = process.env.XINGLIN_SHOTS ?? join(root, 'test-results/pages');
+const chrome = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const flags = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--lang=zh-CN',
+];
+export const password = process.env.XINGLIN_DEMO_PASSWORD ?? 'Xinglin-demo-1';
+
+async function freePort() {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  return port;
+}
+
+// serve starts the real binary on a temporary folder; XINGLIN_SERVER names one that already runs.
+export async function serve({ patients = 300, referrals = 120 } = {}) {
+  if (process.env.XINGLIN_SERVER) return { url: process.env.XINGLIN_SERVER, stop: async () => {} };
+  const data = await mkdtemp(join(tmpdir(), 'xinglin-browser-'));
+  const url = `http://127.0.0.1:${await freePort()}`;
+  let said = '';
+  const child = spawn(process.env.XINGLIN_BIN ?? join(root, 'bin/xinglin'),
+    ['demo', '--data', data, '--listen', url.slice(7), '--patients', String(patients), '--referrals', String(referrals)], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const over = once(child, 'exit');
+  for (const out of [child.stdout, child.stderr]) out.on('data', (d) => (said = (said + d).slice(-8000)));
+  for (let n = 0; ; n++) {
+    if (child.exitCode !== null) throw new Error(`the server ended:\n${said}`);
+    if (await fetch(`${url}/readyz`).then((r) => r.ok, () => false)) break;
+    if (n > 600) {
+      child.kill();
+      throw new Error(`the server was not ready in two minutes:\n${said}`);
+    }
+    await new Promise((r) => setTimeout(r, 200));
+  }
+  return {
+    url, data,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await over;
+      await rm(data, { recursive: true, force: true });
+    },
+  };
+}
+
+// open launches Chromium with a folder of its own.
+export async function open() {
+  const folder = await mkdtemp(join(tmpdir(), 'xinglin-chromium-'));
+  const browser = await chromium.launch({ executablePath: chrome, headless: true, args: flags });
+  await mkdir(shots, { recursive: true });
+  return {
+    person: (size = { width: 1366, height: 768 }, more = {}) => browser.newContext({ viewport: size, locale: 'zh-CN', timezoneId: 'Asia/Shanghai', reducedMotion: 'reduce', ...more }),
+    close: async () => {
+      await browser.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+// enter logs a person in and returns the page; what the browser complains about is collected.
+export async function enter(context, url, username) {
+  const page = await context.newPage();
+  page.complaints = [];
+  page.on('console', (m) => m.type() === 'error' && !/status of 4\d\d|status of 503|ERR_/.test(m.text()) && page.complaints.push(m.text()));
+  page.on('pageerror', (e) => page.complaints.push(String(e)));
+  await page.goto(url);
+  await page.getByLabel('账号').fill(username);
+  await page.getByLabel('密码', { exact: true }).fill(password);
+  await page.getByRole('button', { name: '登录', exact: true }).click();
+  await page.getByRole('navigation', { name: '主菜单' }).waitFor({ state: 'attached' });
+  return page;
+}
+
+// settled waits until the page has drawn what it asked for.
+export async function settled(page) {
+  await page.waitForLoadState('domcontentloaded');
+  await page.waitForFunction(() => !document.querySelector('.loading, .ant-skeleton-active'), undefined, { timeout: 15_000 });
+  await page.evaluate(() => document.fonts.ready);
+}
+
+const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+// serious lists axe's serious and critical findings in words.
+export async function serious(page) {
+  await page.evaluate(axeSource);
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }));
+  return found.violations.filter((v) => ['serious', 'critical'].includes(v.impact))
+    .map((v) => `${v.id}: ${v.help} — ${v.nodes.slice(0, 3).map((n) => `${n.target.join(' ')} ${n.any[0]?.message ?? ''}`).join(' | ')}`);
+}
+
+export const shoot = (page, name) => page.screenshot({ path: join(shots, `${name}.png`) });

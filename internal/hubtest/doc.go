@@ -1,0 +1,2 @@
+// Package hubtest gives tests a whole hub in memory.
+package hubtest

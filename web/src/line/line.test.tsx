@@ -1,0 +1,156 @@
+import { act, fireEvent, screen, waitFor, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { line, row, theCase } from '../../dev/fixtures.ts';
+import { hub, refuse } from '../test-hub';
+import { CasePage } from './case';
+import { LinePage } from './page';
+import { check, parameters } from './parameters';
+import { stopsOf } from './stepbar';
+import { Held } from './held-probe';
+import { dueTone, isoSpan, spanOf } from '../words/time';
+
+beforeEach(() => {
+  localStorage.clear();
+  window.innerWidth = 1366;
+});
+
+describe('the worklist', () => {
+  it('a row reads patient, what and state', async () => {
+    hub(<LinePage line={line} />);
+    expect(await screen.findByRole('row', { name: /急危 张三.*胸痛待查.*待接收.*超时/ })).toBeInTheDocument();
+  });
+  it('j and k move, Enter opens beside the list and the address knows it', async () => {
+    hub(<LinePage line={line} />);
+    await screen.findByRole('row', { name: /张三.*30岁/ });
+    fireEvent.keyDown(window, { key: 'j' });
+    fireEvent.keyDown(window, { key: 'j' });
+    fireEvent.keyDown(window, { key: 'k' });
+    expect(screen.getByRole('row', { current: true })).toHaveTextContent('30岁');
+    fireEvent.keyDown(window, { key: 'Enter' });
+    expect(screen.getByTestId('where')).toHaveTextContent('case=t0');
+    expect(await screen.findByRole('complementary', { name: '转诊详情' })).toBeInTheDocument();
+  });
+  it('? shows the keys', async () => {
+    hub(<LinePage line={line} />);
+    await screen.findByRole('table');
+    fireEvent.keyDown(window, { key: '?' });
+    expect(await screen.findByText('下一条 / 上一条')).toBeInTheDocument();
+  });
+  it('a tab asks the server for that view', async () => {
+    const { asked } = hub(<LinePage line={line} />);
+    await userEvent.click(await screen.findByRole('tab', { name: /转入/ }));
+    await waitFor(() => expect(asked.some((a) => a.path.endsWith('/worklist') && a.search.includes('view=in'))).toBe(true));
+  });
+  it('nothing moves under the pointer; new rows come when it leaves', async () => {
+    hub(<Held />);
+    const order = () => screen.getAllByRole('row').slice(1).map((r) => r.textContent);
+    const before = order();
+    const body = screen.getAllByRole('rowgroup')[1]!;
+    fireEvent.mouseEnter(body);
+    act(() => screen.getByText('more').click());
+    expect(order()).toEqual(before);
+    expect(screen.getByRole('status')).toHaveTextContent('有 1 条新的');
+    fireEvent.mouseLeave(body);
+    expect(order()).toHaveLength(4);
+    expect(screen.getAllByRole('row')[1]).toHaveClass('row-new');
+  });
+});
+
+describe('the case', () => {
+  const page = <CasePage line={line} />;
+  const at = { path: '/c/t1', route: '/c/:id' };
+  it('offers one primary action and the rest in a menu', async () => {
+    hub(page, at);
+    expect(await screen.findByRole('button', { name: '接诊' })).toBeInTheDocument();
+    await userEvent.click(screen.getByRole('button', { name: /其他操作/ }));
+    expect(await screen.findByText('转往他院')).toBeInTheDocument();
+  });
+  it('a step says what it will do, asks only what it needs, and sends Parameters once', async () => {
+    const { asked } = hub(page, { ...at, say: { 'POST /fhir/Task/t1/$accept': { resourceType: 'Task', id: 't1' } } });
+    await userEvent.click(await screen.findByRole('button', { name: '接诊' }));
+    const form = screen.getByRole('form', { name: '接诊' });
+    expect(form).toHaveTextContent('通知申请方安排患者前来');
+    expect(within(form).queryByRole('textbox', { name: /建议/ })).not.toBeInTheDocument();
+    await userEvent.click(within(form).getByRole('button', { name: '确认接诊' }));
+    expect(await within(form).findByText('请填写。')).toBeInTheDocument();
+    await userEvent.type(within(form).getByLabelText(/联系电话/), '0731-5550199');
+    await userEvent.click(within(form).getByRole('button', { name: '确认接诊' }));
+    await waitFor(() => expect(asked.filter((a) => a.path.endsWith('$accept'))).toHaveLength(1));
+    const sent = asked.find((a) => a.path.endsWith('$accept'))!;
+    expect(sent.body).toEqual({ resourceType: 'Parameters', parameter: [{ name: 'outcome', valueCode: 'clinic' }, { name: 'phone', valueString: '0731-5550199' }] });
+    expect(sent.headers['If-Match']).toBe('W/"3"');
+    expect(sent.headers['Idempotency-Key']).toMatch(/.{8}/);
+  });
+  it('a case that has moved says so and keeps what was typed', async () => {
+    hub(page, { ...at, say: { 'POST /fhir/Task/t1/$accept': refuse(409, 'conflict', '林芳刚刚处理过') } });
+    await userEvent.click(await screen.findByRole('button', { name: '接诊' }));
+    await userEvent.type(screen.getByLabelText(/联系电话/), '0731-5550199');
+    await userEvent.click(screen.getByRole('button', { name: '确认接诊' }));
+    expect(await screen.findByText('情况已变化')).toBeInTheDocument();
+    expect(screen.getByText('林芳刚刚处理过')).toBeInTheDocument();
+    expect(screen.getByLabelText(/联系电话/)).toHaveValue('0731-5550199');
+  });
+  it('an ID number is masked until somebody reveals it', async () => {
+    const { asked } = hub(page, at);
+    await userEvent.click(await screen.findByRole('button', { name: /显示完整 身份证.*会被记录/ }));
+    expect(await screen.findByText(/990102196305011234/)).toBeInTheDocument();
+    expect(asked.find((a) => a.path.endsWith('/reveal'))?.body).toEqual({ field: 'id' });
+  });
+  it('shows allergies, the insurance warning and telephones to call', async () => {
+    hub(page, at);
+    expect(await screen.findByText('青霉素')).toBeInTheDocument();
+    expect(screen.getByText('尚未备案，请在出院结算前补办')).toBeInTheDocument();
+    expect(screen.getByRole('link', { name: /0731-5550199/ })).toHaveAttribute('href', 'tel:07315550199');
+  });
+});
+
+describe('the step bar', () => {
+  const say = (n: { zh: string }) => n.zh;
+  const flow = line.flows[0];
+  it('stands at the current state with what is past before it', () => {
+    const stops = stopsOf(flow, theCase.row, theCase.path!, say);
+    expect(stops.map((s) => [s.label, s.past, s.now])).toEqual([['待接收', true, false], ['已接收', false, true], ['已接诊', false, false], ['已到达', false, false], ['已结案', false, false]]);
+  });
+  it('a declined case ends where it was declined', () => {
+    const stops = stopsOf(flow, row(1, { state: 'declined', stateName: { zh: '未接收' }, stateKind: 'closed' }), theCase.path!, say);
+    expect(stops.map((s) => s.label)).toEqual(['待接收', '已接收', '未接收']);
+  });
+  it('an emergency that skipped a state shows it as skipped', () => {
+    const stops = stopsOf(flow, row(1, { state: 'arrived', stateName: { zh: '已到达' } }), theCase.path!, say);
+    expect(stops.find((s) => s.code === 'accepted')).toMatchObject({ past: true, skipped: true });
+  });
+});
+
+describe('forms', () => {
+  const form = { fields: [
+    { name: 'to', label: { zh: '转往' }, type: 'organization' as const, required: true },
+    { name: 'phone', label: { zh: '电话' }, type: 'phone' as const, required: true, waivedInEmergency: true },
+    { name: 'red-flags', label: { zh: '危险信号' }, type: 'text' as const, repeats: true },
+    { name: 'documents', label: { zh: '资料' }, type: 'documents' as const },
+    { name: 'place', label: { zh: '地点' }, type: 'text' as const, required: true, showIf: { field: 'urgency', in: ['urgent'] } },
+  ] };
+  it.each([
+    ['what is required is asked for', { urgency: 'routine' }, { to: 'choose', phone: 'fill' }],
+    ['an emergency waives the telephone', { urgency: 'emergency' }, { to: 'choose' }],
+    ['a telephone needs digits', { to: { reference: 'Organization/1' }, phone: 'abc' }, { phone: 'phone' }],
+    ['what is not shown is not asked for', { to: { reference: 'Organization/1' }, phone: '0731-5550199' }, {}],
+    ['what is shown is', { urgency: 'urgent', to: { reference: 'Organization/1' }, phone: '0731-5550199' }, { place: 'fill' }],
+  ])('%s', (_, values, wrong) => expect(check(form, values)).toEqual(wrong));
+  it('writes one parameter an answer, several for a repeated one', () => {
+    expect(parameters(form, { to: { reference: 'Organization/1' }, 'red-flags': '胸痛\n\n气促', documents: [{ reference: 'DocumentReference/1' }, { reference: 'DocumentReference/2' }] }).parameter).toEqual([
+      { name: 'to', valueReference: { reference: 'Organization/1' } },
+      { name: 'red-flags', valueString: '胸痛' }, { name: 'red-flags', valueString: '气促' },
+      { name: 'documents', valueReference: { reference: 'DocumentReference/1' } }, { name: 'documents', valueReference: { reference: 'DocumentReference/2' } },
+    ]);
+  });
+});
+
+describe('time', () => {
+  const start = '2026-01-01T08:00:00Z';
+  const due = '2026-01-01T10:00:00Z';
+  it.each([['08:30', 'calm'], ['09:29', 'calm'], ['09:30', 'soon'], ['09:59', 'soon'], ['10:00', 'late']])('at %s it is %s', (at, tone) =>
+    expect(dueTone(due, start, Date.parse(`2026-01-01T${at}:00Z`))).toBe(tone));
+  it.each([[5 * 60_000, '5分'], [65 * 60_000, '1小时05分'], [51 * 3600_000, '2天3小时']])('%d ms is %s', (ms, said) => expect(spanOf(ms)).toBe(said));
+  it('reads the server’s spans', () => expect(isoSpan('P1DT2H3M')).toBe('1天2小时'));
+});

@@ -1,0 +1,70 @@
+import { fireEvent, screen, waitFor, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { line, me } from '../../dev/fixtures.ts';
+import { hub, refuse } from '../test-hub';
+import { Login } from './login';
+import { PatientSearch } from './search';
+import Shell from './shell';
+
+beforeEach(() => localStorage.clear());
+
+describe('login', () => {
+  it('refuses in words and keeps the account', async () => {
+    hub(<Login />, { say: { 'POST /api/login': refuse(401, 'login-failed', '账号或密码不正确') } });
+    await userEvent.type(screen.getByLabelText('账号'), 'xiangcun');
+    await userEvent.type(screen.getByLabelText('密码'), 'wrong');
+    await userEvent.click(screen.getByRole('button', { name: '登录' }));
+    expect(await screen.findByText('账号或密码不正确')).toBeInTheDocument();
+    expect(screen.getByLabelText('账号')).toHaveValue('xiangcun');
+  });
+  it('sends account and password', async () => {
+    const { asked } = hub(<Login />);
+    await userEvent.type(screen.getByLabelText('账号'), 'xiangcun');
+    await userEvent.type(screen.getByLabelText('密码'), 'Xinglin-demo-1{Enter}');
+    await waitFor(() => expect(asked.find((a) => a.path === '/api/login')?.body).toEqual({ username: 'xiangcun', password: 'Xinglin-demo-1' }));
+  });
+});
+
+describe('the shell', () => {
+  it('counts what waits, red only when late', async () => {
+    hub(<Shell me={me} />);
+    const nav = await screen.findByRole('navigation', { name: '主菜单' });
+    const item = await within(nav).findByRole('link', { name: /双向转诊/ });
+    expect(item).toHaveTextContent('3 件等您处理，其中 1 件超时');
+    expect(item.querySelector('.count')).toHaveClass('count-late');
+  });
+  it('is grey when nothing is late', async () => {
+    hub(<Shell me={me} />, { say: { 'GET /api/lines': [{ ...line, counts: { waiting: 2, late: 0, open: 2 } }] } });
+    const item = await screen.findByRole('link', { name: /双向转诊/ });
+    expect(item.querySelector('.count')).not.toHaveClass('count-late');
+  });
+  it('hides administration from a doctor', async () => {
+    hub(<Shell me={me} />);
+    await screen.findByRole('link', { name: /双向转诊/ });
+    expect(screen.queryByRole('link', { name: '用户' })).not.toBeInTheDocument();
+  });
+  it('shows it to an administrator', async () => {
+    hub(<Shell me={{ ...me, role: me.roles[1]! }} />);
+    expect(await screen.findByRole('link', { name: '用户' })).toBeInTheDocument();
+  });
+});
+
+describe('patient search', () => {
+  it('/ focuses it; typing finds; Enter opens', async () => {
+    const { asked } = hub(<PatientSearch />);
+    fireEvent.keyDown(window, { key: '/' });
+    const box = screen.getByRole('combobox', { name: '查找患者' });
+    expect(box).toHaveFocus();
+    await userEvent.type(box, 'ls');
+    expect(await screen.findByRole('option', { name: /李四.*990\*/ })).toBeInTheDocument();
+    await userEvent.keyboard('{Enter}');
+    expect(screen.getByTestId('where')).toHaveTextContent('/patients/p1');
+    expect(asked.filter((a) => a.path === '/api/patients').at(-1)?.search).toContain('q=ls');
+  });
+  it('nobody found says what may be searched', async () => {
+    hub(<PatientSearch />, { say: { 'GET /api/patients': [] } });
+    await userEvent.type(screen.getByRole('combobox'), '无名');
+    expect(await screen.findByText(/没有找到“无名”/)).toBeInTheDocument();
+  });
+});
