@@ -27,6 +27,8 @@ var free = []string{"internal/arch", "internal/bench", "internal/deps"}
 var besides = map[string][]string{
 	"internal/access": {"internal/identity", "internal/audit", "internal/event", "internal/job", "internal/blob"},
 	"internal/audit":  {"internal/identity"},
+	// a line lists its numbers
+	"internal/indicator": {"internal/line"},
 }
 
 func floorOf(dir string) int {

@@ -153,7 +153,7 @@ func (w *life) as(p *Person) context.Context {
 
 // start begins a case and returns its Task.
 func (w *life) start(p *Person, flow string, ask ...any) (string, error) {
-	res, err := w.hub.Runner.Start(w.as(p), line.StartCall{Line: "referral", Flow: flow, Params: line.Ask(ask...)})
+	res, err := w.hub.Runner.Start(w.as(p), line.StartCall{Line: "referral", Flow: flow, Params: parameters(ask...)})
 	if err != nil {
 		return "", fmt.Errorf("region: %s of %s starts %s: %w", p.Title, p.At.Short, flow, err)
 	}
@@ -161,7 +161,7 @@ func (w *life) start(p *Person, flow string, ask ...any) (string, error) {
 }
 
 func (w *life) do(p *Person, task, step string, ask ...any) error {
-	if _, err := w.hub.Runner.Do(w.as(p), line.DoCall{Task: task, Step: step, Params: line.Ask(ask...)}); err != nil {
+	if _, err := w.hub.Runner.Do(w.as(p), line.DoCall{Task: task, Step: step, Params: parameters(ask...)}); err != nil {
 		return fmt.Errorf("region: %s of %s does %s: %w", p.Title, p.At.Short, step, err)
 	}
 	return nil
@@ -225,4 +225,22 @@ func office(d *rand.Rand, t time.Time) time.Time {
 
 func minutes(d *rand.Rand, from, to int) time.Duration {
 	return time.Duration(from+d.IntN(to-from+1)) * time.Minute
+}
+
+// parameters makes the body of a step: text, booleans, references and coded concepts by name.
+func parameters(pairs ...any) *fhir.Node {
+	n := fhir.New("Parameters")
+	for i := 0; i+1 < len(pairs); i += 2 {
+		v, kind := fhir.Of(pairs[i+1]), "valueString"
+		switch {
+		case v.Kind == fhir.Bool:
+			kind = "valueBoolean"
+		case v.Get("reference") != nil:
+			kind = "valueReference"
+		case v.Get("coding") != nil:
+			kind = "valueCodeableConcept"
+		}
+		n.Add("parameter", fhir.Obj{"name", pairs[i], kind, v})
+	}
+	return n
 }

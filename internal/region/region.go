@@ -4,6 +4,7 @@ package region
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
@@ -146,3 +147,16 @@ func day(t time.Time) string { return t.In(Zone).Format(time.DateOnly) }
 func decimal(text string) *fhir.Node { return &fhir.Node{Kind: fhir.Number, Text: text} }
 
 func number(format string, v any) *fhir.Node { return decimal(fmt.Sprintf(format, v)) }
+
+// Keep leaves only the institutions named, with their people and patients; tests take a corner of the region.
+func (r *Region) Keep(ids ...string) *Region {
+	keep := map[*Institution]bool{}
+	for _, id := range ids {
+		keep[r.byID[id]] = true
+	}
+	r.Institutions = slices.DeleteFunc(r.Institutions, func(in *Institution) bool { return !keep[in] })
+	r.Staff = slices.DeleteFunc(r.Staff, func(p *Person) bool { return !keep[p.At] })
+	r.Patients = slices.DeleteFunc(r.Patients, func(p *Patient) bool { return !keep[p.Home] })
+	r.Accounts = slices.DeleteFunc(r.Accounts, func(a Account) bool { return !keep[a.Person.At] })
+	return r
+}

@@ -3,6 +3,7 @@ package region
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
@@ -23,22 +24,11 @@ type trip struct {
 
 // cases plans who is referred from where, and when. Every patient travels once.
 func (r *Region) cases(w *life) []*trip {
-	d := r.dice("cases", 0)
-	order := d.Perm(len(r.Patients))
-	for i := 0; i < 8 && i < len(order); i++ { // the demo's village doctor has something to look at
-		for j, k := range order {
-			if k == i {
-				order[i*5], order[j] = order[j], order[i*5]
-			}
-		}
+	if r.Size.Referrals == 0 {
+		return nil
 	}
-	for i := 8; i < 12 && i < len(order); i++ { // and some patients left to refer
-		for j, k := range order {
-			if k == i {
-				order[j], order[len(order)-1-(i-8)] = order[len(order)-1-(i-8)], order[j]
-			}
-		}
-	}
+	order := r.dice("cases", 0).Perm(len(r.Patients))
+	slices.SortStableFunc(order, func(a, b int) int { return turn(a) - turn(b) })
 	var trips []*trip
 	for _, k := range order {
 		if len(trips) >= r.Size.Referrals {
@@ -75,6 +65,17 @@ func (r *Region) cases(w *life) []*trip {
 		trips = append(trips, t)
 	}
 	return trips
+}
+
+// turn lets the first patients of the demo's village doctor travel for certain, and keeps the next ones at home to be referred.
+func turn(patient int) int {
+	switch {
+	case patient < 8:
+		return 0
+	case patient < 12:
+		return 2
+	}
+	return 1
 }
 
 // choose says where this place sends such patients: to the nearest hospital that has the department.
@@ -125,7 +126,7 @@ func (t *trip) sender() *Person {
 func (t *trip) ask() []any {
 	s := t.sender()
 	ask := []any{"patient", fhir.Obj{"reference", t.p.Ref()}, "to", fhir.Obj{"reference", t.to.Ref()}, "urgency", t.urgency,
-		"reason", t.ill.complaint + "。" + t.why(), "diagnosis", t.ill.name, "department", departmentName(t.ill.who), "coordinator", s.Name, "phone", s.Phone,
+		"reason", t.ill.complaint + "。" + t.why(), "diagnosis", t.ill.concept(), "department", departmentName(t.ill.who), "coordinator", s.Name, "phone", s.Phone,
 		"insurance-place", t.p.Insured.place, "insurance-type", t.p.Insured.kind}
 	filing := "not-needed"
 	if t.from.Place != t.to.Place {
@@ -338,7 +339,7 @@ func (t *trip) arrived(task string, to *Institution, outcome string) error {
 		return nil
 	}
 	t.later(stay, func() error {
-		if err := t.w.do(doctor, task, "treat", "summary", t.summary(), "diagnosis", t.ill.name); err != nil {
+		if err := t.w.do(doctor, task, "treat", "summary", t.summary(), "diagnosis", t.ill.concept()); err != nil {
 			return err
 		}
 		return t.treated(task, to)
@@ -447,12 +448,12 @@ func (t *trip) relay() error {
 	if cause == "technique-absent" {
 		ask = append(ask, "technique", t.ill.procedure)
 	}
-	task, err := t.w.start(t.sender(), "out", ask...)
+	leader := t.who(t.from, access.ReceivingDoctor)
+	task, err := t.w.start(leader, "out", ask...)
 	if err != nil {
 		return err
 	}
 	affairs, doctor, desk := t.who(t.from, access.MedicalAffairs), t.who(t.to, access.ReceivingDoctor), t.who(t.to, access.ReferralOffice)
-	escort := t.sender()
 	emergency := t.urgency == "emergency"
 	arrive := func() error {
 		if err := t.w.do(desk, task, "arrive", "signed", true); err != nil {
@@ -461,7 +462,7 @@ func (t *trip) relay() error {
 		return t.away(task, desk, doctor, 3+t.d.IntN(6))
 	}
 	depart := func() error {
-		if err := t.w.do(escort, task, "depart", "escort", escort.Name+" "+escort.Title, "signed", true); err != nil {
+		if err := t.w.do(leader, task, "depart", "escort", leader.Name+" "+leader.Title, "signed", true); err != nil {
 			return err
 		}
 		t.later(minutes(t.d, 240, 600), arrive)

@@ -232,6 +232,8 @@ func (tx *Tx) indexEntry(ctx context.Context, pl *plan, ix *indexed, e *index.En
 		return nil
 	}
 	switch {
+	case p.Type == spec.Token && e.Code == "" && e.System == "":
+		return nil // text only
 	case p.Type == spec.Token && byText(p) || p.Type == spec.Reference && e.RefType == "" && e.URI == "" && e.Code != "":
 		system, err := tx.symbol(ctx, clip(e.System))
 		if err != nil {

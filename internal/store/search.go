@@ -2,9 +2,465 @@ package store
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"sort"
 
+	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 )
 
-// Search answers one page.
-func (tx *Tx) Search(ctx context.Context, q search.Query) (Page, error) { panic("under construction") }
+// finder is one search under way.
+type finder struct {
+	tx   *Tx
+	ctx  context.Context
+	see  sight
+	q    search.Query
+	pl   *plan // nil = across types
+	none bool  // nothing can match
+}
+
+// key is one column of the order: the resource's number closes every order.
+type key struct {
+	expr string
+	args []any
+	desc bool
+	text bool // compares as text, else as a number
+	real bool
+}
+
+// cursor is where a page ended.
+type cursor struct {
+	Keys []any `json:"k"`
+	RID  int64 `json:"r"`
+	// Top is the newest resource when the first page was made: later ones do not push into the pages.
+	Top int64 `json:"t"`
+}
+
+// MaxCount bounds a page, MaxIncluded what comes with it, ExactTotal how far an estimate counts.
+const (
+	MaxCount    = 1000
+	MaxIncluded = 2000
+	ExactTotal  = 10_000
+)
+
+// Search answers one page. Without _sort the newest come first, by the main date of the type.
+func (tx *Tx) Search(ctx context.Context, q search.Query) (Page, error) {
+	f := &finder{tx: tx, ctx: ctx, q: q}
+	page := Page{Total: -1}
+	var err error
+	if f.see, err = tx.sight(ctx, q.Scope); err != nil {
+		return page, err
+	}
+	if q.Type != "" {
+		if f.pl = planOf(q.Type); f.pl == nil {
+			return page, unknownType(q.Type)
+		}
+		f.none = !f.see.reads(f.pl.id)
+	}
+	drive, err := f.plan()
+	if err != nil {
+		return page, err
+	}
+	if q.Total != search.TotalNone || q.Count <= 0 {
+		if page.Total, err = f.count(drive); err != nil {
+			return page, err
+		}
+	}
+	if f.none || q.Count <= 0 {
+		return page, nil
+	}
+	rids, err := f.page(drive, &page)
+	if err != nil {
+		return page, err
+	}
+	if page.Matches, err = tx.fetch(ctx, rids); err != nil {
+		return page, err
+	}
+	if len(q.Include)+len(q.RevInclude) > 0 {
+		if page.Includes, err = f.included(rids); err != nil {
+			return page, err
+		}
+	}
+	return page, nil
+}
+
+// keys is the order of the page.
+func (f *finder) keys(d *driver) ([]key, error) {
+	at := "r.at"
+	if d.at {
+		at = "d.at"
+	}
+	if f.pl == nil && len(f.q.Sort) == 0 {
+		return []key{{expr: "r.updated", desc: true}}, nil
+	}
+	if len(f.q.Sort) == 0 {
+		return []key{{expr: at, desc: true}}, nil
+	}
+	var keys []key
+	for _, s := range f.q.Sort {
+		k := key{desc: s.Descending}
+		p := s.Param
+		switch {
+		case s.Special == "_id" || p != nil && p.Code == "_id":
+			k.expr, k.text = "r.id", true
+		case s.Special == "_lastUpdated" || p != nil && p.Code == "_lastUpdated":
+			k.expr = "r.updated"
+		case p == nil || f.pl == nil:
+			return nil, badSort(s.Special)
+		case f.pl.date != nil && p.ID == f.pl.date.ID:
+			k.expr = at
+			if !s.Descending { // those without a date come last, either way
+				k.expr, k.args = "CASE WHEN "+at+" = ? THEN ? ELSE "+at+" END", []any{int64(minDate), int64(maxDate)}
+			}
+		case p.Sealed:
+			return nil, fhir.Refuse(400, "not-supported", "sort-sealed", p.Code+" is sealed: nothing can be sorted by it", p.Code+" 已加密保存，不能用来排序")
+		case p.Type == spec.String:
+			k = k.from("ix_string", "folded", p.ID, "''", "'"+last+"'")
+			k.text = true
+		case p.Type == spec.Date && s.Descending:
+			k = k.from("ix_date", "high", p.ID, fmt.Sprint(int64(minDate)), fmt.Sprint(int64(maxDate)))
+		case p.Type == spec.Date:
+			k = k.from("ix_date", "low", p.ID, fmt.Sprint(int64(minDate)), fmt.Sprint(int64(maxDate)))
+		case p.Type == spec.Number || p.Type == spec.Quantity:
+			k = k.from("ix_quantity", "value", p.ID, "-1e300", "1e300")
+			k.real = true
+		case p.Type == spec.Reference:
+			k = k.from("ix_ref", "target", p.ID, "-1", fmt.Sprint(int64(maxDate)))
+		case p.Type == spec.Token && !byText(p):
+			codes, err := f.codes(p)
+			if err != nil {
+				return nil, err
+			}
+			minMax, missing := "min", "'"+last+"'"
+			if s.Descending {
+				minMax, missing = "max", "''"
+			}
+			k.text = true
+			k.expr = "coalesce((SELECT " + minMax + "(y.text) FROM ix_token t JOIN symbol y ON y.id = t.code WHERE t.param = ? AND t.code IN (" + marks(len(codes)) + ") AND t.at = r.at AND t.rid = r.rid), " + missing + ")"
+			k.args = append([]any{p.ID}, codes...)
+		default:
+			return nil, badSort(p.Code)
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+// last sorts behind every folded text.
+const last = "\U0010ffff"
+
+func (k key) from(table, column string, param int32, low, high string) key {
+	minMax, missing := "min", high
+	if k.desc {
+		minMax, missing = "max", low
+	}
+	k.expr = "coalesce((SELECT " + minMax + "(s." + column + ") FROM " + table + " s WHERE s.rid = r.rid AND s.param = ?), " + missing + ")"
+	k.args = []any{param}
+	return k
+}
+
+// codes lists the different codes of a token parameter, one seek each; a sort looks for each of them.
+func (f *finder) codes(p *spec.Param) ([]any, error) {
+	var codes []any
+	for last := int64(-1); ; {
+		var next int64
+		found, err := f.tx.one(f.ctx, "SELECT code FROM ix_token WHERE param = ? AND code > ? ORDER BY code LIMIT 1", []any{p.ID, last}, &next)
+		if err != nil || !found {
+			return codes, err
+		}
+		if codes, last = append(codes, next), next; len(codes) > 200 {
+			return nil, badSort(p.Code)
+		}
+	}
+}
+
+func badSort(code string) error {
+	return fhir.Refuse(400, "not-supported", "sort-unsupported", "cannot sort by "+code, "不能按 "+code+" 排序")
+}
+
+// page finds the numbers of one page, in order.
+func (f *finder) page(d *driver, page *Page) ([]int64, error) {
+	keys, err := f.keys(d)
+	if err != nil {
+		return nil, err
+	}
+	ridColumn := "r.rid"
+	if d.rid {
+		ridColumn = "d.rid"
+	}
+	var cur cursor
+	if f.q.Cursor != "" {
+		if err := readCursor(f.q.Cursor, keys, &cur); err != nil {
+			return nil, err
+		}
+	} else if _, err := f.tx.one(f.ctx, "SELECT coalesce(max(rid), 0) FROM resource", nil, &cur.Top); err != nil {
+		return nil, err
+	}
+	desc := keys[len(keys)-1].desc // the number goes the way of the last key, so that an index can serve both
+	q := &sql{}
+	q.add("SELECT DISTINCT ")
+	for _, k := range keys {
+		q.add(k.expr+", ", k.args...)
+	}
+	q.add(ridColumn)
+	if err := f.body(q, d); err != nil {
+		return nil, err
+	}
+	q.add(" AND "+ridColumn+" <= ?", cur.Top)
+	if f.q.Cursor != "" {
+		after(q, keys, ridColumn, desc, &cur)
+	}
+	q.add(" ORDER BY ")
+	for i := range keys {
+		q.add(fmt.Sprintf("%d%s, ", i+1, direction(keys[i].desc)))
+	}
+	count := min(f.q.Count, MaxCount)
+	q.add(fmt.Sprintf("%d%s LIMIT ?", len(keys)+1, direction(desc)), count+1)
+
+	var rids []int64
+	var ends []cursor
+	err = f.tx.Query(f.ctx, q.String(), q.args, func(scan func(...any) error) error {
+		values := make([]any, len(keys)+1)
+		for i, k := range keys {
+			switch {
+			case k.text:
+				values[i] = new(string)
+			case k.real:
+				values[i] = new(float64)
+			default:
+				values[i] = new(int64)
+			}
+		}
+		rid := new(int64)
+		values[len(keys)] = rid
+		if err := scan(values...); err != nil {
+			return err
+		}
+		rids = append(rids, *rid)
+		ends = append(ends, cursor{Keys: values[:len(keys)], RID: *rid, Top: cur.Top})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: search %s: %w", f.q.Type, err)
+	}
+	if len(rids) > count {
+		rids = rids[:count]
+		b, err := json.Marshal(ends[count-1])
+		if err != nil {
+			return nil, err
+		}
+		page.Next = base64.RawURLEncoding.EncodeToString(b)
+	}
+	return rids, nil
+}
+
+func direction(desc bool) string {
+	if desc {
+		return " DESC"
+	}
+	return ""
+}
+
+// after continues behind the cursor: (k1, k2, rid) beyond the values given, each key in its direction.
+func after(q *sql, keys []key, ridColumn string, desc bool, cur *cursor) {
+	beyond := func(desc bool) string {
+		if desc {
+			return " < ?"
+		}
+		return " > ?"
+	}
+	if len(keys) == 1 && len(keys[0].args) == 0 {
+		// a bound that an index understands, then the exact condition
+		op := " >= ?"
+		if desc {
+			op = " <= ?"
+		}
+		q.add(" AND "+keys[0].expr+op, cur.Keys[0])
+	}
+	q.add(" AND (")
+	for i, k := range keys {
+		for j := range i {
+			q.add(keys[j].expr, keys[j].args...)
+			q.add(" = ? AND ", cur.Keys[j])
+		}
+		q.add(k.expr, k.args...)
+		q.add(beyond(k.desc)+" OR ", cur.Keys[i])
+	}
+	for j := range keys {
+		q.add(keys[j].expr, keys[j].args...)
+		q.add(" = ? AND ", cur.Keys[j])
+	}
+	q.add(ridColumn+beyond(desc)+")", cur.RID)
+}
+
+func readCursor(text string, keys []key, cur *cursor) error {
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return badCursor()
+	}
+	var raw struct {
+		Keys []json.RawMessage `json:"k"`
+		RID  int64             `json:"r"`
+		Top  int64             `json:"t"`
+	}
+	if err := json.Unmarshal(b, &raw); err != nil || len(raw.Keys) != len(keys) {
+		return badCursor()
+	}
+	*cur = cursor{Keys: make([]any, len(keys)), RID: raw.RID, Top: raw.Top}
+	for i, k := range keys {
+		switch {
+		case k.text:
+			cur.Keys[i], err = decode[string](raw.Keys[i])
+		case k.real:
+			cur.Keys[i], err = decode[float64](raw.Keys[i])
+		default:
+			cur.Keys[i], err = decode[int64](raw.Keys[i])
+		}
+		if err != nil {
+			return badCursor()
+		}
+	}
+	return nil
+}
+
+func decode[T any](raw json.RawMessage) (any, error) {
+	var v T
+	err := json.Unmarshal(raw, &v)
+	return v, err
+}
+
+// count is the total, exact or, as an estimate, exact up to ExactTotal.
+func (f *finder) count(d *driver) (n int64, err error) {
+	if f.none {
+		return 0, nil
+	}
+	q := &sql{}
+	ridColumn := "r.rid"
+	if d.rid {
+		ridColumn = "d.rid"
+	}
+	q.add("SELECT count(*) FROM (SELECT DISTINCT " + ridColumn + " AS rid")
+	if err := f.body(q, d); err != nil {
+		return 0, err
+	}
+	if f.q.Total == search.TotalEstimate {
+		q.add(" LIMIT ?", ExactTotal)
+	}
+	q.add(") n")
+	_, err = f.tx.one(f.ctx, q.String(), q.args, &n)
+	return n, err
+}
+
+// fetch reads the current versions of some resources, in the order given.
+func (tx *Tx) fetch(ctx context.Context, rids []int64) ([]Version, error) {
+	if len(rids) == 0 {
+		return nil, nil
+	}
+	byRID := make(map[int64]Version, len(rids))
+	for rest := rids; len(rest) > 0; {
+		part := rest[:min(len(rest), 500)]
+		rest = rest[len(part):]
+		args := make([]any, len(part))
+		for i, rid := range part {
+			args[i] = rid
+		}
+		err := tx.Query(ctx, "SELECT "+versionColumns+" FROM resource r JOIN version v ON v.seq = r.seq LEFT JOIN resource h ON h.rid = r.home WHERE r.rid IN ("+marks(len(part))+")", args,
+			func(scan func(...any) error) error {
+				v, rid, err := tx.version(ctx, scan)
+				byRID[rid] = v
+				return err
+			})
+		if err != nil {
+			return nil, err
+		}
+	}
+	out := make([]Version, 0, len(rids))
+	for _, rid := range rids {
+		if v, ok := byRID[rid]; ok {
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+// included finds what the matches refer to and what refers to them, each once, under the same scope.
+func (f *finder) included(matches []int64) ([]Version, error) {
+	seen := map[int64]bool{}
+	for _, rid := range matches {
+		seen[rid] = true
+	}
+	var extra []int64
+	take := func(q *sql) error {
+		return f.tx.Query(f.ctx, q.String(), q.args, func(scan func(...any) error) error {
+			var rid int64
+			if err := scan(&rid); err != nil {
+				return err
+			}
+			if !seen[rid] && len(extra) < MaxIncluded {
+				seen[rid] = true
+				extra = append(extra, rid)
+			}
+			return nil
+		})
+	}
+	args := make([]any, len(matches))
+	for i, rid := range matches {
+		args[i] = rid
+	}
+	in := marks(len(matches))
+	hop := func(inc search.Include, reverse bool) error {
+		if len(matches) == 0 {
+			return nil
+		}
+		params := includeParams(inc)
+		if len(params) == 0 {
+			return nil
+		}
+		q := &sql{}
+		if reverse {
+			q.add("SELECT DISTINCT r.rid FROM ix_ref f CROSS JOIN resource r WHERE f.target IN ("+in+")", args...)
+			q.add(" AND f.param IN ("+marks(len(params))+") AND r.rid = f.rid AND r.deleted = 0", params...)
+		} else {
+			q.add("SELECT DISTINCT r.rid FROM ix_ref f CROSS JOIN resource r WHERE f.rid IN ("+in+")", args...)
+			q.add(" AND f.param IN ("+marks(len(params))+") AND r.rid = f.target AND r.deleted = 0", params...)
+			if inc.Target != "" {
+				q.add(" AND r.type = ?", spec.TypeID(inc.Target))
+			}
+		}
+		f.see.visible(q, "r")
+		q.add(" ORDER BY 1 LIMIT ?", MaxIncluded)
+		return take(q)
+	}
+	for _, inc := range f.q.Include {
+		if err := hop(inc, false); err != nil {
+			return nil, err
+		}
+	}
+	for _, inc := range f.q.RevInclude {
+		if err := hop(inc, true); err != nil {
+			return nil, err
+		}
+	}
+	return f.tx.fetch(f.ctx, extra)
+}
+
+func includeParams(inc search.Include) []any {
+	if inc.Param != nil {
+		return []any{inc.Param.ID}
+	}
+	var ids []int
+	for _, p := range spec.Params(inc.Source) {
+		if p.Type == spec.Reference {
+			ids = append(ids, int(p.ID))
+		}
+	}
+	sort.Ints(ids)
+	params := make([]any, len(ids))
+	for i, id := range ids {
+		params[i] = id
+	}
+	return params
+}

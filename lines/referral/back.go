@@ -2,6 +2,7 @@ package referral
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -35,8 +36,10 @@ func downTarget(c line.Call) string {
 // in the chain, else the organisation above him.
 func county(c line.Call) string {
 	owner, centre := c.Task.Str("owner.reference"), c.Task.Str("requester.reference")
-	for _, k := range c.Read.Chain(c.Task.Str("groupIdentifier.value")) {
-		if k.Flow == "up" && k.Owner == centre && k.Requester != owner {
+	chain := c.Read.Chain(c.Task.Str("groupIdentifier.value"))
+	for _, k := range chain {
+		between := slices.ContainsFunc(chain, func(o line.Case) bool { return o.Flow == "up" && o.Owner == k.Requester })
+		if k.Flow == "up" && k.Owner == centre && k.Requester != owner && between {
 			return k.Requester
 		}
 	}

@@ -43,6 +43,19 @@ func tryPut(s *store.Store, p store.Put, json string) (v store.Version, err erro
 	return v, err
 }
 
+// tryPutIn writes inside an open unit.
+func tryPutIn(ctx context.Context, tx *store.Tx, s *store.Store, id, json string) (store.Version, error) {
+	n, err := fhir.Parse([]byte(json))
+	if err != nil {
+		return store.Version{}, err
+	}
+	p, err := s.Prepare(n)
+	if err != nil {
+		return store.Version{}, err
+	}
+	return tx.Put(ctx, store.Put{Op: store.Update, Type: n.Type(), ID: id, Resource: p})
+}
+
 func read(s *store.Store, scope search.Scope, ref string) (v store.Version, err error) {
 	typ, id, _ := strings.Cut(ref, "/")
 	err = s.View(context.Background(), func(tx *store.Tx) error {

@@ -117,6 +117,10 @@ func Run(t *testing.T, open Open) {
 		{"64 clients on one id", sameID},
 		{"the log skips nothing under concurrent commits", since},
 		{"reads carry the scope", scopeOfReads},
+		{"searches find what they say", searches},
+		{"searches carry the scope on every hop", scopeOfSearches},
+		{"searches follow changes and deletes", changes},
+		{"pages are stable under writes", paging},
 		{"derivers and guards see before and after", deriveAndGuard},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) { c.test(t, open) })

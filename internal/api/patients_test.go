@@ -1,0 +1,138 @@
+package api_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/xinglin-health/xinglin/internal/hubtest"
+	"github.com/xinglin-health/xinglin/internal/region"
+)
+
+func patientOf(h *hubtest.Hub, id string) *region.Patient {
+	for _, p := range h.Region.Patients {
+		if p.ID == id {
+			return p
+		}
+	}
+	h.T.Fatalf("no patient %s", id)
+	return nil
+}
+
+type found struct {
+	Reference, Name, IDMasked, PhoneMasked string
+	Age                                    int
+	Org                                    struct{ Reference, Display string }
+}
+
+func TestPatientsAreFoundAsPeopleAsk(t *testing.T) {
+	h := hubtest.New(t)
+	p := patientOf(h, "p0001")
+	ask := func(as, q string) []found {
+		t.Helper()
+		var rows []found
+		a := h.Call(as, "GET", "/api/patients?count=50&q="+strings.ReplaceAll(q, " ", "%20"), "")
+		if a.Status != 200 {
+			t.Fatalf("q=%s: got %d %s", q, a.Status, a.Body)
+		}
+		a.JSON(t, &rows)
+		return rows
+	}
+	has := func(rows []found, ref string) bool {
+		for _, r := range rows {
+			if r.Reference == ref {
+				return true
+			}
+		}
+		return false
+	}
+	for _, c := range []struct{ name, q string }{
+		{"by name", p.Name}, {"by the beginning of the name", string([]rune(p.Name)[:1])}, {"by number", p.IDNumber}, {"by number in lower case", strings.ToLower(p.IDNumber)},
+		{"by telephone", p.Phone}, {"by telephone with blanks and country", "+86 " + p.Phone[:3] + " " + p.Phone[3:]}, {"by the last four of the telephone", p.Phone[7:]}, {"without words", ""},
+	} {
+		if rows := ask(hubtest.Village, c.q); !has(rows, "Patient/p0001") {
+			t.Errorf("%s (%q): got %v; want Patient/p0001 among them", c.name, c.q, rows)
+		}
+		if rows := ask(hubtest.Stranger, c.q); has(rows, "Patient/p0001") {
+			t.Errorf("%s: a stranger finds Patient/p0001", c.name)
+		}
+	}
+	if rows := ask(hubtest.Village, p.IDNumber); len(rows) != 1 || strings.Contains(rows[0].IDMasked, p.IDNumber[6:14]) || strings.Contains(rows[0].PhoneMasked, p.Phone[3:7]) || rows[0].Org.Reference != "Organization/village-001" {
+		t.Errorf("got %+v; want one row, masked, of village-001", rows)
+	}
+	if rows := ask(hubtest.Village, p.IDNumber[:17]); len(rows) != 0 {
+		t.Errorf("a part of a number: got %v; want nothing", rows)
+	}
+	if rows := ask(hubtest.Administrator, p.Name); len(rows) != 0 {
+		t.Errorf("who runs the system sees patients: %v", rows)
+	}
+}
+
+func TestPatientsByInitials(t *testing.T) {
+	h := hubtest.New(t)
+	body := `{"resourceType":"Patient","name":[{"text":"单雄信","family":"单","given":["雄信"]}],"gender":"male","birthDate":"1960-05-01"}`
+	if a := h.Call(hubtest.Village, "POST", "/fhir/Patient", body); a.Status != 201 {
+		t.Fatalf("got %d %s", a.Status, a.Body)
+	}
+	for _, q := range []string{"sxx", "shanxiongxin", "SXX", "shanx", "单雄"} {
+		var rows []found
+		h.Call(hubtest.Village, "GET", "/api/patients?q="+q, "").JSON(t, &rows)
+		if len(rows) != 1 || rows[0].Name != "单雄信" || rows[0].Age != 66 {
+			t.Errorf("%q: got %+v; want 单雄信, 66", q, rows)
+		}
+	}
+}
+
+func TestPatientPage(t *testing.T) {
+	h := hubtest.New(t)
+	p := patientOf(h, "p0002") // has an allergy
+	h.Run([]hubtest.Scenario{
+		{Name: "the village sees its patient whole, masked", As: hubtest.Village, URL: "/api/patients/p0002", Status: 200,
+			Content: []string{p.Name, `"kind":"encounter"`, `"kind":"condition"`, `"allergies":["`, "Organization/village-001"}, NotContent: []string{p.IDNumber, p.Phone}, Audit: 1},
+		{Name: "one kind of the timeline", As: hubtest.Village, URL: "/api/patients/p0002?kind=condition", Status: 200, Content: []string{`"kind":"condition"`}, NotContent: []string{`"kind":"encounter"`}, Audit: 1},
+		{Name: "a stranger sees no patient", As: hubtest.Stranger, URL: "/api/patients/p0002", Status: 404, NotContent: []string{p.Name}, Audit: -1},
+		{Name: "nobody sees no patient", URL: "/api/patients/p0002", Status: 401, NotContent: []string{p.Name}, Audit: -1},
+		{Name: "the number is shown on demand, audited", As: hubtest.Village, Method: "POST", URL: "/api/patients/p0002/reveal", Body: `{"field":"id"}`, Status: 200, Content: []string{p.IDNumber}, Audit: 1},
+		{Name: "the telephone too", As: hubtest.Village, Method: "POST", URL: "/api/patients/p0002/reveal", Body: `{"field":"phone"}`, Status: 200, Content: []string{p.Phone}, Audit: 1},
+		{Name: "nothing else", As: hubtest.Village, Method: "POST", URL: "/api/patients/p0002/reveal", Body: `{"field":"name"}`, Status: 422, Audit: -1},
+		{Name: "not to a stranger", As: hubtest.Stranger, Method: "POST", URL: "/api/patients/p0002/reveal", Body: `{"field":"id"}`, Status: 404, NotContent: []string{p.IDNumber}, Audit: -1},
+		{Name: "a cursor of somebody else", As: hubtest.Village, URL: "/api/patients/p0002?cursor=%25", Status: 400, Audit: -1},
+	})
+	for _, e := range h.Entries() {
+		if e.What == "reveal:id" && e.User != "" && len(e.Patients) == 1 && e.Patients[0] == "Patient/p0002" {
+			return
+		}
+	}
+	t.Error("no audit entry says who looked at the number")
+}
+
+func TestTimelinePagesCoverEverythingOnce(t *testing.T) {
+	h := hubtest.New(t)
+	type page struct {
+		Timeline []struct{ Reference, At, Kind string }
+		Next     string
+	}
+	var whole page
+	h.Call(hubtest.Village, "GET", "/api/patients/p0001?count=200", "").JSON(t, &whole)
+	if len(whole.Timeline) < 8 || whole.Next != "" {
+		t.Fatalf("got %d moments, next %q; want a whole record", len(whole.Timeline), whole.Next)
+	}
+	var got []string
+	for next, n := "", 0; n < 100; n++ {
+		var p page
+		h.Call(hubtest.Village, "GET", "/api/patients/p0001?count=3&cursor="+next, "").JSON(t, &p)
+		for _, m := range p.Timeline {
+			got = append(got, m.Reference)
+		}
+		if next = p.Next; next == "" {
+			break
+		}
+	}
+	for i, m := range whole.Timeline {
+		if i >= len(got) || got[i] != m.Reference {
+			t.Fatalf("moment %d: pages give %v; want %s", i, got, m.Reference)
+		}
+		if i > 0 && m.At[:10] > whole.Timeline[i-1].At[:10] {
+			t.Errorf("moment %d at %s comes after %s", i, m.At, whole.Timeline[i-1].At)
+		}
+	}
+}

@@ -1,2 +1,0 @@
-// Package hubtest gives tests a whole hub in memory.
-package hubtest

@@ -1,0 +1,339 @@
+package store
+
+import (
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
+)
+
+// driver is where a search starts: the rows that it walks over.
+type driver struct {
+	from  *sql // "FROM … d", nil = the table of resources itself
+	cond  *sql // conditions on d or r, beginning with AND
+	at    bool // d has the column at, in the order of the index
+	rid   bool // d has the column rid
+	skip  int  // the clause that it answers fully, -1 = none
+	skip2 int
+}
+
+// The rows that a probe counts before it calls a way too long.
+const probeRows = 2000
+
+// plan chooses the driver: of all ways that an index offers, the one with the fewest rows.
+func (f *finder) plan() (*driver, error) {
+	plain := &driver{skip: -1, skip2: -1}
+	if f.none || f.pl == nil {
+		return plain, nil
+	}
+	var ways []*driver
+	for i := range f.q.Where {
+		d, err := f.way(f.pl, &f.q.Where[i])
+		if err != nil {
+			return nil, err
+		}
+		if d != nil {
+			d.skip, d.skip2 = i, -1
+			ways = append(ways, d)
+		}
+	}
+	if hot, err := f.hot(); err != nil {
+		return nil, err
+	} else if hot != nil {
+		ways = append(ways, hot)
+	}
+	if seen, err := f.seen(); err != nil {
+		return nil, err
+	} else if seen != nil {
+		ways = append(ways, seen)
+	}
+	if len(ways) == 0 {
+		return plain, nil
+	}
+	best, least := ways[0], int64(1)<<62
+	for _, d := range ways {
+		n := int64(0)
+		if len(ways) > 1 || !d.at {
+			q := &sql{}
+			q.add("SELECT count(*) FROM (SELECT 1 ")
+			q.add(d.from.String(), d.from.args...)
+			q.add(" WHERE 1 = 1")
+			if d.cond != nil {
+				q.add(d.cond.String(), d.cond.args...)
+			}
+			q.add(" LIMIT ?) n", probeRows)
+			if _, err := f.tx.one(f.ctx, q.String(), q.args, &n); err != nil {
+				return nil, err
+			}
+			if n == 0 && d.skip >= 0 {
+				f.none = true
+				return plain, nil
+			}
+		}
+		if n < least || n == least && d.at && !best.at || n == least && d.skip2 >= 0 {
+			best, least = d, n
+		}
+	}
+	if least >= probeRows && !best.at && len(f.q.Sort) == 0 {
+		// All ways are long: walk in the order of the page and filter, so that the first page comes early.
+		return plain, nil
+	}
+	return best, nil
+}
+
+// way is the driver that one clause offers; nil = none.
+func (f *finder) way(pl *plan, c *search.Clause) (*driver, error) {
+	p := c.Param
+	if p == nil || c.Modifier == "missing" || c.Modifier == "not" || p.Code == "_id" || p.Code == "_lastUpdated" {
+		return nil, nil
+	}
+	if c.Chain == nil && len(c.Values) == 1 && !p.Sealed {
+		v := &c.Values[0]
+		d := &driver{at: true, rid: true, from: &sql{}, cond: &sql{}}
+		switch {
+		case p.Type == spec.Token && !byText(p) && v.Code != "":
+			cond, err := f.token(p, v, "d")
+			if err != nil {
+				return nil, err
+			}
+			if cond == nil {
+				f.none = true
+				return nil, nil
+			}
+			d.from.add("FROM ix_token d")
+			d.cond.add(" AND "+cond.String(), cond.args...)
+			f.bound(d)
+			return d, nil
+		case p.Type == spec.Reference && v.URL == "":
+			targets, err := f.targets(p, v)
+			if err != nil {
+				return nil, err
+			}
+			switch len(targets) {
+			case 0:
+				f.none = true
+				return nil, nil
+			case 1:
+				d.from.add("FROM ix_ref d")
+				d.cond.add(" AND d.param = ? AND d.target = ?", p.ID, targets[0])
+				f.bound(d)
+				return d, nil
+			}
+		}
+	}
+	set, err := f.set(pl, c)
+	if set == nil || err != nil {
+		return nil, err
+	}
+	d := &driver{rid: true, from: &sql{}}
+	d.from.add("FROM (")
+	d.from.add(set.String(), set.args...)
+	d.from.add(") d")
+	return d, nil
+}
+
+// bound narrows a driver in date order by a clause on the main date.
+func (f *finder) bound(d *driver) {
+	if f.pl.date == nil {
+		return
+	}
+	for i := range f.q.Where {
+		if c := &f.q.Where[i]; c.Param != nil && c.Chain == nil && c.Param.ID == f.pl.date.ID {
+			dateBounds(d.cond, c, "d.at")
+		}
+	}
+}
+
+// hot combines patient and code into one range in date order.
+func (f *finder) hot() (*driver, error) {
+	if f.pl.code == nil {
+		return nil, nil
+	}
+	code, patient := -1, -1
+	for i := range f.q.Where {
+		c := &f.q.Where[i]
+		if c.Param == nil || c.Chain != nil || c.Modifier != "" && c.Modifier != "Patient" || len(c.Values) != 1 {
+			continue
+		}
+		switch {
+		case c.Param.ID == f.pl.code.ID && c.Values[0].Code != "":
+			code = i
+		case (c.Param.Code == "patient" || c.Param.Code == "subject") && c.Param.Type == spec.Reference && (c.Values[0].RefType == "Patient" || c.Param.Code == "patient" && c.Values[0].RefType == ""):
+			patient = i
+		}
+	}
+	if code < 0 || patient < 0 {
+		return nil, nil
+	}
+	pv := f.q.Where[patient].Values[0]
+	rid, err := f.tx.rid(f.ctx, spec.TypeID("Patient"), pv.RefID)
+	if err != nil || rid == 0 {
+		return nil, err
+	}
+	cond, err := f.token(f.pl.code, &f.q.Where[code].Values[0], "d")
+	if err != nil || cond == nil {
+		return nil, err
+	}
+	d := &driver{from: &sql{}, cond: &sql{}, at: true, rid: true, skip: code, skip2: -1}
+	d.from.add("FROM ix_hot d")
+	d.cond.add(" AND d.patient = ? AND "+cond.String(), append([]any{rid}, cond.args...)...)
+	f.bound(d)
+	return d, nil
+}
+
+// seen drives from what the caller may see, where that is little.
+func (f *finder) seen() (*driver, error) {
+	if f.see.all || len(f.see.parties) == 0 {
+		return nil, nil
+	}
+	for _, id := range sharedTypes {
+		if id.(int16) == f.pl.id {
+			return nil, nil
+		}
+	}
+	in := marks(len(f.see.parties))
+	d := &driver{from: &sql{}, rid: true, skip: -1, skip2: -1}
+	d.from.add("FROM (SELECT c.rid FROM access_grant g CROSS JOIN compartment c WHERE g.party IN ("+in+")", f.see.parties...)
+	d.from.add(" AND g.since <= ? AND g.until > ? AND c.patient = g.patient AND c.type = ?", f.see.now, f.see.now, f.pl.id)
+	d.from.add(" UNION ALL SELECT r.rid FROM resource r WHERE r.custodian IN ("+in+")", f.see.parties...)
+	d.from.add(" AND r.type = ? AND r.deleted = 0) d", f.pl.id)
+	return d, nil
+}
+
+// set selects the numbers of all resources that a clause finds, unordered; nil = no index leads there.
+func (f *finder) set(pl *plan, c *search.Clause) (*sql, error) {
+	p := c.Param
+	q := &sql{}
+	if c.Chain != nil {
+		return f.chainSet(p, c.Chain)
+	}
+	for i := range c.Values {
+		v := &c.Values[i]
+		if i > 0 {
+			q.add(" UNION ALL ")
+		}
+		switch {
+		case p.Sealed:
+			mac, err := f.mac(p, v)
+			if err != nil {
+				return nil, err
+			}
+			q.add("SELECT rid FROM ix_sealed WHERE param = ? AND mac = ?", p.ID, mac)
+		case p.Type == spec.Token:
+			cond, err := f.token(p, v, "t")
+			if err != nil {
+				return nil, err
+			}
+			if cond == nil {
+				q.add("SELECT rid FROM resource WHERE " + nothing)
+				continue
+			}
+			table := "ix_token"
+			if byText(p) {
+				table = "ix_ident"
+			}
+			q.add("SELECT t.rid FROM "+table+" t WHERE "+cond.String(), cond.args...)
+		case p.Type == spec.String && c.Modifier != "contains":
+			q.add("SELECT s.rid FROM ix_string s WHERE s.param = ? AND ", p.ID)
+			f.text(q, c.Modifier, v, "s")
+		case p.Type == spec.Reference && v.URL == "":
+			targets, err := f.targets(p, v)
+			if err != nil {
+				return nil, err
+			}
+			q.add("SELECT f.rid FROM ix_ref f WHERE f.param = ? AND f.target IN ("+marks(len(targets))+")", append([]any{p.ID}, targets...)...)
+		case p.Type == spec.Quantity || p.Type == spec.Number:
+			q.add("SELECT s.rid FROM ix_quantity s WHERE s.param = ? AND ", p.ID)
+			if err := f.quantity(q, v, "s"); err != nil {
+				return nil, err
+			}
+		case p.Type == spec.URI || p.Type == spec.Reference:
+			text := v.Text
+			if p.Type == spec.Reference {
+				text = v.URL
+			}
+			uri, ok, err := f.tx.findSymbol(f.ctx, clip(text))
+			if err != nil {
+				return nil, err
+			}
+			if !ok {
+				uri = -1
+			}
+			q.add("SELECT rid FROM ix_uri WHERE param = ? AND uri = ?", p.ID, uri)
+		case p.Type == spec.Date && (pl.date == nil || p.ID != pl.date.ID):
+			q.add("SELECT s.rid FROM ix_date s WHERE s.param = ? AND (", p.ID)
+			dateCondition(q, v, "s.low", "s.high", f.tx.now)
+			q.add(")")
+			if len(c.Values) == 1 {
+				dateBounds(q, c, "s.low")
+			}
+		default:
+			return nil, nil
+		}
+	}
+	return q, nil
+}
+
+// chainSet goes the chain backwards: first the targets, then who refers to them.
+func (f *finder) chainSet(p *spec.Param, ch *search.Chain) (*sql, error) {
+	q := &sql{}
+	for i, t := range ch.Types {
+		pl := planOf(t)
+		inner, ok := ch.Where[t]
+		if pl == nil || !ok || inner.Param == nil || inner.Modifier == "not" || inner.Modifier == "missing" || inner.Param.Code == "_id" || inner.Param.Code == "_lastUpdated" {
+			return nil, nil
+		}
+		set, err := f.set(pl, &inner)
+		if set == nil || err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			q.add(" UNION ALL ")
+		}
+		q.add("SELECT f.rid FROM (SELECT DISTINCT rid FROM (")
+		q.add(set.String(), set.args...)
+		q.add(") s) x CROSS JOIN resource r CROSS JOIN ix_ref f WHERE r.rid = x.rid AND r.deleted = 0 AND f.param = ? AND f.target = x.rid", p.ID)
+		f.see.visible(q, "r")
+	}
+	if q.b.Len() == 0 {
+		return nil, nil
+	}
+	return q, nil
+}
+
+// body writes FROM and WHERE of the search.
+func (f *finder) body(q *sql, d *driver) error {
+	switch {
+	case d.from != nil:
+		q.add(" ")
+		q.add(d.from.String(), d.from.args...)
+		q.add(" CROSS JOIN resource r WHERE r.rid = d.rid")
+		if d.cond != nil {
+			q.add(d.cond.String(), d.cond.args...)
+		}
+	default:
+		q.add(" FROM resource r WHERE 1 = 1")
+	}
+	if f.pl != nil {
+		q.add(" AND r.type = ?", f.pl.id)
+	} else if len(f.q.Types) > 0 {
+		ids := make([]any, 0, len(f.q.Types))
+		for _, t := range f.q.Types {
+			ids = append(ids, spec.TypeID(t))
+		}
+		q.add(" AND r.type IN ("+marks(len(ids))+")", ids...)
+	}
+	q.add(" AND r.deleted = 0")
+	f.see.visible(q, "r")
+	for i := range f.q.Where {
+		c := &f.q.Where[i]
+		if i == d.skip || i == d.skip2 {
+			continue
+		}
+		if d.from == nil && f.pl != nil && f.pl.date != nil && c.Param != nil && c.Chain == nil && c.Param.ID == f.pl.date.ID {
+			dateBounds(q, c, "r.at")
+		}
+		if err := f.where(q, f.pl, c, "r"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
