@@ -41,7 +41,12 @@ func ParseDecimal(s string) (Decimal, bool) {
 		places = len(frac)
 	}
 	half := 0.5 * math.Pow10(exp-places)
-	return Decimal{v, tidy(v-half, places-exp+1), tidy(v+half, places-exp+1)}, true
+	d := Decimal{v, tidy(v-half, places-exp+1), tidy(v+half, places-exp+1)}
+	if d.High <= v { // more digits than a float64 holds
+		d.High = math.Nextafter(v, math.Inf(1))
+	}
+	d.Low = min(d.Low, v)
+	return d, true
 }
 
 // tidy rounds to the given decimal places, so that 5.4-0.05 is the nearest float to 5.35.

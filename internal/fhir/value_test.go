@@ -89,6 +89,11 @@ func TestDecimalRange(t *testing.T) {
 			t.Errorf("ParseDecimal(%s): got [%v, %v) %v; want [%v, %v)", c.in, d.Low, d.High, ok, c.low, c.high)
 		}
 	}
+	for _, in := range []string{"66.89999999999999", "1000000000000000000", "0.12345678901234567890123456789", "-123456789012345678"} {
+		if d, ok := ParseDecimal(in); !ok || d.Low > d.Value || d.High <= d.Value {
+			t.Errorf("ParseDecimal(%s): %+v does not hold its own value", in, d)
+		}
+	}
 	for _, in := range []string{"", "-", "NaN", "Infinity", "01", "1.", ".5", "1e", "0x1", "1e999", "1_000"} {
 		if _, ok := ParseDecimal(in); ok {
 			t.Errorf("ParseDecimal(%q): accepted; want refused", in)

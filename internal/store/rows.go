@@ -91,6 +91,9 @@ const (
 
 func bound(t int64) int64 { return max(minDate, min(maxDate, t)) }
 
+// begin is bound for the main date, where minDate itself says that there is none.
+func begin(t int64) int64 { return max(minDate+1, bound(t)) }
+
 // mainDates are tried in this order: the date by which people sort resources of a type.
 var mainDates = []string{"date", "authored-on", "authoredon", "authored", "onset-date", "recorded-date", "created", "effective-time", "sent",
 	"started", "start", "whenhandedover", "issued", "period", "birthdate", "start-date", "occurrence", "timestamp", "effective"}
@@ -181,9 +184,9 @@ func (tx *Tx) index(ctx context.Context, pl *plan, p *Prepared) (*indexed, error
 	for i := range p.Entries {
 		if e := &p.Entries[i]; pl.date != nil && e.Param.ID == pl.date.ID {
 			if ix.at == minDate && ix.till == minDate {
-				ix.at, ix.till = bound(e.Low), bound(e.High)
+				ix.at, ix.till = begin(e.Low), bound(e.High)
 			} else {
-				ix.at, ix.till = min(ix.at, bound(e.Low)), max(ix.till, bound(e.High))
+				ix.at, ix.till = min(ix.at, begin(e.Low)), max(ix.till, bound(e.High))
 			}
 		}
 	}

@@ -2,15 +2,15 @@ package validate_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
-	"reflect"
 	"sort"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/fhirtest"
@@ -35,8 +35,7 @@ func TestExamples(t *testing.T) {
 	files, seen := 0, map[string]bool{}
 	fhirtest.Each(t, fhirtest.Examples, 0, func(name string, data []byte) {
 		name = name[strings.LastIndexByte(name, '/')+1:]
-		var head struct{ ResourceType string }
-		if json.Unmarshal(data, &head) != nil || head.ResourceType == "" {
+		if !bytes.Contains(data, []byte(`"resourceType"`)) {
 			return // the package's own description
 		}
 		files++
@@ -45,8 +44,8 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			return
 		}
-		if !sameJSON(t, data, n.JSON()) {
-			t.Errorf("%s does not come back as it was", name)
+		if want, err := jsontext.AppendFormat(nil, data, jsontext.PreserveRawStrings(false)); err != nil || !bytes.Equal(want, n.JSON()) {
+			t.Errorf("%s does not come back as it was: %v", name, err)
 		}
 		index.Extract(n, zone)
 		index.Compartments(n)
@@ -76,23 +75,6 @@ func TestExamples(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-}
-
-func sameJSON(t *testing.T, a, b []byte) bool {
-	t.Helper()
-	var x, y any
-	for _, p := range []struct {
-		data []byte
-		to   *any
-	}{{a, &x}, {b, &y}} {
-		d := json.NewDecoder(bytes.NewReader(p.data))
-		d.UseNumber()
-		if err := d.Decode(p.to); err != nil {
-			t.Error(err)
-			return false
-		}
-	}
-	return reflect.DeepEqual(x, y)
 }
 
 // Every made-up patient of Synthea fits R4; these bundles are what the product imports.
