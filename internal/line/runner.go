@@ -72,9 +72,11 @@ func (r *Runner) Start(ctx context.Context, c StartCall) (Result, error) {
 	if f == nil || f.Begin == nil {
 		return Result{}, fhir.Refuse(404, "not-found", "unknown-flow", fmt.Sprintf("no line %q with a flow %q to start", c.Line, c.Flow), "没有这项业务")
 	}
-	return r.perform(ctx, "start "+c.Line+" "+c.Flow, c.Key, c.Params, func(ctx context.Context, tx *store.Tx, by *access.Caller) (*work, error) {
+	res, err := r.perform(ctx, "start "+c.Line+" "+c.Flow, c.Key, c.Params, func(ctx context.Context, tx *store.Tx, by *access.Caller) (*work, error) {
 		return r.prepareStart(ctx, tx, by, l, f, ParamsOf(c.Params))
 	})
+	res.Created = err == nil // a repeated start answers as the first did
+	return res, err
 }
 
 // Do takes a step of a Task.
