@@ -123,6 +123,11 @@ func (tx *Tx) text(ctx context.Context, id int64) (string, error) {
 	if ok {
 		return text, nil
 	}
+	for text, made := range tx.names.symbols { // made apart: this unit's snapshot does not have it
+		if made == id {
+			return text, nil
+		}
+	}
 	found, err := tx.one(ctx, "SELECT text FROM symbol WHERE id = ?", []any{id}, &text)
 	if found {
 		tx.noteSymbol(text, id)
