@@ -1,2 +1,2 @@
-// Package fhir is the grammar of FHIR R4 resources as bytes and trees: values, dates, references, issues. It does no I/O.
+// Package fhir is the grammar of FHIR R4 resources as bytes and trees: values, dates, references, issues, without I/O.
 package fhir

@@ -1,4 +1,4 @@
-// Package search reads a FHIR search URL into a Query. It knows no SQL.
+// Package search reads a FHIR search URL into a Query, and knows no SQL.
 package search
 
 import (

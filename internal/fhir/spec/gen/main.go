@@ -1,6 +1,4 @@
 // Command gen derives the tables of package spec from HL7's R4 definitions (CC0).
-//
-//	go run ./internal/fhir/spec/gen -from DIR
 package main
 
 import (
