@@ -121,6 +121,7 @@ func Run(t *testing.T, open Open) {
 		{"searches carry the scope on every hop", scopeOfSearches},
 		{"searches follow changes and deletes", changes},
 		{"pages are stable under writes", paging},
+		{"sealed values stand in no table", sealed},
 		{"derivers and guards see before and after", deriveAndGuard},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) { c.test(t, open) })
