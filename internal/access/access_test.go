@@ -370,4 +370,3 @@ func (p found) records() (n int) {
 	}
 	return n
 }
-
