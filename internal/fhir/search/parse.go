@@ -39,6 +39,7 @@ const (
 	maxValues = 2000
 	maxHops   = 6
 	maxSort   = 6
+	maxChain  = 2000 // clauses that untyped chains may branch into
 )
 
 // ParseQuery splits a raw query string and keeps its order.
@@ -117,7 +118,8 @@ func Parse(resourceType string, params []Param, o Options) (Request, error) {
 
 type parser struct {
 	Options
-	r *Request
+	r       *Request
+	clauses int // read so far, those inside of chains too
 }
 
 func (p *parser) one(q Param) error {
@@ -384,6 +386,9 @@ func (p *parser) chain(c Clause, typ, modifier, rest, value string, hop int) (Cl
 	ch := &Chain{Where: map[string]Clause{}}
 	var firstErr error
 	for _, t := range targets {
+		if p.clauses++; p.clauses > maxChain {
+			return c, refuse("bad-chain", "this chain branches too far; name the types as in subject:Patient.name", "点号链分支过多，须写明类型，如 subject:Patient.name")
+		}
 		sub, err := p.clause(t, rest, value, hop+1)
 		if err != nil {
 			if _, unknown := err.(unknownParam); !unknown {
@@ -396,9 +401,6 @@ func (p *parser) chain(c Clause, typ, modifier, rest, value string, hop int) (Cl
 		}
 		ch.Types = append(ch.Types, t)
 		ch.Where[t] = sub
-		if len(ch.Types) > 64 && hop > 0 {
-			return c, refuse("bad-chain", "this chain needs a type: name it as in subject:Patient.name", "点号链须写明类型，如 subject:Patient.name")
-		}
 	}
 	if len(ch.Types) == 0 {
 		if firstErr == nil {

@@ -172,6 +172,7 @@ func TestRefusals(t *testing.T) {
 		{":not is for tokens", "Patient", "name:not=x", "bad-modifier"},
 		{":missing takes a boolean", "Patient", "name:missing=maybe", "bad-missing"},
 		{"chain over what is no reference", "Patient", "name.family=x", "bad-chain"},
+		{"chain that branches without end", "Provenance", "target.target.target.target.target.entity=x", "bad-chain"},
 		{"bad count", "Patient", "_count=-1", "bad-count"},
 		{"bad total", "Patient", "_total=all", "bad-total"},
 		{"bad summary", "Patient", "_summary=short", "bad-summary"},
