@@ -25,8 +25,11 @@ func TestEveryPackageSaysInOneSentenceWhatItIs(t *testing.T) {
 			continue
 		}
 		want := "Package " + p.Name + " "
-		if p.Name == "main" {
-			want = "Command " + path.Base(p.Dir) + " "
+		if p.Name == "main" { // may go on to say how it is called
+			if !strings.HasPrefix(p.Docs[0], "Command "+path.Base(p.Dir)+" ") {
+				t.Errorf("%s: doc %q; want it to begin with Command %s", p.Dir, p.Docs[0], path.Base(p.Dir))
+			}
+			continue
 		}
 		text := p.Docs[0]
 		if !strings.HasPrefix(text, want) || !strings.HasSuffix(text, ".") {
