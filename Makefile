@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .PHONY: help build page demo demo-reset test test-race check bench gen fuzz e2e clean
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-GO_BUILD := go build -trimpath -ldflags "-X github.com/xinglin-health/xinglin/internal/server.Version=$(VERSION)"
+GO_BUILD := go build -ldflags "-X github.com/xinglin-health/xinglin/internal/server.Version=$(VERSION)"
 DEMO ?= data/demo
 LISTEN ?= 127.0.0.1:8080
 
