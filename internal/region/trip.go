@@ -20,6 +20,7 @@ type trip struct {
 	from    *Institution
 	to      *Institution
 	begins  time.Time
+	filing  string
 }
 
 // cases plans who is referred from where, and when. Every patient travels once.
@@ -130,11 +131,15 @@ func (t *trip) ask() []any {
 		"insurance-place", t.p.Insured.place, "insurance-type", t.p.Insured.kind}
 	filing := "not-needed"
 	if t.from.Place != t.to.Place {
-		filing = pick(t.d, []string{"filed", "filed", "to-file"})
+		filing = "filed"
+		if t.from.Who(access.InsuranceOffice, "") != nil && chance(t.d, 0.35) {
+			filing = "to-file"
+		}
 		if t.urgency == "emergency" {
 			filing = "emergency"
 		}
 	}
+	t.filing = filing
 	ask = append(ask, "filing", filing)
 	for _, rec := range t.w.r.recordsOf(t.p) {
 		switch rec.Node.Type() {
@@ -174,7 +179,26 @@ func (t *trip) begin() error {
 	if err != nil {
 		return err
 	}
+	t.file(task)
 	return t.sent(task, t.to, 0)
+}
+
+// file: the insurance office of the sender does its errand, mostly in time, now and then not.
+func (t *trip) file(task string) {
+	if t.filing != "to-file" {
+		return
+	}
+	t.later(minutes(t.d, 120, 5000), func() error {
+		errand, _, err := t.w.next(task, "insurance-filing")
+		if err != nil {
+			return err
+		}
+		office := t.from.Who(access.InsuranceOffice, "")
+		if chance(t.d, 0.08) {
+			return t.w.do(office, errand, "not-needed")
+		}
+		return t.w.do(office, errand, "file", "certificate", fmt.Sprintf("BA99%08d", t.p.order*37))
+	})
 }
 
 // pace stretches a usual time by urgency.
@@ -193,7 +217,7 @@ func (t *trip) later(after time.Duration, do func() error) {
 
 // sent: the referral lies on the other side's desk.
 func (t *trip) sent(task string, to *Institution, hops int) error {
-	wait := t.pace([2]int{1, 11}, [2]int{6, 100}, [2]int{20, 900})
+	wait := t.pace([2]int{1, 12}, [2]int{6, 100}, [2]int{20, 540})
 	if chance(t.d, 0.1) {
 		wait = t.pace([2]int{17, 45}, [2]int{130, 400}, [2]int{1500, 2900}) // late: it climbs the ladder
 	}
@@ -209,7 +233,7 @@ func (t *trip) sent(task string, to *Institution, hops int) error {
 	case x < 0.045 && t.urgency == "routine":
 		return nil // nobody answers: it grows late, climbs and lapses
 	}
-	if t.urgency == "emergency" && chance(t.d, 0.6) { // an emergency departs before anybody answers
+	if t.urgency == "emergency" && chance(t.d, 0.2) { // an emergency departs before anybody answers
 		t.later(minutes(t.d, 1, 4), func() error {
 			return t.w.do(t.sender(), task, "depart", "transport", "ambulance")
 		})
@@ -370,6 +394,7 @@ func (t *trip) onward(task string, county *Institution) error {
 		}
 		return t.w.do(t.who(county, access.ReferralOffice), task, "close")
 	})
+	up.file(next)
 	return up.sent(next, up.to, 1)
 }
 
@@ -406,20 +431,31 @@ func (t *trip) offered(task string, home *Institution) error {
 			return t.w.do(p, task, "decline", "reason", pick(t.d, []string{"no-bed", "no-medicine", "beyond-ability"}), "advice", "建议由县级医院承接，病情稳定后再转回。")
 		})
 		return nil
-	case x < 0.12:
-		return nil // nobody answers: the county takes it
+	case x < 0.12: // nobody answers: the county takes it
+		t.later(3*24*time.Hour+minutes(t.d, 0, 900), func() error {
+			over, county, err := t.w.next(task, "down")
+			if err != nil {
+				return err
+			}
+			return t.taken(over, t.who(county, access.ReferralOffice))
+		})
+		return nil
 	}
 	t.later(minutes(t.d, 30, 1200), func() error {
 		if err := t.w.do(p, task, "accept", "coordinator", p.Name, "phone", p.Phone); err != nil {
 			return err
 		}
-		t.later(minutes(t.d, 600, 4000), func() error {
-			if err := t.w.do(p, task, "arrive"); err != nil {
-				return err
-			}
-			return t.home(task, p, 0)
-		})
-		return nil
+		return t.taken(task, p)
+	})
+	return nil
+}
+
+func (t *trip) taken(task string, p *Person) error {
+	t.later(minutes(t.d, 600, 4000), func() error {
+		if err := t.w.do(p, task, "arrive"); err != nil {
+			return err
+		}
+		return t.home(task, p, 0)
 	})
 	return nil
 }
@@ -449,6 +485,7 @@ func (t *trip) relay() error {
 		ask = append(ask, "technique", t.ill.procedure)
 	}
 	leader := t.who(t.from, access.ReceivingDoctor)
+	filing := t.filing // the office hears of it with the approval
 	task, err := t.w.start(leader, "out", ask...)
 	if err != nil {
 		return err
@@ -475,7 +512,13 @@ func (t *trip) relay() error {
 		t.later(t.pace([2]int{20, 90}, [2]int{120, 900}, [2]int{600, 5000}), depart)
 		return nil
 	}
-	approve := func() error { return t.w.do(affairs, task, "approve") }
+	approve := func() error {
+		err := t.w.do(affairs, task, "approve")
+		if err == nil && filing == "to-file" {
+			t.file(task)
+		}
+		return err
+	}
 	if emergency {
 		t.later(minutes(t.d, 3, 12), accept)
 		t.later(minutes(t.d, 300, 1400), approve)

@@ -1,0 +1,69 @@
+package region_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/clock"
+	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/identity"
+	"github.com/xinglin-health/xinglin/internal/line"
+	"github.com/xinglin-health/xinglin/internal/region"
+	"github.com/xinglin-health/xinglin/internal/server"
+	"github.com/xinglin-health/xinglin/internal/store"
+)
+
+// lived makes a region and counts its cases by flow and state.
+func lived(t *testing.T, present time.Time) map[string]int {
+	t.Helper()
+	ctx := context.Background()
+	turned := clock.At(present)
+	h, err := server.Open(ctx, server.Options{Memory: true, Data: t.TempDir(), Clock: turned, PasswordCost: identity.Cost{Memory: 64, Passes: 1, Threads: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	r := region.New(7, region.Size{Patients: 260, Referrals: 110, Days: 40}, present)
+	if err := h.Inhabit(ctx, r, turned, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := turned.Now(); !got.Equal(r.Present) {
+		t.Errorf("the clock shows %s; want the present %s", got, r.Present)
+	}
+	states := map[string]int{}
+	err = h.Store.View(ctx, func(tx *store.Tx) error {
+		q := search.Query{Type: "Task", Count: 1000, Scope: search.Everything}
+		page, err := tx.Search(ctx, q)
+		for _, v := range page.Matches {
+			n, err := fhir.Parse(v.JSON)
+			if err != nil {
+				return err
+			}
+			_, flow := line.LineOf(n)
+			states[flow+" "+line.StateOf(n)]++
+			if v.Updated.After(r.Present) || v.Updated.Before(r.Begins()) {
+				t.Errorf("Task/%s was written at %s, outside the region's days", v.ID, v.Updated)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return states
+}
+
+func TestTheRegionIsLivedIn(t *testing.T) {
+	present := time.Date(2026, 11, 20, 9, 30, 0, 0, region.Zone)
+	states := lived(t, present)
+	for _, want := range []string{"up closed", "up declined", "up redirected", "up submitted", "up received", "up accepted", "down closed", "down followed-up", "insurance-filing filed"} {
+		if states[want] == 0 {
+			t.Errorf("no case is %q: %v", want, states)
+		}
+	}
+	if again := lived(t, present); len(again) != len(states) || again["up closed"] != states["up closed"] || again["down closed"] != states["down closed"] {
+		t.Errorf("the same seed lived otherwise: %v and %v", states, again)
+	}
+}
