@@ -1,4 +1,4 @@
-import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useInfiniteQuery, useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { get, idOf, query } from './client';
 import type {
   AuditEntry, Case, Channel, Indicator, Line, Me, Notice, OrgNode, PatientPage, PatientRow, Row, User, Worklist,
@@ -111,4 +111,10 @@ export function useCaseMoved() {
     for (const key of ['work', 'worklist', 'case', 'lines', 'notices', 'open', 'patient'])
       void client.invalidateQueries({ queryKey: [key] });
   };
+}
+
+// becomes forgets what the last person or role saw, and draws the page for this one.
+export function becomes(client: QueryClient, me: Me) {
+  client.removeQueries({ predicate: (q) => q.queryKey[0] !== 'me' });
+  client.setQueryData(['me'], me);
 }

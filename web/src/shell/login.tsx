@@ -2,6 +2,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { Button, Input } from 'antd';
 import { useState, type FormEvent } from 'react';
 import { post, Refusal, speakAs } from '../fhir/client';
+import { becomes } from '../fhir/queries';
 import type { Me } from '../fhir/types';
 import { setLang, useLang, useWords } from '../words/words';
 import en from './en.json';
@@ -28,8 +29,7 @@ export function Login() {
       const me = await post<Me>('/api/login', { username: username.trim(), password });
       speakAs(me);
       if (me.user.lang) setLang(me.user.lang);
-      client.clear();
-      client.setQueryData(['me'], me);
+      becomes(client, me);
     } catch (error) {
       setRefused(error instanceof Refusal ? error : new Refusal(500, 'page', ''));
     } finally {

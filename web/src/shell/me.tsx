@@ -6,6 +6,7 @@ import { App, Button, Dropdown, Input, Modal } from 'antd';
 import { useState, type FormEvent } from 'react';
 import { useNavigate } from 'react-router';
 import { post, Refusal, speakAs } from '../fhir/client';
+import { becomes } from '../fhir/queries';
 import type { Me } from '../fhir/types';
 import { setLang, useLang, useName, useWords } from '../words/words';
 import en from './en.json';
@@ -32,8 +33,7 @@ export function RoleMenu({ me }: { me: Me }) {
     try {
       const next = await post<Me>('/api/role', { id });
       speakAs(next);
-      client.clear();
-      client.setQueryData(['me'], next);
+      becomes(client, next);
       go('/');
       void message.success(t('switched', { role: name(next.role.roleName) }));
     } catch (e) {
@@ -64,7 +64,6 @@ export function MeMenu({ me }: { me: Me }) {
       await post('/api/logout');
     } finally {
       speakAs(null);
-      client.clear();
       location.assign('/');
     }
   }

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { line, me } from '../../dev/fixtures.ts';
 import { hub, refuse } from '../test-hub';
 import { Login } from './login';
+import { Page } from './page';
 import { PatientSearch } from './search';
 import Shell from './shell';
 
@@ -26,12 +27,19 @@ describe('login', () => {
   });
 });
 
+it('a stranger logs in and is at work', async () => {
+  hub(<Page />, { say: { 'GET /api/me': refuse(401, 'login-required', '请登录') } });
+  await userEvent.type(await screen.findByLabelText('账号'), 'xiangcun');
+  await userEvent.type(screen.getByLabelText('密码'), 'Xinglin-demo-1{Enter}');
+  expect(await screen.findByRole('navigation', { name: '主菜单' }, { timeout: 5000 })).toBeInTheDocument();
+});
+
 describe('the shell', () => {
   it('counts what waits, red only when late', async () => {
     hub(<Shell me={me} />);
     const nav = await screen.findByRole('navigation', { name: '主菜单' });
     const item = await within(nav).findByRole('link', { name: /双向转诊/ });
-    expect(item).toHaveTextContent('3 件等您处理，其中 1 件超时');
+    expect(item).toHaveTextContent('3 件等您处理，1 件超时');
     expect(item.querySelector('.count')).toHaveClass('count-late');
   });
   it('is grey when nothing is late', async () => {
