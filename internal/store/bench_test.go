@@ -175,7 +175,7 @@ func openDisk(b testing.TB) (*store.Store, string) {
 
 // BenchmarkImport loads Synthea bundles into SQLite on disk with synchronous=FULL.
 func BenchmarkImport(b *testing.B) {
-	all := bundles(b, 40)
+	all := bundles(b, 60)
 	for range b.N {
 		s, dir := openDisk(b)
 		start := time.Now()
@@ -188,11 +188,12 @@ func BenchmarkImport(b *testing.B) {
 		}
 		b.ReportMetric(float64(n)/took.Seconds(), "resources/s")
 		b.ReportMetric(float64(info.Size())/float64(n), "B/resource")
+		b.ReportMetric(float64(n), "resources")
 	}
 }
 
 func BenchmarkImportPostgres(b *testing.B) {
-	all := bundles(b, 40)
+	all := bundles(b, 60)
 	for range b.N {
 		s := storetest.Postgres(b, store.Options{})
 		start := time.Now()

@@ -113,7 +113,7 @@ func (f *finder) way(pl *plan, c *search.Clause) (*driver, error) {
 				return nil, nil
 			case 1:
 				d.from.add("FROM ix_ref d")
-				d.cond.add(" AND d.param = ? AND d.target = ?", p.ID, targets[0])
+				d.cond.add(" AND d.param = ? AND d.target = ?", base(p).ID, targets[0])
 				f.bound(d)
 				return d, nil
 			}
@@ -239,7 +239,7 @@ func (f *finder) set(pl *plan, c *search.Clause) (*sql, error) {
 			if err != nil {
 				return nil, err
 			}
-			q.add("SELECT f.rid FROM ix_ref f WHERE f.param = ? AND f.target IN ("+marks(len(targets))+")", append([]any{p.ID}, targets...)...)
+			q.add("SELECT f.rid FROM ix_ref f WHERE f.param = ? AND f.target IN ("+marks(len(targets))+")", append([]any{base(p).ID}, targets...)...)
 		case p.Type == spec.Quantity || p.Type == spec.Number:
 			q.add("SELECT s.rid FROM ix_quantity s WHERE s.param = ? AND ", p.ID)
 			if err := f.quantity(q, v, "s"); err != nil {
@@ -290,7 +290,7 @@ func (f *finder) chainSet(p *spec.Param, ch *search.Chain) (*sql, error) {
 		}
 		q.add("SELECT f.rid FROM (SELECT DISTINCT rid FROM (")
 		q.add(set.String(), set.args...)
-		q.add(") s) x CROSS JOIN resource r CROSS JOIN ix_ref f WHERE r.rid = x.rid AND r.deleted = 0 AND f.param = ? AND f.target = x.rid", p.ID)
+		q.add(") s) x CROSS JOIN resource r CROSS JOIN ix_ref f WHERE r.rid = x.rid AND r.deleted = 0 AND f.param = ? AND f.target = x.rid", base(p).ID)
 		f.see.visible(q, "r")
 	}
 	if q.b.Len() == 0 {

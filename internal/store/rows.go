@@ -130,6 +130,26 @@ func planOf(typ string) *plan {
 	return p
 }
 
+var bases sync.Map // parameter number -> *spec.Param
+
+// base is the parameter in whose rows a reference parameter stands: patient, being subject where that is
+// a Patient, has none of its own.
+func base(p *spec.Param) *spec.Param {
+	if b, ok := bases.Load(p.ID); ok {
+		return b.(*spec.Param)
+	}
+	b := p
+	if path, ok := strings.CutSuffix(p.Expression, ".where(resolve() is Patient)"); ok && p.Type == spec.Reference {
+		for _, other := range spec.Params(p.Base) {
+			if other.Type == spec.Reference && other.Expression == path {
+				b = other
+			}
+		}
+	}
+	bases.Store(p.ID, b)
+	return b
+}
+
 // byText tells the token parameters whose values are nearly all different, so that they are not interned.
 func byText(p *spec.Param) bool {
 	return strings.Contains(p.Code, "identifier") || p.Code == "requisition" || p.Code == "udi-di"
@@ -293,6 +313,9 @@ func (tx *Tx) indexEntry(ctx context.Context, pl *plan, ix *indexed, e *index.En
 		r.table, r.f, r.n = ixQuantity, e.Value, [4]int64{system, unit}
 		add(r)
 	case p.Type == spec.Reference && e.RefType != "":
+		if base(p) != p {
+			return nil
+		}
 		target, err := tx.reserve(ctx, e.RefType+"/"+e.RefID)
 		if err != nil {
 			return err

@@ -128,7 +128,7 @@ func (f *finder) keys(d *driver) ([]key, error) {
 			k = k.from("ix_quantity", "value", p.ID, "-1e300", "1e300")
 			k.real = true
 		case p.Type == spec.Reference:
-			k = k.from("ix_ref", "target", p.ID, "-1", fmt.Sprint(int64(maxDate)))
+			k = k.from("ix_ref", "target", base(p).ID, "-1", fmt.Sprint(int64(maxDate)))
 		case p.Type == spec.Token && !byText(p):
 			codes, err := f.codes(p)
 			if err != nil {
@@ -412,6 +412,9 @@ func (f *finder) included(matches []int64) ([]Version, error) {
 	}
 	in := marks(len(matches))
 	hop := func(inc search.Include, reverse bool) error {
+		if inc.Param != nil && base(inc.Param) != inc.Param && inc.Target == "" {
+			inc.Target = "Patient"
+		}
 		if len(matches) == 0 {
 			return nil
 		}
@@ -449,7 +452,7 @@ func (f *finder) included(matches []int64) ([]Version, error) {
 
 func includeParams(inc search.Include) []any {
 	if inc.Param != nil {
-		return []any{inc.Param.ID}
+		return []any{base(inc.Param).ID}
 	}
 	var ids []int
 	for _, p := range spec.Params(inc.Source) {

@@ -135,7 +135,7 @@ func (f *finder) value(q *sql, pl *plan, c *search.Clause, v *search.Value, r st
 		}
 		switch {
 		case len(targets) > 0:
-			q.add("EXISTS (SELECT 1 FROM ix_ref f WHERE f.param = ? AND f.target IN ("+marks(len(targets))+")", append([]any{p.ID}, targets...)...)
+			q.add("EXISTS (SELECT 1 FROM ix_ref f WHERE f.param = ? AND f.target IN ("+marks(len(targets))+")", append([]any{base(p).ID}, targets...)...)
 			q.add(" AND f.at = " + r + ".at AND f.rid = " + r + ".rid)")
 		case v.URL != "":
 			return f.uri(q, p, v.URL, r)
@@ -309,6 +309,9 @@ func (f *finder) targets(p *spec.Param, v *search.Value) ([]any, error) {
 		return nil, nil
 	}
 	types := []string{v.RefType}
+	if base(p) != p && v.RefType != "" && v.RefType != "Patient" {
+		return nil, nil
+	}
 	if v.RefType == "" {
 		if types = p.Targets; len(types) == 0 {
 			types = spec.Types()
@@ -358,7 +361,7 @@ func (f *finder) chain(q *sql, p *spec.Param, ch *search.Chain, r string) error 
 		}
 		first = false
 		next := r + "c"
-		q.add("EXISTS (SELECT 1 FROM ix_ref f"+next+" JOIN resource "+next+" ON "+next+".rid = f"+next+".target WHERE f"+next+".rid = "+r+".rid AND f"+next+".param = ? AND "+next+".type = ? AND "+next+".deleted = 0", p.ID, pl.id)
+		q.add("EXISTS (SELECT 1 FROM ix_ref f"+next+" JOIN resource "+next+" ON "+next+".rid = f"+next+".target WHERE f"+next+".rid = "+r+".rid AND f"+next+".param = ? AND "+next+".type = ? AND "+next+".deleted = 0", base(p).ID, pl.id)
 		f.see.visible(q, next)
 		if err := f.where(q, pl, &inner, next); err != nil {
 			return err

@@ -47,7 +47,7 @@ type unit struct {
 // The longest that a group takes in more units before it commits, in number and time.
 const (
 	groupUnits = 512
-	groupTime  = 60 * time.Millisecond
+	groupTime  = 20 * time.Millisecond
 )
 
 // ErrClosed is the answer after Close.
@@ -223,31 +223,41 @@ func (db *DB) remove() {
 	}
 }
 
-// write is the one writer: it opens a transaction, runs units in savepoints while there are any, and commits once for all.
+// write is the one writer: it opens a transaction, runs units in it while there are any, and commits once for all.
 func (db *DB) write() {
 	defer close(db.done)
 	group := make([]*unit, 0, groupUnits)
 	for first := range db.units {
-		group = append(group[:0], first)
 		err := db.begin()
-		if err == nil {
-			start := time.Now()
-			db.perform(first)
-		more:
-			for len(group) < groupUnits && time.Since(start) < groupTime {
-				select {
-				case u, ok := <-db.units:
-					if !ok {
-						break more
-					}
-					group = append(group, u)
-					db.perform(u)
-				default:
+		if err != nil {
+			first.err = err
+			close(first.done)
+			continue
+		}
+		start := time.Now()
+		// The first unit has the transaction to itself, so it needs no savepoint, which would cost a
+		// copy of every page that it changes: a large unit goes almost alone.
+		db.perform(first, false)
+		if first.err != nil {
+			db.rollback()
+			close(first.done)
+			continue
+		}
+		group = append(group[:0], first)
+	more:
+		for len(group) < groupUnits && time.Since(start) < groupTime {
+			select {
+			case u, ok := <-db.units:
+				if !ok {
 					break more
 				}
+				group = append(group, u)
+				db.perform(u, true)
+			default:
+				break more
 			}
-			err = db.commit()
 		}
+		err = db.commit()
 		for _, u := range group {
 			if u.err == nil {
 				u.err = err
@@ -255,6 +265,12 @@ func (db *DB) write() {
 			close(u.done)
 		}
 	}
+}
+
+// rollback undoes the whole transaction and forgets the numbers given in it.
+func (db *DB) rollback() {
+	db.writer.run("ROLLBACK")
+	db.counters = nil
 }
 
 func (db *DB) begin() error {
@@ -289,31 +305,31 @@ func (db *DB) commit() error {
 	if db.dirty {
 		for name, value := range db.counters {
 			if _, err := w.Exec(context.Background(), "INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value); err != nil {
-				w.run("ROLLBACK")
+				db.rollback()
 				return fmt.Errorf("sqlite: commit: %w", err)
 			}
 		}
 		db.dirty = false
 	}
 	if err := w.run("COMMIT"); err != nil {
-		w.run("ROLLBACK")
-		db.counters = nil
+		db.rollback()
 		return fmt.Errorf("sqlite: commit: %w", err)
 	}
 	return nil
 }
 
-// perform runs one unit in its savepoint; its error or panic undoes only itself.
-func (db *DB) perform(u *unit) {
+// perform runs one unit; in a savepoint its error or panic undoes only itself.
+func (db *DB) perform(u *unit, savepoint bool) {
 	w := db.writer
 	if u.err = u.ctx.Err(); u.err != nil {
 		return
 	}
-	if u.err = w.run("SAVEPOINT unit"); u.err != nil {
-		return
+	if savepoint {
+		if u.err = w.run("SAVEPOINT unit"); u.err != nil {
+			return
+		}
 	}
 	defer func() {
-		w.c.SetInterrupt(nil)
 		if p := recover(); p != nil {
 			u.panic = p
 			u.err = fmt.Errorf("sqlite: unit panicked: %v", p)
@@ -322,6 +338,9 @@ func (db *DB) perform(u *unit) {
 			u.err = engine.Broken(w.broken)
 		}
 		w.broken = nil
+		if !savepoint {
+			return
+		}
 		if u.err != nil {
 			w.run("ROLLBACK TO unit")
 		}
