@@ -150,6 +150,13 @@ func TestEmergencyWaitsForNothing(t *testing.T) {
 	w := newWorld(t, storetest.Memory)
 	task := w.mustStart("village-sender", "up", form("county", "emergency", "coordinator", "-", "phone", "-", "documents", ref("DocumentReference/half")))
 	w.must("village-sender", task, "depart")
+	w.turn(16 * time.Minute)
+	if w.tick(); w.raised("referral.late") != 1 {
+		t.Error("a departed patient whom nobody has received is not seen as late")
+	}
+	w.must("county-office", task, "receive")
+	w.wantState(task, "in-transit")
+	w.must("county-doctor", task, "accept", "outcome", "emergency")
 	w.must("county-doctor", task, "arrive")
 	w.must("county-doctor", task, "treat", "summary", "溶栓")
 	w.wantState(task, "treated")

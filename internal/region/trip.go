@@ -237,7 +237,8 @@ func (t *trip) sent(task string, to *Institution, hops int) error {
 		t.later(minutes(t.d, 1, 4), func() error {
 			return t.w.do(t.sender(), task, "depart", "transport", "ambulance")
 		})
-		t.later(minutes(t.d, 25, 110), func() error {
+		t.later(max(wait, 5*time.Minute), func() error { return t.w.do(t.who(to, access.ReferralOffice), task, "receive") })
+		t.later(minutes(t.d, 50, 110), func() error {
 			if err := t.w.do(t.who(to, access.ReferralOffice), task, "arrive"); err != nil {
 				return err
 			}

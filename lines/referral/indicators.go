@@ -26,10 +26,10 @@ var indicators = []indicator.Definition{
 		When: decided, Numerator: func(f indicator.Fact) bool { return !f.Reached(Redirected).IsZero() }},
 	{Code: "down-referrals", Version: "1", Name: flow.Name{Zh: "下转患者人次数", En: "Patients sent down"}, Unit: "例", Direction: "up", Source: "国考 2 (2025)",
 		Text: flow.Name{Zh: "下级机构已承接的下转例数", En: "Down-referrals that the receiver accepted"},
-		When: func(f indicator.Fact) time.Time { return only1(f, "down", f.Reached(Accepted)) }},
+		When: func(f indicator.Fact) time.Time { return of(f, "down", f.Reached(Accepted)) }},
 	{Code: "complete-loop", Version: "1", Name: flow.Name{Zh: "闭环率", En: "Complete loops"}, Unit: "%", Direction: "up", Source: "network", Share: true,
 		Text: flow.Name{Zh: "已到院的上转中，已完成诊治并结案或下转的占比", En: "Closed or sent back, among up-referrals that arrived"},
-		When: func(f indicator.Fact) time.Time { return only1(f, "up", f.Reached(Arrived)) },
+		When: func(f indicator.Fact) time.Time { return of(f, "up", f.Reached(Arrived)) },
 		Numerator: func(f indicator.Fact) bool {
 			return !f.Reached(Ended).IsZero() || !f.At("send-back").IsZero()
 		}},
@@ -51,20 +51,25 @@ func inTime(u flow.Urgency, zh, limit string) indicator.Definition {
 		}}
 }
 
-func only1(f indicator.Fact, code string, at time.Time) time.Time {
+func of(f indicator.Fact, code string, at time.Time) time.Time {
 	if f.Flow != code {
 		return time.Time{}
 	}
 	return at
 }
 
-func submitted(f indicator.Fact) time.Time { return only1(f, "up", f.Reached(Submitted)) }
+func submitted(f indicator.Fact) time.Time { return of(f, "up", f.Reached(Submitted)) }
 
 // answered is when the other side first did anything but let the time pass.
 func answered(f indicator.Fact) time.Time {
-	return f.Reached(Received, Accepted, Advised, Declined, Redirected, Arrived, Treated)
+	for _, s := range f.Steps {
+		if s.Org == f.Owner {
+			return s.At
+		}
+	}
+	return time.Time{}
 }
 
 func decided(f indicator.Fact) time.Time {
-	return only1(f, "up", f.Reached(Accepted, Advised, Declined, Redirected, Arrived))
+	return of(f, "up", f.Reached(Accepted, Advised, Declined, Redirected, Arrived))
 }
