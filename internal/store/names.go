@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"sync"
 
 	"github.com/xinglin-health/xinglin/internal/store/engine"
@@ -51,11 +52,17 @@ func (n *names) keep(u *unitNames) {
 	if len(n.rids) > maxRIDs {
 		n.rids = map[ident]int64{}
 	}
+	// Cloned: what was parsed is a piece of its whole bundle, which would stay with it.
 	for text, id := range u.symbols {
-		n.symbols[text], n.texts[id] = id, text
+		if _, known := n.symbols[text]; !known {
+			text = strings.Clone(text)
+			n.symbols[text], n.texts[id] = id, text
+		}
 	}
 	for key, v := range u.rids {
-		n.rids[key] = v
+		if _, known := n.rids[key]; !known {
+			n.rids[ident{key.typ, strings.Clone(key.id)}] = v
+		}
 	}
 	for p, span := range u.spans {
 		n.spans[p] = max(span, n.spans[p])
