@@ -16,7 +16,7 @@ const MaxDepth = 64
 
 // Parse reads one JSON object strictly: duplicate names, invalid UTF-8, lone surrogates, U+0000,
 // trailing text and nesting beyond MaxDepth are refused with an *Error (status 400) that
-// names the place. The tree refers to a copy of data, not to data itself.
+// names the place. The strings of the tree are pieces of one copy of data: clone what outlives it.
 func Parse(data []byte) (*Node, error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data))
 	if _, err := dec.ReadValue(); err != nil {
