@@ -60,7 +60,7 @@ func runDemo(cmd *cobra.Command, _ []string) error {
 	return serve(cmd, o, func(url string) {
 		fmt.Printf("\n  杏林 Xinglin  %s\n\n  演示账号 demo accounts (密码 password: %s)\n", url, region.DemoPassword)
 		for _, a := range accounts {
-			fmt.Printf("    %-14s %s，%s %s（%s）\n", a.Username, a.What, a.At, a.Name, a.English)
+			fmt.Printf("    %-16s %s，%s %s（%s）\n", a.Username, a.What, a.At, a.Name, a.English)
 		}
 		fmt.Printf("\n  虚构数据 nobody here exists. Ctrl-C 停止 stops.\n\n")
 	})
