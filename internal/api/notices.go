@@ -22,6 +22,9 @@ func (a *Notices) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/notices/read", a.read)
 }
 
+// fresh is how long an unread notice counts: who comes back from leave starts with his worklist.
+const fresh = 72 * time.Hour
+
 type noticeOut struct {
 	Seq   int64      `json:"seq"`
 	At    time.Time  `json:"at"`
@@ -67,7 +70,7 @@ func (a *Notices) list(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		unread, err = event.Unread(r.Context(), tx, party(c), seen, 1000)
+		unread, err = event.Unread(r.Context(), tx, party(c), seen, tx.Now().Add(-fresh), 1000)
 		return err
 	})
 	if err != nil {

@@ -171,9 +171,7 @@ func TestNoticeText(t *testing.T) {
 func TestUnread(t *testing.T) {
 	storetest.Both(t, func(t *testing.T, with storetest.Open) {
 		s := open(t, with)
-		for range 3 {
-			raise(t, s, event.Event{Kind: "test.event", Parties: []string{county}})
-		}
+		raise(t, s, event.Event{Kind: "test.old", Parties: []string{county}, At: storetest.Start.Add(-time.Hour)})
 		see := func(seq int64) (unread int64) {
 			t.Helper()
 			err := s.Update(ctx, func(tx *store.Tx) error {
@@ -184,13 +182,22 @@ func TestUnread(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				unread, err = event.Unread(ctx, tx, county, seen, 100)
+				unread, err = event.Unread(ctx, tx, county, seen, storetest.Start, 100)
 				return err
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return unread
+		}
+		if got := see(0); got != 0 {
+			t.Errorf("only an old one: got %d; want none", got)
+		}
+		for range 2 {
+			raise(t, s, event.Event{Kind: "test.event", Parties: []string{county}})
+		}
+		if got := see(0); got != 2 {
+			t.Errorf("nothing marked: got %d; want 2, not the old one", got)
 		}
 		if got := see(2); got != 1 {
 			t.Errorf("after 2 of 3: got %d; want 1", got)

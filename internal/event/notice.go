@@ -170,10 +170,18 @@ func See(ctx context.Context, tx *store.Tx, reader string, seq int64) error {
 	return nil
 }
 
-// Unread counts the events of party above seq, up to most.
-func Unread(ctx context.Context, tx *store.Tx, party string, seq int64, most int) (n int64, err error) {
-	err = tx.Query(ctx, `SELECT count(*) FROM (SELECT 1 FROM event_party WHERE party = ? AND seq > ? LIMIT ?) AS u`, []any{party, seq, int64(most)},
-		func(scan func(...any) error) error { return scan(&n) })
+// Unread counts the events of party above seq that happened since, up to most.
+func Unread(ctx context.Context, tx *store.Tx, party string, seq int64, since time.Time, most int) (n int64, err error) {
+	err = tx.Query(ctx, `SELECT coalesce(min(seq), 9000000000000000000) FROM event_log WHERE at >= ?`, []any{since.UnixMicro()}, func(scan func(...any) error) error {
+		var first int64
+		err := scan(&first)
+		seq = max(seq, first-1)
+		return err
+	})
+	if err == nil {
+		err = tx.Query(ctx, `SELECT count(*) FROM (SELECT 1 FROM event_party WHERE party = ? AND seq > ? LIMIT ?) AS u`, []any{party, seq, int64(most)},
+			func(scan func(...any) error) error { return scan(&n) })
+	}
 	if err != nil {
 		return 0, fmt.Errorf("event: unread: %w", err)
 	}

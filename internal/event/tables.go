@@ -13,6 +13,7 @@ CREATE TABLE event_log (
   seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, focus TEXT NOT NULL, patient TEXT NOT NULL,
   parties TEXT NOT NULL, act_by INTEGER NOT NULL, actor TEXT NOT NULL, data TEXT NOT NULL);
 CREATE INDEX event_log_focus ON event_log (focus, seq);
+CREATE INDEX event_log_at ON event_log (at, seq);
 CREATE TABLE event_party (party TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (party, seq)) WITHOUT ROWID;
 CREATE TABLE event_read (reader TEXT NOT NULL PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE event_channel (
@@ -26,6 +27,7 @@ CREATE TABLE event_log (
   seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, kind TEXT NOT NULL, focus TEXT NOT NULL, patient TEXT NOT NULL,
   parties TEXT NOT NULL, act_by BIGINT NOT NULL, actor TEXT NOT NULL, data TEXT NOT NULL);
 CREATE INDEX event_log_focus ON event_log (focus, seq);
+CREATE INDEX event_log_at ON event_log (at, seq);
 CREATE TABLE event_party (party TEXT NOT NULL, seq BIGINT NOT NULL, PRIMARY KEY (party, seq));
 CREATE TABLE event_read (reader TEXT NOT NULL PRIMARY KEY, seq BIGINT NOT NULL);
 CREATE TABLE event_channel (
