@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/clock"
@@ -195,11 +196,19 @@ func TestTheTreeOfOrganisationsMoves(t *testing.T) {
 		if got := n.tree.Institution("Organization/ward"); got != "Organization/county" {
 			t.Errorf("institution of the ward: got %s; want the county", got)
 		}
-		again := access.NewTree()
+		again, behind := access.NewTree(), access.NewTree()
+		if err := behind.Load(context.Background(), n.store); err != nil {
+			t.Fatal(err)
+		}
+		n.clock.Turn(time.Hour)
+		n.put(nil, store.Update, "village", "", organisation("prov", "township"))
+		if err := behind.Refresh(context.Background(), n.store); err != nil || !behind.Within("Organization/village", "Organization/other") {
+			t.Errorf("refreshed: got %v; want the new village beneath the other hospital", err)
+		}
 		if err := again.Load(context.Background(), n.store); err != nil {
 			t.Fatal(err)
 		}
-		if got := again.Below("Organization/other"); !slices.Equal(got, []string{"Organization/other", "Organization/township"}) {
+		if got := again.Below("Organization/other"); !slices.Equal(got, []string{"Organization/other", "Organization/township", "Organization/village"}) {
 			t.Errorf("loaded anew: got %v beneath the other hospital", got)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
@@ -17,6 +18,7 @@ type Tree struct {
 	mu     sync.RWMutex
 	places map[string]*Place
 	below  map[string][]string // cache of Below; dropped by every change
+	asOf   time.Time           // business time of the last look at the database
 }
 
 // Place is one organisation of the tree.
@@ -38,13 +40,27 @@ func NewTree() *Tree {
 	return &Tree{places: map[string]*Place{}, below: map[string][]string{}}
 }
 
-// Load reads every organisation; call it once after the store is open, and again to see what
-// another process wrote.
-func (t *Tree) Load(ctx context.Context, s *store.Store) error {
+// Load reads every organisation; call it once after the store is open.
+func (t *Tree) Load(ctx context.Context, s *store.Store) error { return t.read(ctx, s, time.Time{}) }
+
+// Refresh reads what was written lately, by other processes on the same database.
+func (t *Tree) Refresh(ctx context.Context, s *store.Store) error {
+	t.mu.RLock()
+	since := t.asOf.Add(-time.Minute) // what commits late is looked at again
+	t.mu.RUnlock()
+	return t.read(ctx, s, since)
+}
+
+func (t *Tree) read(ctx context.Context, s *store.Store, since time.Time) error {
 	var found []store.Version
+	var now time.Time
 	err := s.View(ctx, func(tx *store.Tx) error {
-		found = found[:0]
+		found, now = found[:0], tx.Now()
 		q := search.Query{Type: "Organization", Count: 1000, Scope: search.Everything}
+		if !since.IsZero() {
+			us := since.UnixMicro()
+			q.Where = []search.Clause{{Special: "_lastUpdated", Values: []search.Value{{Prefix: search.Ge, Low: us, High: us + 1}}}}
+		}
 		for {
 			page, err := tx.Search(ctx, q)
 			if err != nil {
@@ -61,13 +77,26 @@ func (t *Tree) Load(ctx context.Context, s *store.Store) error {
 		return fmt.Errorf("access: load organisations: %w", err)
 	}
 	for _, v := range found {
+		if t.knows(v) {
+			continue
+		}
 		n, err := fhir.Parse(v.JSON)
 		if err != nil {
 			return fmt.Errorf("access: Organization/%s: %w", v.ID, err)
 		}
 		t.put(v, n)
 	}
+	t.mu.Lock()
+	t.asOf = now
+	t.mu.Unlock()
 	return nil
+}
+
+func (t *Tree) knows(v store.Version) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	p := t.places["Organization/"+v.ID]
+	return p != nil && p.vid >= v.VID
 }
 
 // Derive keeps the tree in step; it is a store.Deriver.

@@ -17,6 +17,10 @@ import (
 // Cookie is the name of the session cookie.
 const Cookie = "xinglin_session"
 
+// Background is the header of requests that the page makes by itself while nobody is at the desk:
+// they do not keep a session awake.
+const Background = "X-Background"
+
 type sessionKey struct{}
 
 // SessionFrom returns the session that a request came with, nil for programs and strangers.
@@ -70,7 +74,7 @@ func (s *Service) Authenticate(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		se, err := s.resume(r.Context(), cookie.Value)
+		se, err := s.resume(r.Context(), cookie.Value, r.Header.Get(Background) == "")
 		if LoginNeeded(err) {
 			next.ServeHTTP(w, r)
 			return

@@ -251,6 +251,16 @@ func TestSessionEnds(t *testing.T) {
 	}{
 		{"by logout", func(t *testing.T, h house, u identity.User, se identity.Session) { h.Logout(ctx, se.Secret) }},
 		{"after 30 idle minutes", func(t *testing.T, h house, u identity.User, se identity.Session) { h.wall.Turn(30 * time.Minute) }},
+		{"after 30 minutes with nobody at the desk, though the page keeps asking", func(t *testing.T, h house, u identity.User, se identity.Session) {
+			d := newDoor(t, h)
+			for range 5 {
+				h.wall.Turn(5 * time.Minute)
+				if got, _ := d.ask("GET", "/", "Cookie", identity.Cookie+"="+se.Secret, identity.Background, "1"); got != 200 {
+					t.Fatalf("within 30 minutes: got %d; want 200", got)
+				}
+			}
+			h.wall.Turn(5 * time.Minute)
+		}},
 		{"after 12 busy hours", func(t *testing.T, h house, u identity.User, se identity.Session) {
 			d := newDoor(t, h)
 			for range 12*6 - 1 {

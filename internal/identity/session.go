@@ -137,14 +137,14 @@ func (s *Service) begin(ctx context.Context, u User, role Role, remote string) (
 	return se, nil
 }
 
-// resume finds the session of a cookie; loginNeeded when there is none any more.
-func (s *Service) resume(ctx context.Context, cookie string) (Session, error) {
+// resume finds the session of a cookie, and keeps it awake; loginNeeded when there is none any more.
+func (s *Service) resume(ctx context.Context, cookie string, awake bool) (Session, error) {
 	h, wall := hashOf(cookie), s.opts.Wall.Now()
 	k, err := s.look(ctx, h, wall)
 	if err != nil {
 		return Session{}, err
 	}
-	if wall.Sub(k.used) > s.opts.Idle/30 {
+	if awake && wall.Sub(k.used) > s.opts.Idle/30 {
 		if err := s.touch(ctx, h, wall); err != nil {
 			return Session{}, err
 		}

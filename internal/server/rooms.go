@@ -128,6 +128,7 @@ func (h *Hub) Start(ctx context.Context) {
 		_, err := h.Runner.Tick(ctx)
 		return err
 	}))
+	h.background(ctx, "organisations", every(15*time.Second, func(ctx context.Context) error { return h.Tree.Refresh(ctx, h.Store) }))
 	h.background(ctx, "unfinished uploads", every(time.Hour, func(context.Context) error {
 		_, err := h.Files.Sweep()
 		return err

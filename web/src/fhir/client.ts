@@ -18,6 +18,11 @@ export class Refusal extends Error {
 let csrf = '';
 let lang: Lang = 'zh';
 
+let touched = Date.now();
+if (typeof addEventListener === 'function')
+  for (const kind of ['pointerdown', 'pointermove', 'keydown', 'wheel', 'touchstart'])
+    addEventListener(kind, () => { touched = Date.now(); }, { capture: true, passive: true });
+
 export function speakAs(me: Pick<Me, 'csrf'> | null) {
   csrf = me?.csrf ?? '';
 }
@@ -31,6 +36,7 @@ export async function call<T>(path: string, { method = 'GET', body, headers = {}
   const fhir = path.startsWith('/fhir');
   const send: Record<string, string> = { Accept: fhir ? 'application/fhir+json' : 'application/json', 'Accept-Language': lang === 'zh' ? 'zh-CN' : 'en', ...headers };
   if (method !== 'GET') send['X-CSRF-Token'] = csrf;
+  else if (Date.now() - touched > 60_000) send['X-Background'] = '1'; // the page asks by itself: the session may fall asleep
   if (body !== undefined) send['Content-Type'] ??= fhir ? 'application/fhir+json' : 'application/json';
   let answer: Response;
   try {
