@@ -29,8 +29,18 @@ CREATE TABLE line_step (
   at ` + integer + ` NOT NULL, org TEXT NOT NULL, PRIMARY KEY (task, n));
 CREATE INDEX line_step_at ON line_step (line, at);`
 	}
-	return []store.Migration{{Name: "line/0001_cases", SQLite: ddl("INTEGER"), Postgres: ddl("BIGINT")}}
+	return []store.Migration{{Name: "line/0001_cases", SQLite: ddl("INTEGER"), Postgres: ddl("BIGINT")},
+		{Name: "line/0002_place", SQLite: place, Postgres: place}}
 }
+
+// place is where a case stands in one word, "line/flow/state/urgency", so that "mine" is one comparison a row.
+const place = `
+ALTER TABLE line_case ADD COLUMN place TEXT NOT NULL DEFAULT '';
+UPDATE line_case SET place = line || '/' || flow || '/' || state || '/' || urgency;
+DROP INDEX line_case_owner;
+DROP INDEX line_case_requester;
+CREATE INDEX line_case_owner ON line_case (owner, kind, place, due);
+CREATE INDEX line_case_requester ON line_case (requester, kind, place, due);`
 
 // Derive keeps line_case and line_step in step with the Tasks of these lines.
 func Derive(lines []*Line) store.Deriver {
@@ -48,13 +58,13 @@ func Derive(lines []*Line) store.Deriver {
 		}
 		c := caseOf(l, f, w.After)
 		c.Task, c.Version = "Task/"+w.ID, w.VID
-		_, err := tx.Exec(ctx, `INSERT INTO line_case (task, line, flow, state, kind, urgency, owner, requester, patient, request, requisition, due, level, next_at, opened, entered, updated, vid)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		_, err := tx.Exec(ctx, `INSERT INTO line_case (task, line, flow, state, kind, urgency, owner, requester, patient, request, requisition, due, level, next_at, opened, entered, updated, vid, place)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (task) DO UPDATE SET state = excluded.state, kind = excluded.kind, urgency = excluded.urgency, owner = excluded.owner, requester = excluded.requester,
 patient = excluded.patient, request = excluded.request, requisition = excluded.requisition, due = excluded.due, level = excluded.level, next_at = excluded.next_at,
-entered = excluded.entered, updated = excluded.updated, vid = excluded.vid`,
+entered = excluded.entered, updated = excluded.updated, vid = excluded.vid, place = excluded.place`,
 			c.Task, c.Line, c.Flow, c.State, string(c.Kind), rank(c.Urgency), c.Owner, c.Requester, c.Patient, c.Request, c.Requisition,
-			micros(c.Due), int64(c.Level), micros(f.next(c)), c.Opened.UnixMicro(), c.Entered.UnixMicro(), c.Updated.UnixMicro(), c.Version)
+			micros(c.Due), int64(c.Level), micros(f.next(c)), c.Opened.UnixMicro(), c.Entered.UnixMicro(), c.Updated.UnixMicro(), c.Version, placeOf(c))
 		if err != nil {
 			return fmt.Errorf("line: case of Task/%s: %w", w.ID, err)
 		}
@@ -72,6 +82,10 @@ entered = excluded.entered, updated = excluded.updated, vid = excluded.vid`,
 		}
 		return nil
 	}
+}
+
+func placeOf(c Case) string {
+	return fmt.Sprintf("%s/%s/%s/%d", c.Line, c.Flow, c.State, rank(c.Urgency))
 }
 
 // next is when the hub itself has something to do with a case: a rung of the ladder, or the end of a state's life.

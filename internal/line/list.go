@@ -76,8 +76,13 @@ func whose(by *access.Caller, column string) where {
 }
 
 // waiting are the places "line/flow/state/urgency" in which a primary step of this side is open to the role.
+// Tables do not change while the program runs.
 func (r *Runner) waiting(side flow.Party, role string) []string {
+	if known, ok := r.places.Load(string(side) + " " + role); ok {
+		return known.([]string)
+	}
 	var places []string
+	defer func() { r.places.Store(string(side)+" "+role, places) }()
 	for _, l := range r.Lines {
 		for _, f := range l.Flows {
 			for _, s := range f.States {
@@ -101,12 +106,10 @@ func (r *Runner) waiting(side flow.Party, role string) []string {
 	return places
 }
 
-const place = "line || '/' || flow || '/' || state || '/' || urgency"
-
 // mine is what waits for this role at this institution.
 func (r *Runner) mine(by *access.Caller) where {
 	side := func(column string, p flow.Party) where {
-		return where{column + " = ?", []any{by.Institution}}.and(among(place, r.waiting(p, string(by.Role))))
+		return where{column + " = ?", []any{by.Institution}}.and(among("place", r.waiting(p, string(by.Role))))
 	}
 	if by.Institution == "" {
 		return where{"1 = 0", nil}
@@ -124,7 +127,7 @@ func (r *Runner) Waits(by *access.Caller, c Case) bool {
 	if (s.Waits == flow.Owner && c.Owner != by.Institution) || (s.Waits == flow.Requester && c.Requester != by.Institution) {
 		return false
 	}
-	return slices.Contains(r.waiting(s.Waits, string(by.Role)), fmt.Sprintf("%s/%s/%s/%d", c.Line, c.Flow, c.State, rank(c.Urgency)))
+	return slices.Contains(r.waiting(s.Waits, string(by.Role)), placeOf(c))
 }
 
 const isOpen = "kind = 'open'"

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
@@ -32,6 +33,8 @@ type Runner struct {
 	Institution func(organization string) string                    // nearest legal institution; nil = itself
 	Validate    func(*fhir.Node) []fhir.Issue                       // nil = trusts the builders
 	Request     func(context.Context) string                        // request id for the audit entry; nil = none
+
+	places sync.Map // side and role -> where it must act
 }
 
 // StartCall begins a case.

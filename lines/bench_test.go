@@ -1,0 +1,42 @@
+package lines_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/store/storetest"
+)
+
+// BenchmarkWorklist asks for the first page among 3,000 open cases.
+func BenchmarkWorklist(b *testing.B) {
+	p := newPage(b, storetest.Memory)
+	for i := range 3000 {
+		id := fmt.Sprintf("p%d", i)
+		p.put(fhir.New("Patient", "id", id, "name", fhir.Arr{fhir.Obj{"text", "张三"}}, "birthDate", "1970-01-01"), "Organization/village")
+		p.mustStart("village-sender", "up", form("county", "routine", "patient", fhir.Obj{"reference", "Patient/" + id}, "documents", "-"))
+		p.turn(time.Second)
+	}
+	for b.Loop() {
+		if code, body := p.ask("county-office", "GET", "/api/lines/referral/worklist?view=in&count=50", ""); code != 200 {
+			b.Fatal(body)
+		}
+	}
+}
+
+// BenchmarkStep takes one step through rules, builder, writer, grants and worklist row.
+func BenchmarkStep(b *testing.B) {
+	w := newWorld(b, storetest.Memory)
+	task := w.mustStart("village-sender", "up", form("county", "routine"))
+	w.must("county-office", task, "receive")
+	n := 0
+	for b.Loop() {
+		if n++; n%20 == 0 { // a case with a usual history
+			w.must("county-doctor", task, "decline", "reason", "other", "advice", "x")
+			task = w.mustStart("village-sender", "up", form("county", "routine"))
+			w.must("county-office", task, "receive")
+		}
+		w.must("county-office", task, "route", "department", "心内科")
+	}
+}
