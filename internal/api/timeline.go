@@ -49,22 +49,22 @@ type moment struct {
 // source says where a type's moment in time stands and how it is told.
 type source struct {
 	typ, kind, param string
-	sort             string
+	date             string // search parameter of exactly that moment, for types of which a person has many; "" = all are looked at
 	tell             func(n *fhir.Node, m *moment)
 }
 
 var sources = []source{
-	{"Encounter", "encounter", "patient", "-date", tellEncounter},
-	{"Condition", "condition", "patient", "-recorded-date", tellCondition},
-	{"Observation", "result", "patient", "-date", tellObservation},
-	{"DiagnosticReport", "result", "patient", "-date", tellReport},
-	{"ImagingStudy", "result", "patient", "-started", tellImaging},
-	{"DocumentReference", "document", "patient", "-date", tellDocument},
-	{"Procedure", "procedure", "patient", "-date", tellProcedure},
-	{"MedicationRequest", "medication", "patient", "-authoredon", tellMedication},
-	{"Immunization", "other", "patient", "-date", tellImmunization},
-	{"CarePlan", "other", "patient", "-date", tellPlan},
-	{"Task", "referral", "patient", "-authored-on", tellReferral},
+	{"Encounter", "encounter", "patient", "", tellEncounter},
+	{"Condition", "condition", "patient", "", tellCondition},
+	{"Observation", "result", "patient", "date", tellObservation},
+	{"DiagnosticReport", "result", "patient", "date", tellReport},
+	{"ImagingStudy", "result", "patient", "", tellImaging},
+	{"DocumentReference", "document", "patient", "date", tellDocument},
+	{"Procedure", "procedure", "patient", "", tellProcedure},
+	{"MedicationRequest", "medication", "patient", "authoredon", tellMedication},
+	{"Immunization", "other", "patient", "", tellImmunization},
+	{"CarePlan", "other", "patient", "", tellPlan},
+	{"Task", "referral", "patient", "", tellReferral},
 }
 
 func (p Patients) show(w http.ResponseWriter, r *http.Request) {
@@ -77,7 +77,7 @@ func (p Patients) show(w http.ResponseWriter, r *http.Request) {
 	if n, err := strconv.Atoi(query.Get("count")); err == nil && n > 0 {
 		size = min(n, 200)
 	}
-	after, err := readCursor(query.Get("cursor"))
+	after, err := p.readCursor(query.Get("cursor"))
 	if err != nil {
 		Refuse(w, r, err)
 		return
@@ -93,7 +93,7 @@ func (p Patients) show(w http.ResponseWriter, r *http.Request) {
 		if top, err = p.banner(r.Context(), tx, caller.Scope, n, names.ref(r.Context(), v.Custodian)); err != nil {
 			return err
 		}
-		line, err = p.timeline(r.Context(), tx, caller.Scope, id, query.Get("kind"), names)
+		line, err = p.timeline(r.Context(), tx, caller.Scope, id, query.Get("kind"), after, size, names)
 		return err
 	})
 	if err == nil {
@@ -103,18 +103,10 @@ func (p Patients) show(w http.ResponseWriter, r *http.Request) {
 		Refuse(w, r, err)
 		return
 	}
-	first := 0
-	if after != "" {
-		first, _ = slices.BinarySearchFunc(line, after, func(m moment, key string) int { return strings.Compare(key, m.key()) })
-		if first < len(line) && line[first].key() == after {
-			first++
-		}
-	}
-	line = line[first:]
 	next := ""
 	if len(line) > size {
 		line = line[:size]
-		next = base64.RawURLEncoding.EncodeToString([]byte(line[size-1].key()))
+		next = line[size-1].cursor()
 	}
 	if line == nil {
 		line = []moment{}
@@ -122,15 +114,30 @@ func (p Patients) show(w http.ResponseWriter, r *http.Request) {
 	Answer(w, http.StatusOK, map[string]any{"banner": top, "timeline": line, "next": next})
 }
 
-// key orders moments; the newest is first, so lines run against it.
-func (m moment) key() string { return fmt.Sprintf("%020d %s", m.when.UnixMicro(), m.Reference) }
-
-func readCursor(text string) (string, error) {
-	key, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil {
-		return "", fhir.Refuse(400, "invalid", "bad-cursor", "the cursor is not one of ours", "翻页标记无效")
+// before orders moments, the newest first.
+func before(a, b moment) int {
+	if c := b.when.Compare(a.when); c != 0 {
+		return c
 	}
-	return string(key), nil
+	return strings.Compare(b.Reference, a.Reference)
+}
+
+func (m moment) cursor() string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", m.when.UnixMicro(), m.Reference))
+}
+
+// readCursor finds the moment at which the page before ended; nil for the first page.
+func (p Patients) readCursor(text string) (*moment, error) {
+	if text == "" {
+		return nil, nil
+	}
+	key, err := base64.RawURLEncoding.DecodeString(text)
+	at, reference, _ := strings.Cut(string(key), " ")
+	us, err2 := strconv.ParseInt(at, 10, 64)
+	if err != nil || err2 != nil {
+		return nil, fhir.Refuse(400, "invalid", "bad-cursor", "the cursor is not one of ours", "翻页标记无效")
+	}
+	return &moment{Reference: reference, when: time.UnixMicro(us).In(p.zone())}, nil
 }
 
 func (p Patients) banner(ctx context.Context, tx *store.Tx, scope search.Scope, n *fhir.Node, custodian Ref) (*banner, error) {
@@ -163,31 +170,62 @@ func (p Patients) banner(ctx context.Context, tx *store.Tx, scope search.Scope, 
 	return b, nil
 }
 
-func (p Patients) timeline(ctx context.Context, tx *store.Tx, scope search.Scope, id, kind string, names *namer) ([]moment, error) {
-	var line []moment
-	for _, s := range sources {
-		if kind != "" && s.kind != kind {
-			continue
-		}
-		page, err := p.search(ctx, tx, scope, s.typ, maxTimeline, []search.Param{{Name: s.param, Value: "Patient/" + id}, {Name: "_sort", Value: s.sort}})
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range page.Matches {
-			n, err := fhir.Parse(v.JSON)
+// timeline returns the moments after a cursor, newest first: more than size of them if there are more.
+func (p Patients) timeline(ctx context.Context, tx *store.Tx, scope search.Scope, id, kind string, after *moment, size int, names *namer) ([]moment, error) {
+	for limit := size + 12; ; limit = maxTimeline { // some more than a page, for moments of the same second
+		var line []moment
+		var known time.Time // of what happened later than this nothing is missing
+		for _, s := range sources {
+			if kind != "" && s.kind != kind {
+				continue
+			}
+			params, count := []search.Param{{Name: s.param, Value: "Patient/" + id}}, maxTimeline
+			if s.date != "" {
+				params = append(params, search.Param{Name: "_sort", Value: "-" + s.date})
+				if after != nil {
+					params = append(params, search.Param{Name: s.date, Value: "le" + after.when.Format(time.RFC3339)})
+				}
+				count = limit
+			}
+			page, err := p.search(ctx, tx, scope, s.typ, count, params)
 			if err != nil {
 				return nil, err
 			}
-			m := moment{Kind: s.kind, Reference: s.typ + "/" + v.ID, Org: names.of(ctx, v.Custodian)}
-			s.tell(n, &m)
-			if m.when, err = parseTime(m.At, p.zone()); err != nil {
-				m.when, m.At = v.Updated, v.Updated.In(p.zone()).Format(time.RFC3339)
+			for i, v := range page.Matches {
+				m, err := p.moment(ctx, s, v, names)
+				if err != nil {
+					return nil, err
+				}
+				if page.Next != "" && limit < maxTimeline && i == len(page.Matches)-1 && m.when.After(known) {
+					known = m.when
+				}
+				if after == nil || before(*after, m) < 0 {
+					line = append(line, m)
+				}
 			}
-			line = append(line, m)
+		}
+		slices.SortFunc(line, before)
+		if known.IsZero() {
+			return line, nil
+		}
+		sure, _ := slices.BinarySearchFunc(line, known, func(m moment, at time.Time) int { return at.Compare(m.when) })
+		if sure > size {
+			return line[:sure], nil
 		}
 	}
-	slices.SortFunc(line, func(a, b moment) int { return strings.Compare(b.key(), a.key()) })
-	return line, nil
+}
+
+func (p Patients) moment(ctx context.Context, s source, v store.Version, names *namer) (moment, error) {
+	m := moment{Kind: s.kind, Reference: s.typ + "/" + v.ID, Org: names.of(ctx, v.Custodian)}
+	n, err := fhir.Parse(v.JSON)
+	if err != nil {
+		return m, err
+	}
+	s.tell(n, &m)
+	if m.when, err = parseTime(m.At, p.zone()); err != nil {
+		m.when, m.At = v.Updated, v.Updated.In(p.zone()).Format(time.RFC3339)
+	}
+	return m, nil
 }
 
 func parseTime(text string, zone *time.Location) (time.Time, error) {
