@@ -82,7 +82,7 @@ type server struct {
 func New(o Options) http.Handler {
 	setDefaults(&o)
 	s := &server{Options: o, writer: NewBundles(o)}
-	gzip, err := gzhttp.NewWrapper(gzhttp.MinSize(1400), gzhttp.CompressionLevel(1))
+	gzip, err := gzhttp.NewWrapper(gzhttp.MinSize(4096), gzhttp.CompressionLevel(1))
 	if err != nil {
 		panic(err) // constant options
 	}
