@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
-	"github.com/xinglin-health/xinglin/internal/store"
 	"github.com/xinglin-health/xinglin/web"
 )
 
@@ -138,11 +137,17 @@ func (d *doctor) folder(o Options) {
 }
 
 func (d *doctor) database(h *Hub) {
-	if err := h.Store.View(d.ctx, func(*store.Tx) error { return nil }); err != nil {
+	findings, err := h.Store.Check(d.ctx)
+	if err != nil {
 		d.bad("database", err.Error(), "restore the last backup into a new folder and compare")
 		return
 	}
-	d.ok("database", h.Database()+" answers")
+	for _, f := range findings {
+		d.bad("database", f.Code+": "+f.Text, f.Mend)
+	}
+	if len(findings) == 0 {
+		d.ok("database", h.Database()+" is whole")
+	}
 }
 
 func (d *doctor) people(h *Hub) {

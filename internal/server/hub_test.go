@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +18,9 @@ import (
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/clock"
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/identity"
+	"github.com/xinglin-health/xinglin/internal/store"
 )
 
 // cheap hashes passwords fast enough for tests.
@@ -171,5 +176,111 @@ func TestImportDoublesNothing(t *testing.T) {
 	}
 	if _, err := h.Import("Organization/nowhere"); err == nil {
 		t.Error("got a custodian that is not there; want a refusal")
+	}
+}
+
+func TestABackupComesBackWhole(t *testing.T) {
+	at := clock.At(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
+	from := Options{Data: t.TempDir(), Clock: at, PasswordCost: cheap}
+	h, err := Open(t.Context(), from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply, err := h.Import("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := fhir.Parse([]byte(`{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"Patient","id":"p1","name":[{"text":"李四"}]},"request":{"method":"PUT","url":"Patient/p1"}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := apply(t.Context(), bundle, "one"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Files.Put(t.Context(), strings.NewReader("%PDF-1.4 a report"), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "backup")
+	note, err := h.Backup(t.Context(), dir)
+	if err != nil || note.Files != 1 {
+		t.Fatalf("got %+v, %v; want a backup with one file", note, err)
+	}
+	if _, err := h.Backup(t.Context(), dir); err == nil {
+		t.Error("got a second backup over the first; want a refusal")
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	to := Options{Data: t.TempDir(), Clock: at, PasswordCost: cheap}
+	if _, err := Restore(t.Context(), to, dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(t.Context(), to, dir); err == nil {
+		t.Error("got a restore over data; want a refusal")
+	}
+	again, err := Open(t.Context(), to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = again.Store.View(t.Context(), func(tx *store.Tx) error {
+		v, err := tx.Read(t.Context(), search.Everything, "Patient", "p1")
+		if err == nil && !strings.Contains(string(v.JSON), "李四") {
+			err = fmt.Errorf("got %s; want the patient", v.JSON)
+		}
+		return err
+	})
+	if err := errors.Join(err, again.Close()); err != nil {
+		t.Error(err)
+	}
+
+	archive := filepath.Join(dir, backupDatabase)
+	text, err := os.ReadFile(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)/2] ^= 1
+	if err := os.WriteFile(archive, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(t.Context(), Options{Data: t.TempDir(), Clock: at}, dir); err == nil || !strings.Contains(err.Error(), "changed") {
+		t.Errorf("got %v from a backup with one bit turned; want it refused", err)
+	}
+}
+
+func TestExamineSaysWhatIsWrong(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	states := func(o Options) map[string]string {
+		got := map[string]string{}
+		for _, f := range Examine(t.Context(), o) {
+			got[f.Check] = f.State
+			if f.State != "ok" && f.Mend == "" {
+				t.Errorf("%s: %s: got no way to mend it", f.Check, f.Text)
+			}
+		}
+		return got
+	}
+	got := states(Options{Data: dir, Listen: "0.0.0.0:80"})
+	for check, want := range map[string]string{"data folder": "warning", "configuration": "warning", "database": "bad"} {
+		if got[check] != want {
+			t.Errorf("an empty folder open to all: %s: got %q; want %s", check, got[check], want)
+		}
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h, err := Open(t.Context(), Options{Data: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	got = states(Options{Data: dir, Listen: "127.0.0.1:8080"})
+	for check, want := range map[string]string{"data folder": "ok", "configuration": "ok", "database": "ok", "audit": "ok", "accounts": "warning", "server": "ok"} {
+		if got[check] != want {
+			t.Errorf("a new hub beside its server: %s: got %q; want %s", check, got[check], want)
+		}
 	}
 }
