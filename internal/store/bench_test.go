@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -236,5 +237,108 @@ func BenchmarkRead(b *testing.B) {
 				must(s.View(ctx, func(tx *store.Tx) error { _, err := tx.Read(ctx, c.scope, r.typ, r.id); return err }))
 			}
 		})
+	}
+}
+
+// BenchmarkSearch asks the pages that people open, for callers who see all, a third and a few of the patients.
+func BenchmarkSearch(b *testing.B) {
+	for _, db := range []string{"sqlite", "postgres"} {
+		b.Run(db, func(b *testing.B) {
+			all := bundles(b, 60)
+			var s *store.Store
+			if db == "sqlite" {
+				s, _ = openDisk(b)
+			} else {
+				s = storetest.Postgres(b, store.Options{})
+			}
+			n := load(b, s, all, 4, benchRounds())
+			searchBench(b, s, all, n)
+		})
+	}
+}
+
+// benchRounds multiplies the bundles; XINGLIN_BENCH_ROUNDS=55 is about a million resources.
+func benchRounds() int {
+	n := 1
+	fmt.Sscan(os.Getenv("XINGLIN_BENCH_ROUNDS"), &n)
+	return n
+}
+
+func searchBench(b *testing.B, s *store.Store, all [][]resource, n int64) {
+	ctx := context.Background()
+	var patients []string
+	for round := range benchRounds() {
+		for _, bundle := range all {
+			for _, r := range bundle {
+				if r.typ == "Patient" {
+					id := r.id
+					if round > 0 {
+						id = fmt.Sprint(id, "r", round)
+					}
+					patients = append(patients, id)
+				}
+			}
+		}
+	}
+	err := s.Update(ctx, func(tx *store.Tx) error {
+		for i, id := range patients {
+			if i%3 == 0 {
+				if err := tx.Grant(ctx, store.Grant{Patient: "Patient/" + id, Party: "Organization/third", Source: "x"}); err != nil {
+					return err
+				}
+			}
+			if i%max(1, len(patients)/3) == 0 {
+				if err := tx.Grant(ctx, store.Grant{Patient: "Patient/" + id, Party: "Organization/few", Source: "x"}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("%d resources, %d patients", n, len(patients))
+	for _, who := range []struct {
+		name  string
+		scope search.Scope
+	}{{"all", search.Everything}, {"third", search.Scope{Parties: []string{"Organization/third"}}}, {"few", search.Scope{Parties: []string{"Organization/few"}}}} {
+		for _, q := range []struct{ name, typ, query string }{
+			{"token", "Observation", "code=8302-2&_count=20"},
+			{"token+date", "Observation", "code=http://loinc.org|8302-2&date=ge2015&date=lt2017&_count=20"},
+			{"patient+code+date", "Observation", "patient=PATIENT&code=8302-2&date=ge2010&_sort=-date&_count=20"},
+			{"patient-timeline", "Encounter", "patient=PATIENT&_sort=-date&_count=20"},
+			{"newest", "Encounter", "_sort=-date&_count=20"},
+			{"date", "Encounter", "date=ge2015-06-01&date=lt2015-07-01&_count=20"},
+			{"status", "Encounter", "status=finished&_count=20"},
+			{"chain", "Observation", "subject:Patient.family=" + "FAMILY&code=8302-2&_count=20"},
+			{"include", "Observation", "code=8302-2&_include=Observation:subject&_count=20"},
+			{"revinclude", "Patient", "_id=PATIENT&_revinclude=Condition:subject"},
+			{"name", "Patient", "name=a&_count=20"},
+			{"two-tokens", "Condition", "code=59621000&clinical-status=active&_count=20"},
+			{"last-updated", "Observation", "_lastUpdated=ge2020&_sort=-_lastUpdated&_count=20"},
+			{"quantity", "Observation", "value-quantity=gt180|http://unitsofmeasure.org|cm&_count=20"},
+			{"nothing", "Observation", "code=no-such-code"},
+		} {
+			b.Run(who.name+"/"+q.name, func(b *testing.B) {
+				var took []time.Duration
+				i := 0
+				for b.Loop() {
+					i++
+					id := patients[(i*31)%len(patients)]
+					text := strings.NewReplacer("PATIENT", id, "FAMILY", string(rune('A'+i%26))).Replace(q.query)
+					query := storetest.Query(b, q.typ+"?"+text, who.scope)
+					start := time.Now()
+					if err := s.View(ctx, func(tx *store.Tx) error { _, err := tx.Search(ctx, query); return err }); err != nil {
+						b.Fatal(err)
+					}
+					took = append(took, time.Since(start))
+				}
+				slices.Sort(took)
+				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+				b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+			})
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/xinglin-health/xinglin/internal/store/engine"
 )
@@ -16,6 +17,13 @@ type names struct {
 	texts   map[int64]string
 	rids    map[ident]int64
 	spans   map[int64]int64
+	totals  map[int16]total
+}
+
+// total is a planner's hint.
+type total struct {
+	n    int64
+	when time.Time
 }
 
 type ident struct {
@@ -38,6 +46,7 @@ const (
 
 func (n *names) init() {
 	n.symbols, n.texts, n.rids, n.spans = map[string]int64{}, map[int64]string{}, map[ident]int64{}, map[int64]int64{}
+	n.totals = map[int16]total{}
 }
 
 func (n *names) keep(u *unitNames) {

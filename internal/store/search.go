@@ -112,7 +112,7 @@ func (f *finder) keys(d *driver) ([]key, error) {
 			return nil, badSort(s.Special)
 		case f.pl.date != nil && p.ID == f.pl.date.ID:
 			k.expr = at
-			if !s.Descending { // those without a date come last, either way
+			if !s.Descending && !f.dated() { // those without a date come last, either way
 				k.expr, k.args = "CASE WHEN "+at+" = ? THEN ? ELSE "+at+" END", []any{int64(minDate), int64(maxDate)}
 			}
 		case p.Sealed:

@@ -14,8 +14,8 @@ import (
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
-// query reads "Type?a=b&c=d" into a Query under scope.
-func query(t testing.TB, text string, scope search.Scope) search.Query {
+// Query reads "Type?a=b&c=d" into a Query under scope.
+func Query(t testing.TB, text string, scope search.Scope) search.Query {
 	t.Helper()
 	typ, rest, _ := strings.Cut(text, "?")
 	var params []search.Param
@@ -158,7 +158,7 @@ func searches(t *testing.T, open Open) {
 		{"?_id=li,hr1", "hr1 li"},
 		{"?_type=Patient,Organization&_lastUpdated=lt2030", "li zhang org"},
 	} {
-		if got := ids(t, s, query(t, c.query, search.Everything)); got != c.want {
+		if got := ids(t, s, Query(t, c.query, search.Everything)); got != c.want {
 			t.Errorf("%s: got %q; want %q", c.query, got, c.want)
 		}
 	}
@@ -194,12 +194,12 @@ func scopeOfSearches(t *testing.T, open Open) {
 		{"types of a token in an include", search.Scope{All: true, Types: []string{"Observation"}}, "Observation?_id=hr1&_include=Observation:subject", "hr1"},
 		{"across types", of("Organization/c"), "?_lastUpdated=ge2020&_type=Patient,Observation", "nodate hr3 li"},
 	} {
-		if got := ids(t, s, query(t, c.query, c.scope)); got != c.want {
+		if got := ids(t, s, Query(t, c.query, c.scope)); got != c.want {
 			t.Errorf("%s: %s: got %q; want %q", c.name, c.query, got, c.want)
 		}
 	}
 	turned.Turn(2 * time.Hour)
-	if got := ids(t, s, query(t, "Observation?_total=accurate", of("Organization/c"))); got != " of 0" {
+	if got := ids(t, s, Query(t, "Observation?_total=accurate", of("Organization/c"))); got != " of 0" {
 		t.Errorf("after the grant ended: got %q", got)
 	}
 }
@@ -225,7 +225,7 @@ func changes(t *testing.T, open Open) {
 		{"Patient?identifier=990101199001010011", ""},
 		{"Observation?subject:Patient.name=王五", "hr2 glu"},
 	} {
-		if got := ids(t, s, query(t, c.query, search.Everything)); got != c.want {
+		if got := ids(t, s, Query(t, c.query, search.Everything)); got != c.want {
 			t.Errorf("%s: got %q; want %q", c.query, got, c.want)
 		}
 	}
@@ -253,8 +253,8 @@ func paging(t *testing.T, open Open) {
 		return nil
 	}))
 	for _, text := range []string{"", "code=c1", "code=c0,c1", "_sort=date", "_sort=-date", "_sort=value-quantity,-date", "_sort=status,value-quantity", "_sort=-_lastUpdated", "_sort=_id", "code=c1&_sort=-value-quantity", "status=final&date=ge2026-01-03&_sort=date"} {
-		whole := strings.Fields(ids(t, s, query(t, "Observation?_count=1000&"+text, search.Everything)))
-		q := query(t, "Observation?_count=7&"+text, search.Everything)
+		whole := strings.Fields(ids(t, s, Query(t, "Observation?_count=1000&"+text, search.Everything)))
+		q := Query(t, "Observation?_count=7&"+text, search.Everything)
 		var paged []string
 		for page := 0; ; page++ {
 			must(t, s.View(ctx, func(tx *store.Tx) error {
@@ -278,7 +278,7 @@ func paging(t *testing.T, open Open) {
 			t.Errorf("%q:\npaged %v\nwhole %v", text, paged, whole)
 		}
 	}
-	q := query(t, "Observation?_sort=date", search.Everything)
+	q := Query(t, "Observation?_sort=date", search.Everything)
 	for _, bad := range []string{"x", "e30", "eyJrIjpbInRleHQiXSwiciI6MX0"} {
 		q.Cursor = bad
 		err := s.View(ctx, func(tx *store.Tx) error { _, err := tx.Search(ctx, q); return err })
