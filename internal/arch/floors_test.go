@@ -13,14 +13,14 @@ var floors = [][]string{
 	{"internal/identity", "internal/access", "internal/audit", "internal/event", "internal/job", "internal/term",
 		"internal/empi", "internal/blob", "internal/booking", "internal/ledger"},
 	{"internal/line", "internal/indicator"},
-	{"internal/rest", "internal/api", "internal/gateway", "internal/room", "internal/region", "internal/transfer"},
+	{"internal/rest", "internal/api", "internal/gateway", "internal/room", "internal/region", "internal/transfer", "internal/bench"},
 	{"web", "lines"},
 	{"internal/server"},
-	{"cmd", "internal/hubtest", "e2e", "bench"},
+	{"cmd", "internal/hubtest", "e2e"},
 }
 
 // free stand outside: they are imported by nobody.
-var free = []string{"internal/arch", "internal/bench", "internal/deps"}
+var free = []string{"internal/arch"}
 
 // siblings on one floor stand apart; these few may be imported beside.
 // access: who asks is in every context. audit: one entry form for all.
