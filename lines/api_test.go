@@ -66,6 +66,8 @@ func TestPageAPI(t *testing.T) {
 		p := newPage(t, open)
 		task := p.mustStart("village-sender", "up", form("county", "urgent", "filing", "to-file"))
 		id := strings.TrimPrefix(task, "Task/")
+		done := p.mustStart("village-sender", "up", form("township", "routine")) // the township has seen the patient before
+		p.must("township-office", done, "decline", "reason", "not-indicated", "advice", "x")
 		for _, c := range []struct {
 			name, who, method, url, body string
 			status                       int
@@ -82,6 +84,8 @@ func TestPageAPI(t *testing.T) {
 			{"a stranger finds no case", "stranger-office", "GET", "/api/lines/referral/cases/" + id, "", 404, nil, []string{"张三"}, 0},
 			{"a stranger cannot write", "stranger-office", "POST", "/api/lines/referral/cases/" + id + "/messages", `{"text":"hello"}`, 404, nil, nil, 0},
 			{"an open case is shown before the form", "village-sender", "GET", "/api/lines/referral/open?patient=Patient/zhang&to=Organization/county", "", 200, []string{`"duplicate":true`, task}, nil, 1},
+			{"another institution's is shown as no more than that", "township-sender", "GET", "/api/lines/referral/open?patient=Patient/zhang&to=Organization/county", "", 200, []string{`"duplicate":true`, task, "其他单位"}, []string{"胸痛", "village"}, 1},
+			{"of a patient whom one may not see nothing is shown", "stranger-sender", "GET", "/api/lines/referral/open?patient=Patient/zhang&to=Organization/county", "", 200, []string{"[]"}, []string{task}, 0},
 			{"to another place it is no duplicate", "village-sender", "GET", "/api/lines/referral/open?patient=Patient/zhang&to=Organization/centre", "", 200, []string{task}, []string{`"duplicate":true`}, 1},
 			{"a message is said", "county-office", "POST", "/api/lines/referral/cases/" + id + "/messages", `{"text":"请带既往心电图"}`, 201, []string{"Communication", "请带既往心电图"}, nil, -1},
 			{"an empty message is not", "county-office", "POST", "/api/lines/referral/cases/" + id + "/messages", `{"text":" "}`, 422, nil, nil, -1},

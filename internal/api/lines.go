@@ -180,12 +180,28 @@ func (l Lines) open(w http.ResponseWriter, r *http.Request) {
 		}
 		slices.SortStableFunc(cases, func(a, b line.Case) int { return rankOf(a.Owner != to) - rankOf(b.Owner != to) })
 		rows, err = l.rows(r.Context(), tx, caller, cases)
-		for i, x := range rows {
-			rows[i].Duplicate = to != "" && x.To.Reference == to && x.StateStatus != "draft"
+		if err != nil || to == "" {
+			return err
 		}
-		return err
+		held, err := l.Runner.Taken(r.Context(), tx, slug, patient, to)
+		if err != nil || held == "" {
+			return err
+		}
+		for i := range rows {
+			rows[i].Duplicate = rows[i].Task == held
+		}
+		if !slices.ContainsFunc(rows, func(x row) bool { return x.Duplicate }) && read(r.Context(), tx, caller, patient) != nil {
+			rows = append([]row{elsewhere(held, patient, to)}, rows...)
+		}
+		return nil
 	})
 	l.answerRows(w, r, err, "open-cases", slug, rows, rows)
+}
+
+// elsewhere stands for an open case of another institution: that it exists is all that the caller learns.
+func elsewhere(task, patient, to string) row {
+	return row{Task: task, Patient: rowPatient{Reference: patient}, To: Ref{Reference: to}, StateKind: flow.Open, Duplicate: true,
+		StateName: flow.Name{Zh: "其他单位已转诊至此", En: "Referred there by another institution"}}
 }
 
 func rankOf(later bool) int {

@@ -17,26 +17,25 @@ import (
 
 // row is one case in a worklist.
 type row struct {
-	Task        string       `json:"task"`
-	Line        string       `json:"line"`
-	Flow        string       `json:"flow"`
-	Urgency     flow.Urgency `json:"urgency"`
-	Patient     rowPatient   `json:"patient"`
-	What        string       `json:"what"`
-	From        Ref          `json:"from"`
-	To          Ref          `json:"to"`
-	State       string       `json:"state"`
-	StateName   flow.Name    `json:"stateName"`
-	StateKind   flow.Kind    `json:"stateKind"`
-	StateStatus string       `json:"-"`
-	Due         *string      `json:"due"`
-	EnteredAt   string       `json:"enteredAt"`
-	Late        bool         `json:"late"`
-	Actor       *Ref         `json:"actor"`
-	Mine        bool         `json:"mine"`
-	Updated     string       `json:"updated"`
-	Version     string       `json:"version"`
-	Duplicate   bool         `json:"duplicate,omitempty"`
+	Task      string       `json:"task"`
+	Line      string       `json:"line"`
+	Flow      string       `json:"flow"`
+	Urgency   flow.Urgency `json:"urgency"`
+	Patient   rowPatient   `json:"patient"`
+	What      string       `json:"what"`
+	From      Ref          `json:"from"`
+	To        Ref          `json:"to"`
+	State     string       `json:"state"`
+	StateName flow.Name    `json:"stateName"`
+	StateKind flow.Kind    `json:"stateKind"`
+	Due       *string      `json:"due"`
+	EnteredAt string       `json:"enteredAt"`
+	Late      bool         `json:"late"`
+	Actor     *Ref         `json:"actor"`
+	Mine      bool         `json:"mine"`
+	Updated   string       `json:"updated"`
+	Version   string       `json:"version"`
+	Duplicate bool         `json:"duplicate,omitempty"`
 }
 
 type rowPatient struct {
@@ -166,7 +165,7 @@ func (l Lines) person(ctx context.Context, tx *store.Tx, caller *access.Caller, 
 
 func (l Lines) row(tx *store.Tx, caller *access.Caller, c line.Case, task *fhir.Node, who rowPatient) row {
 	x := row{Task: c.Task, Line: c.Line, Flow: c.Flow, Urgency: c.Urgency, Patient: who, What: task.Str("description"),
-		From: refAt(task, "requester"), To: refAt(task, "owner"), State: c.State, StateKind: c.Kind, StateStatus: task.Str("status"),
+		From: refAt(task, "requester"), To: refAt(task, "owner"), State: c.State, StateKind: c.Kind,
 		EnteredAt: line.Stamp(c.Entered), Updated: line.Stamp(c.Updated), Version: strconv.FormatInt(c.Version, 10)}
 	if c.Kind == flow.Open && !c.Due.IsZero() {
 		due := line.Stamp(c.Due)

@@ -10,10 +10,16 @@ import (
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
-// Guard refuses every write of a line's Task that is not a step.
+// Guard refuses every write of a line's Task, and of the request behind it, that is not a step.
 func Guard(lines []*Line) store.Guard {
 	return func(_ context.Context, p store.Put, before *fhir.Node) error {
-		if p.Type != "Task" || p.ByStep {
+		if p.ByStep {
+			return nil
+		}
+		if p.Type == "ServiceRequest" && before.Str("requisition.system") == RequisitionSystem {
+			return fhir.Refuse(422, "business-rule", "only-by-steps", "this request belongs to a case and changes only by the steps of its Task", "此申请单属于流程业务，只能按步骤办理，不能直接修改")
+		}
+		if p.Type != "Task" {
 			return nil
 		}
 		_, f := find(lines, before)

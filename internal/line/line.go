@@ -17,7 +17,8 @@ type Line struct {
 	Slug       string
 	Name       flow.Name
 	Flows      []*Flow
-	Notices    map[string]flow.Name // event kind without the slug -> what a notice says; no patient name
+	Taken      func(patient, to string) Claim // what an open case of a patient to a place holds; nil = nothing is taken once
+	Notices    map[string]flow.Name           // event kind without the slug -> what a notice says; no patient name
 	Indicators []indicator.Definition
 }
 

@@ -216,6 +216,17 @@ func (r *Runner) OfPatient(ctx context.Context, tx *store.Tx, by *access.Caller,
 	return selectCases(ctx, tx, "WHERE "+w.text+" ORDER BY opened DESC, task LIMIT 50", w.args...)
 }
 
+// Taken returns the Task that holds a patient's place at an institution, "" when it is free.
+func (r *Runner) Taken(ctx context.Context, tx *store.Tx, slug, patient, to string) (string, error) {
+	l := r.Line(slug)
+	if l == nil || l.Taken == nil {
+		return "", nil
+	}
+	c := l.Taken(patient, to)
+	task, _, err := tx.Claimed(ctx, c.Kind, c.Key)
+	return task, err
+}
+
 // Chain lists the cases that share a requisition, as far as the caller's parties see them.
 func (r *Runner) Chain(ctx context.Context, tx *store.Tx, by *access.Caller, requisition string) ([]Case, error) {
 	if requisition == "" {

@@ -16,10 +16,12 @@ const (
 	StateSystem    = spec.Canonical + "/CodeSystem/state"     // Task.businessStatus: "received"
 	InputSystem    = spec.Canonical + "/CodeSystem/case-fact" // Task.input and Task.output
 	LatenessSystem = spec.Canonical + "/CodeSystem/lateness"  // Task.meta.tag: "late"
-	stepURL        = spec.Canonical + "/StructureDefinition/step"
-	stateURL       = spec.Canonical + "/StructureDefinition/state"
-	orgURL         = spec.Canonical + "/StructureDefinition/organization"
-	levelURL       = spec.Canonical + "/StructureDefinition/escalation-level"
+	// RequisitionSystem is the identifier that the requests and Tasks of one case share.
+	RequisitionSystem = spec.Canonical + "/sid/requisition"
+	stepURL           = spec.Canonical + "/StructureDefinition/step"
+	stateURL          = spec.Canonical + "/StructureDefinition/state"
+	orgURL            = spec.Canonical + "/StructureDefinition/organization"
+	levelURL          = spec.Canonical + "/StructureDefinition/escalation-level"
 )
 
 // zone writes times as people on the spot read them.

@@ -15,7 +15,6 @@ import (
 
 const (
 	requestSystem = spec.Canonical + "/CodeSystem/referral"
-	requisition   = spec.Canonical + "/sid/requisition"
 	openReferral  = "referral-open" // one open referral of a patient to a place
 	openOffer     = "referral-down" // one open way back
 )
@@ -134,9 +133,9 @@ func composed(c line.Call, ch *line.Change) {
 	who := fhir.Ref(patient, "")
 	from := fhir.Ref(c.By.Institution, c.Read.Get(c.By.Institution).Str("name"))
 	owner := fhir.Ref(to, c.Read.Get(to).Str("name"))
-	group := fhir.Obj{"system", requisition, "value", ch.ID()}
+	group := fhir.Obj{"system", line.RequisitionSystem, "value", ch.ID()}
 	if earlier := c.Read.Get(c.Params.Str("basedOn")); earlier != nil {
-		group = fhir.Obj{"system", requisition, "value", earlier.Str("groupIdentifier.value")}
+		group = fhir.Obj{"system", line.RequisitionSystem, "value", earlier.Str("groupIdentifier.value")}
 		ch.Request.Set("basedOn", fhir.Arr{earlier.Get("focus")})
 	}
 	ch.Request.Set("requisition", group)

@@ -13,6 +13,7 @@ var Line = &line.Line{
 	Slug:       "referral",
 	Name:       flow.Name{Zh: "双向转诊", En: "Two-way referral"},
 	Flows:      []*line.Flow{up, down, out, filing},
+	Taken:      func(patient, to string) line.Claim { return line.Claim{Kind: openReferral, Key: place(patient, to)} },
 	Notices:    notices,
 	Indicators: indicators,
 }
