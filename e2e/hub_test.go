@@ -68,6 +68,8 @@ var registry struct {
 	err  error
 }
 
+var registrySize = []string{"--patients", "60", "--referrals", "0"}
+
 // prepared is a data folder with a small registry, made once and copied for each test.
 func prepared(t testing.TB) string {
 	t.Helper()
@@ -79,7 +81,7 @@ func prepared(t testing.TB) string {
 		}
 		registry.dir = dir
 		h := &hub{t: t, data: filepath.Join(dir, "data"), clock: filepath.Join(dir, "clock")}
-		if registry.err = h.begin("demo", "--patients", "60", "--referrals", "0"); registry.err == nil {
+		if registry.err = h.begin("demo", registrySize...); registry.err == nil {
 			registry.err = h.end(syscall.SIGTERM)
 		}
 	})
@@ -98,6 +100,18 @@ func start(t testing.TB) *hub {
 		t.Fatal(err)
 	}
 	h.resume()
+	return h
+}
+
+// startOn runs the program on a PostgreSQL database with the same registry.
+func startOn(t testing.TB, database string) *hub {
+	t.Helper()
+	dir := t.TempDir()
+	h := &hub{t: t, db: database, data: filepath.Join(dir, "data"), clock: filepath.Join(dir, "clock")}
+	if err := h.begin("demo", registrySize...); err != nil {
+		t.Fatalf("start: %v", err)
+	}
+	t.Cleanup(func() { h.end(syscall.SIGTERM) })
 	return h
 }
 

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/xinglin-health/xinglin/internal/store/storetest"
 )
 
 // A story is a txtar file named by its promise. Its comment is the script, one command a line:
@@ -52,6 +54,20 @@ func TestStories(t *testing.T) {
 				t.Fatal(err)
 			}
 			tell(t, start(t), archive)
+		})
+	}
+}
+
+// The stories that lean most on the database are told on PostgreSQL too.
+func TestStoriesOnPostgres(t *testing.T) {
+	for _, name := range []string{"referral-goes-up-and-comes-home", "referral-open-one-is-shown-not-doubled", "stranger-sees-nothing", "lost-update-is-refused", "repeated-command-changes-nothing-twice"} {
+		t.Run(name, func(t *testing.T) {
+			database := storetest.PostgresURL(t)
+			archive, err := txtar.ParseFile("stories/" + name + ".txtar")
+			if err != nil {
+				t.Fatal(err)
+			}
+			tell(t, startOn(t, database), archive)
 		})
 	}
 }

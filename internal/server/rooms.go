@@ -129,9 +129,8 @@ func (h *Hub) Start(ctx context.Context) {
 		return err
 	}))
 	h.background(ctx, "organisations", every(15*time.Second, func(ctx context.Context) error { return h.Tree.Refresh(ctx, h.Store) }))
-	h.background(ctx, "unfinished uploads", every(time.Hour, func(context.Context) error {
-		_, err := h.Files.Sweep()
-		return err
+	h.background(ctx, "unfinished uploads", every(time.Hour, func(ctx context.Context) error {
+		return api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock}.Sweep(ctx)
 	}))
 }
 
