@@ -56,7 +56,7 @@ export function CaseView({ line, id, onClose, aside }: Props) {
         <h1>{c.row.what || say(flow?.name)}</h1>
         <StateMark name={c.row.stateName} kind={c.row.stateKind} late={c.row.late} />
       </div>
-      <p className="case-way">{say(flow?.name)} · {c.row.from?.display} <span aria-label={t('to')}>→</span> {c.row.to?.display}</p>
+      <p className="case-way">{say(flow?.name)} · {c.row.from?.display} <span aria-label={t('to')} role="img">→</span> {c.row.to?.display}</p>
       <StepBar flow={flow} row={c.row} path={c.path ?? []} />
       <Actions slug={line.slug} data={c} />
       <Insurance data={c} />

@@ -43,6 +43,7 @@ export default function Indicators({ line }: { line: Line }) {
     }, { replace: true });
   };
   const rows = list.data ?? [];
+  const word = (kind: string, v = '') => (t(`${kind}.${v}`) === `${kind}.${v}` ? v : t(`${kind}.${v}`));
   const chosen = rows.find((i) => i.code === code);
   return (
     <section className="sheet scroll" aria-label={t('numbers')}>
@@ -74,10 +75,10 @@ export default function Indicators({ line }: { line: Line }) {
                     <b>{say(i.name)}</b> {i.direction && i.direction !== 'watch' && <span className="quiet small">{t(`direction.${i.direction}`)}</span>}
                     <div className="quiet small">{say(i.definition)}</div>
                   </td>
-                  <td className="right big num">{valueOf(i)}{i.unit && i.unit !== '%' && <span className="quiet small"> {i.unit}</span>}</td>
+                  <td className="right big num">{valueOf(i)}{i.unit && i.unit !== '%' && <span className="quiet small"> {word('unit', i.unit)}</span>}</td>
                   <td className="right num quiet">{i.numerator ?? '–'} / {i.denominator ?? '–'}</td>
                   <td className="right num quiet">{i.complete === null || i.complete === undefined ? '–' : `${(i.complete * 100).toFixed(0)}%`}</td>
-                  <td className="quiet small">{i.source}{i.version ? ` · v${i.version}` : ''}</td>
+                  <td className="quiet small">{word('source', i.source)}{i.version ? ` · v${i.version}` : ''}</td>
                   <td className="right"><Button size="small" aria-expanded={i.code === code} aria-label={`${t('drill')}: ${say(i.name)}`} onClick={() => set('code', i.code === code ? '' : i.code)}>{t('drill')}</Button></td>
                 </tr>
               ))}

@@ -102,7 +102,7 @@ function CaseRow({ row: r, compact, current, isNew, onOpen }: {
       <td role="cell" className="c-what" title={r.what}>{r.what}</td>
       {!compact && (
         <td role="cell" className="c-way" title={`${r.from?.display ?? ''} → ${r.to?.display ?? ''}`}>
-          <span>{r.from?.display}</span><span className="arrow" aria-label={t('to')}>→</span><span>{r.to?.display}</span>
+          <span className="way"><span>{r.from?.display}</span><span className="arrow" aria-label={t('to')} role="img">→</span><span>{r.to?.display}</span></span>
         </td>
       )}
       <td role="cell" className="c-state"><StateMark name={r.stateName} kind={r.stateKind} late={r.late} /></td>

@@ -1,6 +1,6 @@
 import BellOutlined from '@ant-design/icons/es/icons/BellOutlined';
 import { useQueryClient } from '@tanstack/react-query';
-import { Badge, Button, Popover } from 'antd';
+import { Button, Popover } from 'antd';
 import { useState } from 'react';
 import { useNavigate } from 'react-router';
 import { idOf, post } from '../fhir/client';
@@ -39,8 +39,11 @@ export function Notices() {
   );
   return (
     <Popover open={open} onOpenChange={setOpen} trigger="click" placement="bottomRight" content={body}>
-      <Button type="text" aria-label={unread ? t('noticesUnread', { n: unread }) : t('notices')}
-        icon={<Badge count={unread} size="small" overflowCount={99} color="#A85A0B"><BellOutlined /></Badge>} />
+      <Button type="text" className="bell">
+        <BellOutlined aria-hidden />
+        {unread > 0 && <span className="count count-bell" aria-hidden>{unread > 99 ? '99+' : unread}</span>}
+        <span className="sr">{unread ? t('noticesUnread', { n: unread }) : t('notices')}</span>
+      </Button>
     </Popover>
   );
 }

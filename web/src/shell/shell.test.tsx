@@ -42,8 +42,8 @@ describe('the shell', () => {
     expect(item).toHaveTextContent('3 件等您处理，1 件超时');
     expect(item.querySelector('.count')).toHaveClass('count-late');
   });
-  it('is grey when nothing is late', async () => {
-    hub(<Shell me={me} />, { say: { 'GET /api/lines': [{ ...line, counts: { waiting: 2, late: 0, open: 2 } }] } });
+  it('is grey when nothing of mine is late', async () => {
+    hub(<Shell me={me} />, { say: { 'GET /api/lines': [{ ...line, counts: { waiting: 2, late: 7, open: 9 } }], 'GET /api/work': { rows: [], total: 0 } } });
     const item = await screen.findByRole('link', { name: /双向转诊/ });
     expect(item.querySelector('.count')).not.toHaveClass('count-late');
   });
