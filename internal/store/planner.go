@@ -9,13 +9,12 @@ import (
 
 // driver is where a search starts: the rows that it walks over.
 type driver struct {
-	from  *sql // "FROM … d", nil = the table of resources itself
-	cond  *sql // conditions on d or r, beginning with AND
-	at    bool // d has the column at, in the order of the index
-	rid   bool // d has the column rid
-	skip  int  // the clause that it answers fully, -1 = none
-	skip2 int
-	seen  bool // its rows are those that the caller may see
+	from *sql // "FROM … d", nil = the table of resources itself
+	cond *sql // conditions on d or r, beginning with AND
+	at   bool // d has the column at, in the order of the index
+	rid  bool // d has the column rid
+	skip int  // the clause that it answers fully, -1 = none
+	seen bool // its rows are those that the caller may see
 }
 
 // The rows that a probe counts before it calls a way too long.
@@ -23,7 +22,7 @@ const probeRows = 2000
 
 // plan chooses the driver: of all ways that an index offers, the one with the fewest rows.
 func (f *finder) plan() (*driver, error) {
-	plain := &driver{skip: -1, skip2: -1}
+	plain := &driver{skip: -1}
 	if f.none || f.pl == nil {
 		return plain, nil
 	}
@@ -34,7 +33,7 @@ func (f *finder) plan() (*driver, error) {
 			return nil, err
 		}
 		if d != nil {
-			d.skip, d.skip2 = i, -1
+			d.skip = i
 			ways = append(ways, d)
 		}
 	}
@@ -49,11 +48,34 @@ func (f *finder) plan() (*driver, error) {
 	}
 	if seen != nil {
 		ways = append(ways, seen)
+		if hot, err := f.seenHot(); err != nil {
+			return nil, err
+		} else if hot != nil {
+			ways = append(ways, hot)
+		}
 	}
 	if len(ways) == 0 {
 		return plain, nil
 	}
 	best, least := ways[0], int64(1)<<62
+	if f.dated() {
+		// A short stretch of time needs no other way.
+		q := &sql{}
+		q.add("SELECT count(*) FROM (SELECT 1 FROM resource r WHERE r.type = ? AND r.deleted = 0", f.pl.id)
+		for i := range f.q.Where {
+			if c := &f.q.Where[i]; c.Param != nil && c.Chain == nil && c.Param.ID == f.pl.date.ID {
+				dateBounds(q, c, "r.at")
+			}
+		}
+		q.add(" LIMIT ?) n", probeRows)
+		var n int64
+		if _, err := f.tx.one(f.ctx, q.String(), q.args, &n); err != nil {
+			return nil, err
+		}
+		if n < probeRows {
+			best, least = plain, n
+		}
+	}
 	for _, d := range ways {
 		n := int64(0)
 		if len(ways) > 1 || !d.at {
@@ -84,11 +106,11 @@ func (f *finder) plan() (*driver, error) {
 				}
 			}
 		}
-		if n < least || n == least && d.at && !best.at || n == least && d.skip2 >= 0 {
+		if n < least || n == least && d.at && !best.at {
 			best, least = d, n
 		}
 	}
-	if least >= probeRows && !best.at && f.streams() {
+	if best != plain && least >= probeRows && !best.at && f.streams() {
 		// All ways are long: walk in the order of the page and filter, so that the first page comes early.
 		return plain, nil
 	}
@@ -230,7 +252,7 @@ func (f *finder) hot() (*driver, error) {
 	if err != nil || cond == nil {
 		return nil, err
 	}
-	d := &driver{from: &sql{}, cond: &sql{}, at: true, rid: true, skip: code, skip2: -1}
+	d := &driver{from: &sql{}, cond: &sql{}, at: true, rid: true, skip: code}
 	d.from.add("FROM ix_hot d")
 	d.cond.add(" AND d.patient = ? AND "+cond.String(), append([]any{rid}, cond.args...)...)
 	f.bound(d)
@@ -248,12 +270,41 @@ func (f *finder) seen() (*driver, error) {
 		}
 	}
 	in := marks(len(f.see.parties))
-	d := &driver{from: &sql{}, rid: true, skip: -1, skip2: -1, seen: true}
+	d := &driver{from: &sql{}, rid: true, skip: -1, seen: true}
 	d.from.add("FROM (SELECT c.rid FROM access_grant g CROSS JOIN compartment c WHERE g.party IN ("+in+")", f.see.parties...)
 	d.from.add(" AND g.since <= ? AND g.until > ? AND c.patient = g.patient AND c.type = ?", f.see.now, f.see.now, f.pl.id)
 	d.from.add(" UNION ALL SELECT r.rid FROM resource r WHERE r.custodian IN ("+in+")", f.see.parties...)
 	d.from.add(" AND r.type = ? AND r.deleted = 0) d", f.pl.id)
 	return d, nil
+}
+
+// seenHot is seen for a search by code: of each visible patient only the rows of that code.
+func (f *finder) seenHot() (*driver, error) {
+	if f.pl.code == nil {
+		return nil, nil
+	}
+	for i := range f.q.Where {
+		c := &f.q.Where[i]
+		if c.Param == nil || c.Param.ID != f.pl.code.ID || c.Chain != nil || c.Modifier != "" || len(c.Values) != 1 || c.Values[0].Code == "" {
+			continue
+		}
+		cond, err := f.token(f.pl.code, &c.Values[0], "t")
+		if cond == nil || err != nil {
+			return nil, err
+		}
+		in := marks(len(f.see.parties))
+		d := &driver{from: &sql{}, rid: true, skip: -1, seen: true}
+		d.from.add("FROM (SELECT t.rid FROM access_grant g CROSS JOIN ix_hot t WHERE g.party IN ("+in+")", f.see.parties...)
+		d.from.add(" AND g.since <= ? AND g.until > ? AND t.patient = g.patient AND ", f.see.now, f.see.now)
+		d.from.add(cond.String(), cond.args...)
+		d.from.add(" UNION ALL SELECT c.rid FROM access_grant g CROSS JOIN compartment c WHERE g.party IN ("+in+")", f.see.parties...)
+		d.from.add(" AND g.since <= ? AND g.until > ? AND c.patient = g.patient AND c.type = ? AND c.extra = 1", f.see.now, f.see.now, f.pl.id)
+		d.from.add(" UNION ALL SELECT r.rid FROM resource r CROSS JOIN ix_token t WHERE r.custodian IN ("+in+")", f.see.parties...)
+		d.from.add(" AND r.type = ? AND r.deleted = 0 AND t.at = r.at AND t.rid = r.rid AND ", f.pl.id)
+		d.from.add(cond.String()+") d", cond.args...)
+		return d, nil
+	}
+	return nil, nil
 }
 
 // set selects the numbers of all resources that a clause finds, unordered; nil = no index leads there.
@@ -385,7 +436,7 @@ func (f *finder) body(q *sql, d *driver) error {
 	}
 	for i := range f.q.Where {
 		c := &f.q.Where[i]
-		if i == d.skip || i == d.skip2 {
+		if i == d.skip {
 			continue
 		}
 		if d.from == nil && f.pl != nil && f.pl.date != nil && c.Param != nil && c.Chain == nil && c.Param.ID == f.pl.date.ID {
