@@ -107,6 +107,10 @@ func (r *Region) live(ctx context.Context, h Hub, progress func(string, int, int
 				w.refused[no.Issues[0].Detail]++
 				continue
 			}
+			if errors.Is(err, errNothingFollows) {
+				w.refused["nothing-follows"]++
+				continue
+			}
 			return err
 		}
 	}
@@ -167,6 +171,9 @@ func (w *life) do(p *Person, task, step string, ask ...any) error {
 	return nil
 }
 
+// errNothingFollows: the chain has no such hand-over, or not any more.
+var errNothingFollows = errors.New("no case follows")
+
 // next finds the Task of the flow that a step began in the same chain.
 func (w *life) next(task, flow string) (next string, owner *Institution, err error) {
 	id := strings.TrimPrefix(task, "Task/")
@@ -206,7 +213,7 @@ func (w *life) next(task, flow string) (next string, owner *Institution, err err
 		return nil
 	})
 	if err == nil && (next == "" || owner == nil) {
-		err = fmt.Errorf("region: no %s case follows %s", flow, task)
+		err = fmt.Errorf("region: %s after %s: %w", flow, task, errNothingFollows)
 	}
 	return next, owner, err
 }

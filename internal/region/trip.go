@@ -1,6 +1,7 @@
 package region
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -432,9 +433,12 @@ func (t *trip) offered(task string, home *Institution) error {
 			return t.w.do(p, task, "decline", "reason", pick(t.d, []string{"no-bed", "no-medicine", "beyond-ability"}), "advice", "建议由县级医院承接，病情稳定后再转回。")
 		})
 		return nil
-	case x < 0.12: // nobody answers: the county takes it
+	case x < 0.12: // nobody answers: the county takes it, and where there is none above, they answer late
 		t.later(3*24*time.Hour+minutes(t.d, 0, 900), func() error {
 			over, county, err := t.w.next(task, "down")
+			if errors.Is(err, errNothingFollows) {
+				return t.taking(task, p)
+			}
 			if err != nil {
 				return err
 			}
@@ -442,13 +446,15 @@ func (t *trip) offered(task string, home *Institution) error {
 		})
 		return nil
 	}
-	t.later(minutes(t.d, 30, 1200), func() error {
-		if err := t.w.do(p, task, "accept", "coordinator", p.Name, "phone", p.Phone); err != nil {
-			return err
-		}
-		return t.taken(task, p)
-	})
+	t.later(minutes(t.d, 30, 1200), func() error { return t.taking(task, p) })
 	return nil
+}
+
+func (t *trip) taking(task string, p *Person) error {
+	if err := t.w.do(p, task, "accept", "coordinator", p.Name, "phone", p.Phone); err != nil {
+		return err
+	}
+	return t.taken(task, p)
 }
 
 func (t *trip) taken(task string, p *Person) error {
