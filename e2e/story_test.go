@@ -39,7 +39,6 @@ type story struct {
 	names  map[string]string // captured
 	offset time.Duration
 	last   *answer
-	keys   int
 }
 
 func TestStories(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/fhir"
@@ -201,11 +200,4 @@ func cutRef(ref string) (typ, id string, ok bool) {
 	ref, _, _ = strings.Cut(ref, "/_history/")
 	typ, id, ok = strings.Cut(ref, "/")
 	return typ, id, ok && !strings.Contains(id, "/")
-}
-
-func stampOrEmpty(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return line.Stamp(t)
 }

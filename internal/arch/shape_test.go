@@ -35,7 +35,7 @@ func TestEveryPackageSaysInOneSentenceWhatItIs(t *testing.T) {
 		if !strings.HasPrefix(text, want) || !strings.HasSuffix(text, ".") {
 			t.Errorf("%s: doc %q; want one sentence that begins %q and ends with a full stop", p.Dir, text, want)
 		}
-		if first := doc.Synopsis(text); first != text {
+		if first := new(doc.Package).Synopsis(text); first != text {
 			t.Errorf("%s: doc goes on after its first sentence: %q; want one sentence", p.Dir, strings.TrimPrefix(text, first))
 		}
 	}

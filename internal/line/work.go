@@ -24,7 +24,6 @@ type work struct {
 	change            *Change
 	patientMustBeSeen bool
 
-	level    int // of a late mark that the hub sets
 	puts     []store.Put
 	claims   []claimed
 	released []string

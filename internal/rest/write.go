@@ -31,7 +31,6 @@ type change struct {
 
 	given    string // the id that a creation will have
 	found    bool   // a current version exists and may be seen
-	expect   int64  // its version
 	previous store.Version
 	op       store.Op   // 0 = nothing to write
 	work     *fhir.Node // as written

@@ -100,8 +100,8 @@ func listed(in include, systems, sets map[string]terminology) (map[string][]stri
 		return nil, false
 	}
 	r := map[string][]string{}
-	for _, v := range in.ValueSet {
-		codes, ok := expand(v, systems, sets)
+	if len(in.ValueSet) > 0 {
+		codes, ok := expand(in.ValueSet[0], systems, sets)
 		if !ok || in.System != "" || len(in.ValueSet) > 1 {
 			return nil, false
 		}
