@@ -58,6 +58,9 @@ func (r *Region) cases(w *life) []*trip {
 		if chance(t.d, 0.16) { // what came in lately is still on the desks
 			ago = time.Duration(t.d.Int64N(int64(min(span-time.Hour, 60*time.Hour)))) + 5*time.Minute
 		}
+		if id := t.from.ID; id == "village-001" || id == "township-01" { // where the demo's people look first
+			ago = min(ago, time.Duration(t.d.Int64N(int64(9*24*time.Hour)))+15*time.Minute)
+		}
 		t.begins = r.Present.Add(-ago)
 		if t.urgency == "routine" {
 			if o := office(t.d, t.begins); o.Before(r.Present) {
