@@ -16,7 +16,6 @@ type Fact struct {
 	Owner, Requester     string // "Organization/…"
 	Patient, Requisition string
 	Steps                []Step // oldest first
-	Limit                time.Duration
 }
 
 // Step is one thing that happened.
