@@ -17,7 +17,7 @@ type names struct {
 	texts   map[int64]string
 	rids    map[ident]int64
 	spans   map[int64]int64
-	totals  map[int16]total
+	totals  map[[2]int64]total
 }
 
 // total is a planner's hint.
@@ -46,7 +46,7 @@ const (
 
 func (n *names) init() {
 	n.symbols, n.texts, n.rids, n.spans = map[string]int64{}, map[int64]string{}, map[ident]int64{}, map[int64]int64{}
-	n.totals = map[int16]total{}
+	n.totals = map[[2]int64]total{}
 }
 
 func (n *names) keep(u *unitNames) {

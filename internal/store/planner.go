@@ -9,12 +9,13 @@ import (
 
 // driver is where a search starts: the rows that it walks over.
 type driver struct {
-	from *sql // "FROM … d", nil = the table of resources itself
-	cond *sql // conditions on d or r, beginning with AND
-	at   bool // d has the column at, in the order of the index
-	rid  bool // d has the column rid
-	skip int  // the clause that it answers fully, -1 = none
-	seen bool // its rows are those that the caller may see
+	from *sql  // "FROM … d", nil = the table of resources itself
+	cond *sql  // conditions on d or r, beginning with AND
+	at   bool  // d has the column at, in the order of the index
+	rid  bool  // d has the column rid
+	skip int   // the clause that it answers fully, -1 = none
+	code int64 // of seenHot
+	seen bool  // its rows are those that the caller may see
 }
 
 // The rows that a probe counts before it calls a way too long.
@@ -94,10 +95,10 @@ func (f *finder) plan() (*driver, error) {
 				f.none = true
 				return plain, nil
 			}
-			if d == seen && n < probeRows && f.streams() {
+			if d.seen && n < probeRows && f.streams() {
 				// Who sees a good part of a list finds a page sooner by walking down the list:
 				// about a page times total/n rows, against n rows to gather and sort.
-				total, err := f.total()
+				total, err := f.total(d)
 				if err != nil {
 					return nil, err
 				}
@@ -117,21 +118,30 @@ func (f *finder) plan() (*driver, error) {
 	return best, nil
 }
 
-// total is about how many resources of the type there are; counted again after a while.
-func (f *finder) total() (n int64, err error) {
+// total is about how many rows there are to walk down instead of a seen driver: all of the type, or all of
+// the code. Counted again after a while.
+func (f *finder) total(d *driver) (n int64, err error) {
+	const enough = 200_000
+	key, query, args := [2]int64{int64(f.pl.id), 0}, "SELECT count(*) FROM (SELECT 1 FROM resource WHERE type = ? AND deleted = 0 LIMIT ?) n", []any{f.pl.id, enough}
+	if d.code != 0 {
+		key = [2]int64{-int64(f.pl.code.ID), d.code}
+		query, args = "SELECT count(*) FROM (SELECT 1 FROM ix_token WHERE param = ? AND code = ? LIMIT ?) n", []any{f.pl.code.ID, d.code, enough}
+	}
 	names := &f.tx.s.names
 	names.mu.RLock()
-	known, ok := names.totals[f.pl.id]
+	known, ok := names.totals[key]
 	names.mu.RUnlock()
 	if ok && time.Since(known.when) < 2*time.Minute {
 		return known.n, nil
 	}
-	const enough = 200_000
-	if _, err := f.tx.one(f.ctx, "SELECT count(*) FROM (SELECT 1 FROM resource WHERE type = ? AND deleted = 0 LIMIT ?) n", []any{f.pl.id, enough}, &n); err != nil {
+	if _, err := f.tx.one(f.ctx, query, args, &n); err != nil {
 		return 0, err
 	}
 	names.mu.Lock()
-	names.totals[f.pl.id] = total{n, time.Now()}
+	if len(names.totals) > 10_000 {
+		clear(names.totals)
+	}
+	names.totals[key] = total{n, time.Now()}
 	names.mu.Unlock()
 	return n, nil
 }
@@ -293,7 +303,11 @@ func (f *finder) seenHot() (*driver, error) {
 			return nil, err
 		}
 		in := marks(len(f.see.parties))
-		d := &driver{from: &sql{}, rid: true, skip: -1, seen: true}
+		code, _, err := f.tx.findSymbol(f.ctx, clip(c.Values[0].Code))
+		if err != nil {
+			return nil, err
+		}
+		d := &driver{from: &sql{}, rid: true, skip: -1, seen: true, code: code}
 		d.from.add("FROM (SELECT t.rid FROM access_grant g CROSS JOIN ix_hot t WHERE g.party IN ("+in+")", f.see.parties...)
 		d.from.add(" AND g.since <= ? AND g.until > ? AND t.patient = g.patient AND ", f.see.now, f.see.now)
 		d.from.add(cond.String(), cond.args...)

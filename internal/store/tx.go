@@ -36,7 +36,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 		return fn(tx)
 	})
 	if err != nil {
-		return err
+		return named(err) // a queued statement may fail as late as the commit
 	}
 	s.names.keep(&tx.names)
 	for _, fn := range tx.after {

@@ -19,6 +19,8 @@ type conn struct {
 	c        *pgx.Conn
 	tx       pgx.Tx
 	batch    *pgx.Batch
+	rows     []*rows // inserts gathered since the last other statement, by text
+	gathered int
 	readOnly bool
 	broken   error
 	locks    []string // held since before the snapshot
@@ -66,6 +68,7 @@ func (c *conn) flush(ctx context.Context) error {
 	if c.broken != nil {
 		return engine.Broken(c.broken)
 	}
+	c.settle()
 	if c.batch == nil || c.batch.Len() == 0 {
 		return nil
 	}
@@ -77,6 +80,18 @@ func (c *conn) flush(ctx context.Context) error {
 	return nil
 }
 
+// settle puts the gathered inserts into the batch, before a statement that may depend on them.
+func (c *conn) settle() {
+	for _, r := range c.rows {
+		if c.batch == nil {
+			c.batch = &pgx.Batch{}
+		}
+		query, args := r.statement(gathers(r.query))
+		c.batch.Queue(query, args...)
+	}
+	c.rows, c.gathered = nil, 0
+}
+
 func (c *conn) Queue(ctx context.Context, query string, args ...any) error {
 	if c.broken != nil {
 		return engine.Broken(c.broken)
@@ -85,6 +100,13 @@ func (c *conn) Queue(ctx context.Context, query string, args ...any) error {
 	if err != nil {
 		return c.fail(err)
 	}
+	if gathers(query) != nil && c.gather(query, args) {
+		if c.gathered++; c.gathered >= 5000 {
+			return c.flush(ctx)
+		}
+		return nil
+	}
+	c.settle()
 	if c.batch == nil {
 		c.batch = &pgx.Batch{}
 	}
@@ -93,6 +115,20 @@ func (c *conn) Queue(ctx context.Context, query string, args ...any) error {
 		return c.flush(ctx)
 	}
 	return nil
+}
+
+func (c *conn) gather(query string, args []any) bool {
+	for _, r := range c.rows {
+		if r.query == query {
+			return r.add(args)
+		}
+	}
+	r := &rows{query: query}
+	if !r.add(args) {
+		return false
+	}
+	c.rows = append(c.rows, r)
+	return true
 }
 
 func (c *conn) Exec(ctx context.Context, query string, args ...any) (int64, error) {

@@ -104,6 +104,7 @@ func Run(t *testing.T, open Open) {
 		test func(t *testing.T, open Open)
 	}{
 		{"own tables, placeholders and NULL are the same", ownTables},
+		{"queued statements keep their order", queued},
 		{"an error undoes only its own unit", isolation},
 		{"a unit that swallowed a failed statement is not saved", broken},
 		{"a taken unique row is ErrExists", unique},
@@ -192,6 +193,46 @@ func ownTables(t *testing.T, open Open) {
 	})
 	if err == nil {
 		t.Error("a view wrote")
+	}
+}
+
+func queued(t *testing.T, open Open) {
+	ctx := context.Background()
+	s := open(t, store.Options{Migrations: []store.Migration{things}})
+	const insert = "INSERT INTO test_thing (name, size, data) VALUES (?, ?, ?)"
+	const update = "UPDATE test_thing SET size = size + ? WHERE name = ?"
+	must(t, s.Update(ctx, func(tx *store.Tx) error {
+		for _, q := range []struct {
+			query string
+			args  []any
+		}{
+			{insert, []any{"a", 1, []byte{1}}}, {insert, []any{"b", 2, []byte(nil)}}, {update, []any{10, "a"}}, {insert, []any{"c", nil, nil}},
+			{insert, []any{"d", 4, []byte{4}}}, {update, []any{100, "d"}}, {"DELETE FROM test_thing WHERE name = ?", []any{"b"}}, {insert, []any{"b", 7, []byte{}}},
+			{insert + " ON CONFLICT (name) DO NOTHING", []any{"b", 8, []byte{}}}, {insert + " ON CONFLICT (name) DO NOTHING", []any{"e", 8, []byte{}}},
+		} {
+			if err := tx.Queue(ctx, q.query, q.args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	var got []string
+	must(t, s.View(ctx, func(tx *store.Tx) error {
+		return tx.Query(ctx, "SELECT name, size, data FROM test_thing ORDER BY name", nil, func(scan func(...any) error) error {
+			var name string
+			var size int64
+			var data []byte
+			err := scan(&name, &size, &data)
+			got = append(got, fmt.Sprint(name, size, data, data == nil))
+			return err
+		})
+	}))
+	if want := "[a11 [1] false b7 [] false c0 [] true d104 [4] false e8 [] false]"; fmt.Sprint(got) != want {
+		t.Errorf("got %v; want %v", got, want)
+	}
+	err := s.Update(ctx, func(tx *store.Tx) error { return tx.Queue(ctx, insert, "a", 1, []byte{}) })
+	if !errors.Is(err, store.ErrExists) {
+		t.Errorf("a queued insert of a taken row: got %v; want ErrExists", err)
 	}
 }
 
