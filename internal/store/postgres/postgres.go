@@ -51,7 +51,7 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	set("plan_cache_mode", "force_custom_plan")
 	set("default_transaction_isolation", "repeatable read")
 	cfg.ConnConfig.StatementCacheCapacity = 512
-	cfg.MaxConns = max(cfg.MaxConns, int32(4*runtime.GOMAXPROCS(0)), 8)
+	cfg.MaxConns = max(cfg.MaxConns, int32(4*runtime.GOMAXPROCS(0)), 16)
 	apart := cfg.Copy()
 	apart.MaxConns = 2
 	// What is written apart is flushed with the next commit that depends on it.

@@ -23,8 +23,10 @@ type DB struct {
 	private string // folder that ends with the database; "" = it stays
 	writer  *conn
 	units   chan *unit
-	readers chan *conn
-	total   int
+	readers chan struct{} // a place per reader that may be open at once
+
+	idleMu sync.Mutex
+	idle   []*conn // last used on top, so that no more are opened than are wanted at once
 
 	mu     sync.RWMutex // held for reading while a unit is handed in
 	closed bool
@@ -84,11 +86,7 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		return nil, fmt.Errorf("sqlite: open %s: %w", db.path, err)
 	}
 	db.writer = w
-	db.total = max(4, 2*runtime.GOMAXPROCS(0))
-	db.readers = make(chan *conn, db.total)
-	for range db.total {
-		db.readers <- nil // opened when first wanted
-	}
+	db.readers = make(chan struct{}, max(16, 4*runtime.GOMAXPROCS(0)))
 	go db.write()
 	return db, nil
 }
@@ -117,24 +115,34 @@ func (db *DB) Path() string { return db.path }
 
 // View runs fn on a snapshot.
 func (db *DB) View(ctx context.Context, fn func(engine.Conn) error) (err error) {
-	var c *conn
 	select {
-	case c = <-db.readers:
+	case db.readers <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { db.readers <- c }()
+	defer func() { <-db.readers }()
 	db.mu.RLock()
 	closed := db.closed
 	db.mu.RUnlock()
 	if closed {
 		return ErrClosed
 	}
+	var c *conn
+	db.idleMu.Lock()
+	if n := len(db.idle); n > 0 {
+		c, db.idle = db.idle[n-1], db.idle[:n-1]
+	}
+	db.idleMu.Unlock()
 	if c == nil {
-		if c, err = open(db.path, true, `PRAGMA query_only=ON; PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=1073741824;`); err != nil {
+		if c, err = open(db.path, true, `PRAGMA query_only=ON; PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY;`); err != nil {
 			return fmt.Errorf("sqlite: reader: %w", err)
 		}
 	}
+	defer func() {
+		db.idleMu.Lock()
+		db.idle = append(db.idle, c)
+		db.idleMu.Unlock()
+	}()
 	c.begin(ctx)
 	if err := c.run("BEGIN"); err != nil {
 		return err
@@ -200,13 +208,14 @@ func (db *DB) Close() error {
 	close(db.units)
 	db.mu.Unlock()
 	<-db.done
-	for range db.total {
-		if c := <-db.readers; c != nil {
-			c.close()
-		}
+	for range cap(db.readers) {
+		db.readers <- struct{}{} // waits for the open views
 	}
-	for range db.total {
-		db.readers <- nil // late views find the door closed, not a hang
+	for _, c := range db.idle {
+		c.close()
+	}
+	for range cap(db.readers) {
+		<-db.readers // late views find the door closed, not a hang
 	}
 	if db.private == "" {
 		// Leave one file behind: the log goes into the database.
