@@ -15,11 +15,17 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/xinglin-health/xinglin/internal/store/storetest"
 )
 
 // What was acknowledged is there after kill -9, and what is there is whole.
 func TestKillUnderLoadLosesNothingAcknowledged(t *testing.T) {
-	h := start(t)
+	t.Run("sqlite", func(t *testing.T) { killUnderLoad(t, start(t)) })
+	t.Run("postgres", func(t *testing.T) { killUnderLoad(t, startOn(t, storetest.PostgresURL(t))) })
+}
+
+func killUnderLoad(t *testing.T, h *hub) {
 	const clients = 16
 	program := h.program("load", "system/*.cruds")
 	var mu sync.Mutex
@@ -90,7 +96,11 @@ func TestKillUnderLoadLosesNothingAcknowledged(t *testing.T) {
 
 // Of many who take the same step at once, one does.
 func TestManyClientsOneStepOneWinner(t *testing.T) {
-	h := start(t)
+	t.Run("sqlite", func(t *testing.T) { oneWinner(t, start(t)) })
+	t.Run("postgres", func(t *testing.T) { oneWinner(t, startOn(t, storetest.PostgresURL(t))) })
+}
+
+func oneWinner(t *testing.T, h *hub) {
 	s := &story{t: t, hub: h, people: map[string]*person{}, files: map[string]string{}, names: map[string]string{}}
 	for _, line := range []string{
 		"post Task/$start @xiangcun line=referral flow=up patient=Patient/p0001 to=Organization/county-1 urgency=routine reason=胸痛 coordinator=村医 phone=0990-5500001 → 201 as up",
