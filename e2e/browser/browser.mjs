@@ -77,7 +77,7 @@ export async function enter(context, url, username) {
   await page.getByLabel('账号').fill(username);
   await page.getByLabel('密码', { exact: true }).fill(password);
   await page.getByRole('button', { name: '登录', exact: true }).click();
-  await page.getByRole('navigation', { name: '主菜单' }).waitFor({ state: 'attached' });
+  await page.locator('nav.side').waitFor({ state: 'attached' });
   return page;
 }
 
