@@ -48,6 +48,8 @@ type lineCounts struct {
 	Waiting int `json:"waiting"`
 	Late    int `json:"late"`
 	Open    int `json:"open"`
+	// MineLate of those waiting for the caller are late.
+	MineLate int `json:"mineLate"`
 }
 
 type flowView struct {
@@ -125,7 +127,7 @@ func (l Lines) Waiting(ctx context.Context, caller *access.Caller) (any, error) 
 			if err != nil {
 				return err
 			}
-			counts[x.Slug] = lineCounts{n.Mine, n.Late, n.Open}
+			counts[x.Slug] = lineCounts{n.Mine, n.Late, n.Open, n.MineLate}
 		}
 		return nil
 	})
@@ -134,7 +136,7 @@ func (l Lines) Waiting(ctx context.Context, caller *access.Caller) (any, error) 
 
 // describe tells the page what a line is and what this role may start.
 func describe(x *line.Line, caller *access.Caller, n line.Counts) lineView {
-	v := lineView{Slug: x.Slug, Name: x.Name, Counts: lineCounts{n.Mine, n.Late, n.Open}, Start: []startView{}, Views: views}
+	v := lineView{Slug: x.Slug, Name: x.Name, Counts: lineCounts{n.Mine, n.Late, n.Open, n.MineLate}, Start: []startView{}, Views: views}
 	for _, f := range x.Flows {
 		fv := flowView{Code: f.Code, Name: f.Name}
 		for _, s := range f.States {

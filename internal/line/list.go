@@ -40,7 +40,7 @@ type List struct {
 }
 
 // Counts are the open cases of a line as a caller sees them.
-type Counts struct{ Mine, In, Out, Late, Open int }
+type Counts struct{ Mine, In, Out, Late, Open, MineLate int }
 
 // where is a condition with its arguments.
 type where struct {
@@ -198,16 +198,16 @@ func (r *Runner) Count(ctx context.Context, tx *store.Tx, by *access.Caller, slu
 	late := where{"due <= ?", []any{tx.Now().UnixMicro()}}
 	out = out.and(where{"owner <> requester", nil})
 	query, args := "SELECT COUNT(*)", []any{}
-	for _, w := range []where{mine, in, out, late} {
+	for _, w := range []where{mine, in, out, late, mine.and(late)} {
 		query += ", COALESCE(SUM(CASE WHEN " + w.text + " THEN 1 ELSE 0 END), 0)"
 		args = append(args, w.args...)
 	}
-	var n [5]int64
-	err := tx.Query(ctx, query+" FROM line_case WHERE "+all.text, append(args, all.args...), func(scan func(...any) error) error { return scan(&n[0], &n[1], &n[2], &n[3], &n[4]) })
+	var n [6]int64
+	err := tx.Query(ctx, query+" FROM line_case WHERE "+all.text, append(args, all.args...), func(scan func(...any) error) error { return scan(&n[0], &n[1], &n[2], &n[3], &n[4], &n[5]) })
 	if err != nil {
 		return Counts{}, fmt.Errorf("line: count cases: %w", err)
 	}
-	return Counts{Open: int(n[0]), Mine: int(n[1]), In: int(n[2]), Out: int(n[3]), Late: int(n[4])}, nil
+	return Counts{Open: int(n[0]), Mine: int(n[1]), In: int(n[2]), Out: int(n[3]), Late: int(n[4]), MineLate: int(n[5])}, nil
 }
 
 // OfPatient lists the open cases of a patient in a line that the caller's parties see, or may collide with.

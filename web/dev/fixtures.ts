@@ -28,7 +28,7 @@ const states = [
 ];
 
 export const line: Line = {
-  slug: 'referral', name: n('双向转诊', 'Two-way referral'), counts: { waiting: 3, late: 1, open: 12 },
+  slug: 'referral', name: n('双向转诊', 'Two-way referral'), counts: { waiting: 3, late: 1, open: 12, mineLate: 1 },
   flows: [{ code: 'up', name: n('上转', 'Up-referral'), states, steps: [] }],
   start: [{
     flow: 'up', name: n('上转', 'Up-referral'),

@@ -5,6 +5,7 @@ import { idOf } from '../fhir/client';
 import { useAudit } from '../fhir/queries';
 import type { AuditEntry } from '../fhir/types';
 import { PatientSearch } from '../shell/search';
+import { useWho } from '../shell/who';
 import { EmptyState, ErrorState, Loading } from '../states/states';
 import { timeOf } from '../words/time';
 import { useName, useWords } from '../words/words';
@@ -15,6 +16,7 @@ const actions = ['R', 'C', 'U', 'D', 'E', 'reveal', 'login'];
 
 export default function Audit() {
   const t = useWords({ zh, en });
+  const me = useWho();
   const [url, setUrl] = useSearchParams();
   const [patientName, setPatientName] = useState('');
   const ask = { patient: url.get('patient') ?? '', user: url.get('user') ?? '', from: url.get('from') ?? '', until: url.get('until') ?? '', action: url.get('action') ?? '' };
@@ -33,7 +35,7 @@ export default function Audit() {
       <div className="filters">
         {ask.patient ? (
           <span className="picked">{t('patient')} <b>{named}</b> <Button size="small" type="link" onClick={() => set('patient', '')}>{t('clear')}</Button></span>
-        ) : (
+        ) : me?.role.role === 'auditor' ? <span className="quiet">{t('pickInList')}</span> : (
           <PatientSearch global={false} onPick={(p) => {
             setPatientName(p.name);
             set('patient', p.reference);

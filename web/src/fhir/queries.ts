@@ -7,7 +7,7 @@ import type {
 export const useMe = () => useQuery({ queryKey: ['me'], queryFn: () => get<Me>('/api/me'), staleTime: 300_000, retry: false });
 export const useLines = () => useQuery({ queryKey: ['lines'], queryFn: () => get<Line[]>('/api/lines'), staleTime: 60_000 });
 export const useWork = () =>
-  useQuery({ queryKey: ['work'], queryFn: () => get<Worklist>('/api/work?count=50'), refetchInterval: 60_000 });
+  useQuery({ queryKey: ['work'], queryFn: () => get<Worklist>('/api/work?count=50'), refetchInterval: 300_000 });
 
 export interface WorklistAsk { view: string; flow?: string; state?: string; urgency?: string; q?: string }
 export const useWorklist = (slug: string, ask: WorklistAsk) =>
@@ -18,7 +18,7 @@ export const useWorklist = (slug: string, ask: WorklistAsk) =>
     initialPageParam: '',
     getNextPageParam: (last) => last.next || undefined,
     placeholderData: (before) => before,
-    refetchInterval: 60_000,
+    refetchInterval: 300_000,
   });
 
 export const useCase = (slug: string, id: string) =>

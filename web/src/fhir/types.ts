@@ -40,7 +40,7 @@ export interface FlowStep {
   do: string; name: Name; from: string[]; to: string; by: string; roles?: string[]; primary?: boolean; form?: Form;
 }
 export interface Flow { code: string; name: Name; states: FlowState[]; steps: FlowStep[] }
-export interface Counts { waiting: number; late: number; open: number }
+export interface Counts { waiting: number; late: number; open: number; mineLate?: number }
 export interface Line {
   slug: string;
   name: Name;

@@ -3,7 +3,7 @@ import { useNavigate, useParams, useSearchParams } from 'react-router';
 import { useLines, usePatient } from '../fhir/queries';
 import type { TimelineItem, TimelineKind } from '../fhir/types';
 import { EmptyState, ErrorState, Loading } from '../states/states';
-import { dateOf, timeOf } from '../words/time';
+import { dateOf } from '../words/time';
 import { useName, useWords } from '../words/words';
 import { BannerView } from './banner';
 import en from './en.json';
@@ -67,11 +67,11 @@ function Item({ item: i, newDay, lit }: { item: TimelineItem; newDay: boolean; l
       <span className="kind">{t(`kind.${i.kind}`)}</span>
       <span className="event-what">
         {target ? <button type="button" className="row-open" onClick={() => go(target)}>{i.title}</button> : <b>{i.title}</b>}
-        {i.abnormal && <b className="late-word"> ↑↓ {t('abnormal')}</b>}
+        {i.abnormal && <b className="late-word"> {/偏高|↑|high/i.test(i.detail ?? '') ? '↑ ' : /偏低|↓|low/i.test(i.detail ?? '') ? '↓ ' : ''}{t('abnormal')}</b>}
         {i.detail && <span className="quiet"> {i.detail}</span>}
       </span>
       <span className="quiet event-org">{org}</span>
-      <span className="quiet small num event-until">{i.until ? t('until', { t: timeOf(i.until) }) : ''}</span>
+      <span className="quiet small num event-until">{i.until && dateOf(i.until) !== dateOf(i.at) ? t('until', { t: dateOf(i.until) }) : ''}</span>
     </li>
   );
 }

@@ -10,7 +10,7 @@ import { App } from 'antd';
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState, type ReactNode } from 'react';
 import { NavLink, Route, Routes, useLocation, useNavigate } from 'react-router';
 import { idOf } from '../fhir/client';
-import { useLines, useWork } from '../fhir/queries';
+import { useLines } from '../fhir/queries';
 import type { Line, Me, Notice } from '../fhir/types';
 import { Fence, EmptyState, Loading } from '../states/states';
 import { useName, useWords } from '../words/words';
@@ -56,9 +56,7 @@ export default function Shell({ me }: { me: Me }) {
 
   const all = useMemo(() => lines.data ?? [], [lines.data]);
   const waiting = all.reduce((n, l) => n + (l.counts?.waiting ?? 0), 0);
-  const work = useWork();
-  const lateHere = (slug?: string) => (work.data?.rows ?? []).filter((r) => r.late && (!slug || !r.line || r.line === slug)).length;
-  const late = lateHere();
+  const late = all.reduce((n, l) => n + (l.counts?.mineLate ?? 0), 0);
   useEffect(() => {
     document.title = waiting ? `(${waiting}) ${t('brand')}` : t('brand');
   }, [waiting, t]);
@@ -87,7 +85,7 @@ export default function Shell({ me }: { me: Me }) {
           <Item to="/" end icon={<InboxOutlined />} count={waiting} late={late} t={t}>{t('work')}</Item>
           {all.length > 0 && <div className="side-head">{t('lines')}</div>}
           {all.map((l) => (
-            <LineItem key={l.slug} line={l} late={lateHere(l.slug)} t={t} label={name(l.name)} />
+            <LineItem key={l.slug} line={l} t={t} label={name(l.name)} />
           ))}
           {(isAdmin || seesAudit) && <div className="side-head">{t('manage')}</div>}
           {isAdmin && <Item to="/admin/orgs" icon={<ApartmentOutlined />} t={t}>{t('orgs')}</Item>}
@@ -127,9 +125,9 @@ export default function Shell({ me }: { me: Me }) {
 
 type T = (key: string, values?: Record<string, string | number>) => string;
 
-function LineItem({ line, late, label, t }: { line: Line; late: number; label: string; t: T }) {
+function LineItem({ line, label, t }: { line: Line; label: string; t: T }) {
   return (
-    <Item to={`/lines/${line.slug}`} icon={<SwapOutlined />} count={line.counts?.waiting} late={late} t={t}>{label}</Item>
+    <Item to={`/lines/${line.slug}`} icon={<SwapOutlined />} count={line.counts?.waiting} late={line.counts?.mineLate} t={t}>{label}</Item>
   );
 }
 
