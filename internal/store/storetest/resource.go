@@ -160,16 +160,29 @@ func versions(t *testing.T, open Open) {
 		if err != nil || len(page.Matches) != 1 || page.Matches[0].VID != 2 {
 			t.Errorf("history at: got %+v, %v; want version 2", page.Matches, err)
 		}
-		var log []string
-		err = tx.Since(ctx, 0, 100, func(v store.Version) error {
-			log = append(log, fmt.Sprintf("%s/%s:%d", v.Type, v.ID, v.VID))
-			return nil
-		})
-		if want := "[Patient/p:1 Patient/p:2 Patient/p:3 Patient/p:4]"; fmt.Sprint(log) != want {
-			t.Errorf("log: got %v; want %v", log, want)
-		}
 		return err
 	}))
+	if got, want := fmt.Sprint(Log(t, s, 4)), "[Patient/p:1 Patient/p:2 Patient/p:3 Patient/p:4]"; got != want {
+		t.Errorf("log: got %v; want %v", got, want)
+	}
+}
+
+// Log reads the log until it has n versions: on PostgreSQL it stands still below what another
+// test's transaction on the same server has begun.
+func Log(t testing.TB, s *store.Store, n int) (log []string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		log = log[:0]
+		must(t, s.View(t.Context(), func(tx *store.Tx) error {
+			return tx.Since(t.Context(), 0, 1_000_000, func(v store.Version) error {
+				log = append(log, fmt.Sprintf("%s/%s:%d", v.Type, v.ID, v.VID))
+				return nil
+			})
+		}))
+		if len(log) >= n || time.Now().After(end) {
+			return log
+		}
+	}
 }
 
 func sameID(t *testing.T, open Open) {
