@@ -147,7 +147,7 @@ func sendTo(url, token string) transfer.Apply {
 		if res.StatusCode/100 != 2 {
 			return false, fmt.Errorf("%s: %s", res.Status, said(body))
 		}
-		return res.Header.Get("Idempotent-Replay") == "true", nil
+		return res.Header.Get("Idempotent-Replayed") == "true", nil
 	}
 }
 

@@ -172,7 +172,7 @@ func (s *server) transact(c *call, entries []bundle.Entry, responses []*answer) 
 		if err := s.writer.apply(c.ctx, u); err != nil {
 			return err
 		}
-		if u.again != nil {
+		if c.repeated = u.again != nil; c.repeated {
 			if err := s.writer.replay(c.ctx, u); err != nil {
 				return err
 			}

@@ -27,7 +27,7 @@ func (s *server) writeOne(c *call, ch *change) (*answer, error) {
 	if err := s.writer.apply(c.ctx, u); err != nil {
 		return nil, err
 	}
-	if u.again != nil {
+	if c.repeated = u.again != nil; c.repeated {
 		if err := s.writer.replay(c.ctx, u); err != nil {
 			return nil, err
 		}

@@ -139,6 +139,7 @@ type call struct {
 	prefer   prefer
 	scope    search.Scope // what this call may read
 	operator *Operation
+	repeated bool // answered from memory: the Idempotency-Key was used before
 }
 
 // answer is what an interaction gives back.
@@ -224,6 +225,9 @@ func (s *server) send(w http.ResponseWriter, c *call, a *answer) {
 	}
 	if a.allow != "" {
 		h.Set("Allow", a.allow)
+	}
+	if c.repeated {
+		h.Set("Idempotent-Replayed", "true")
 	}
 	if a.status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="xinglin"`)
