@@ -184,7 +184,7 @@ func (c *chart) value(m measure, sick float64) float64 {
 }
 
 func quantity(m measure, v float64) fhir.Obj {
-	return fhir.Obj{"value", number(m.format, v), "unit", m.unit, "system", ucum, "code", m.unit}
+	return fhir.Obj{"value", number(m.format, v), "unit", spoken(m.unit), "system", ucum, "code", m.unit}
 }
 
 func (m measure) outside(v float64) string {

@@ -141,3 +141,13 @@ var allergens = []struct{ name, kind, reaction string }{
 	{"青霉素", "medication", "皮疹"}, {"头孢菌素类", "medication", "呼吸困难"}, {"磺胺类药物", "medication", "皮疹"},
 	{"碘造影剂", "medication", "荨麻疹"}, {"海鲜", "food", "荨麻疹"}, {"花生", "food", "口周水肿"}, {"阿司匹林", "medication", "哮喘发作"},
 }
+
+// spokenUnits is how a laboratory prints a UCUM unit.
+var spokenUnits = map[string]string{"mm[Hg]": "mmHg", "Cel": "℃", "/min": "次/分", "umol/L": "μmol/L", "10*9/L": "×10⁹/L"}
+
+func spoken(ucum string) string {
+	if s, ok := spokenUnits[ucum]; ok {
+		return s
+	}
+	return ucum
+}
