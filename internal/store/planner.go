@@ -15,6 +15,7 @@ type driver struct {
 	rid  bool  // d has the column rid
 	skip int   // the clause that it answers fully, -1 = none
 	code int64 // of seenHot
+	keep bool  // its clause is to be checked all the same
 	seen bool  // its rows are those that the caller may see
 }
 
@@ -34,7 +35,9 @@ func (f *finder) plan() (*driver, error) {
 			return nil, err
 		}
 		if d != nil {
-			d.skip = i
+			if d.skip = i; d.keep {
+				d.skip = -1
+			}
 			ways = append(ways, d)
 		}
 	}
@@ -172,7 +175,28 @@ func (f *finder) dated() bool {
 // way is the driver that one clause offers; nil = none.
 func (f *finder) way(pl *plan, c *search.Clause) (*driver, error) {
 	p := c.Param
-	if p == nil || c.Modifier == "missing" || c.Modifier == "not" || p.Code == "_id" || p.Code == "_lastUpdated" {
+	switch special(c) {
+	case "_id":
+		rids, err := f.byID(pl, c)
+		if err != nil {
+			return nil, err
+		}
+		d := &driver{rid: true, from: &sql{}}
+		d.from.add("FROM (SELECT u.rid FROM resource u WHERE u.rid IN ("+marks(len(rids))+")) d", rids...)
+		return d, nil
+	case "_lastUpdated":
+		if len(c.Values) != 1 {
+			return nil, nil
+		}
+		switch c.Values[0].Prefix {
+		case search.Eq, search.Gt, search.Ge, search.Sa:
+			d := &driver{rid: true, from: &sql{}, keep: true}
+			d.from.add("FROM (SELECT u.rid FROM resource u WHERE u.type = ? AND u.deleted = 0 AND u.updated >= ?) d", pl.id, bound(c.Values[0].Low))
+			return d, nil
+		}
+		return nil, nil
+	}
+	if p == nil || c.Modifier == "missing" || c.Modifier == "not" {
 		return nil, nil
 	}
 	if c.Chain == nil && len(c.Values) == 1 && !p.Sealed {

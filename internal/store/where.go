@@ -18,25 +18,65 @@ func (f *finder) where(q *sql, pl *plan, c *search.Clause, r string) error {
 	return err
 }
 
+// special names the parameter when it is one that the head of every resource answers.
+func special(c *search.Clause) string {
+	if c.Param != nil && c.Chain == nil && (c.Param.Code == "_id" || c.Param.Code == "_lastUpdated") {
+		return c.Param.Code
+	}
+	return c.Special
+}
+
+// byID finds the numbers of the resources named, of one type or, without one, of those asked for.
+func (f *finder) byID(pl *plan, c *search.Clause) ([]any, error) {
+	var rids []any
+	var ids []any
+	for _, v := range c.Values {
+		id := v.Text
+		if id == "" {
+			id = v.Raw
+		}
+		if pl == nil {
+			ids = append(ids, id)
+			continue
+		}
+		rid, err := f.tx.rid(f.ctx, pl.id, id)
+		if err != nil {
+			return nil, err
+		}
+		if rid != 0 {
+			rids = append(rids, rid)
+		}
+	}
+	if pl != nil || len(ids) == 0 {
+		return rids, nil
+	}
+	types := f.q.Types
+	if len(types) == 0 {
+		types = spec.Types()
+	}
+	args := make([]any, 0, len(types)+len(ids))
+	for _, t := range types {
+		args = append(args, spec.TypeID(t))
+	}
+	err := f.tx.Query(f.ctx, "SELECT rid FROM resource_id WHERE type IN ("+marks(len(types))+") AND id IN ("+marks(len(ids))+")", append(args, ids...), func(scan func(...any) error) error {
+		var rid int64
+		err := scan(&rid)
+		rids = append(rids, rid)
+		return err
+	})
+	return rids, err
+}
+
 const nothing = "1 = 0"
 
 func (f *finder) clause(q *sql, pl *plan, c *search.Clause, r string) error {
 	p := c.Param
-	special := c.Special
-	if p != nil && (p.Code == "_id" || p.Code == "_lastUpdated") {
-		special = p.Code
-	}
 	switch {
-	case special == "_id":
-		args := make([]any, len(c.Values))
-		for i, v := range c.Values {
-			if args[i] = v.Text; v.Text == "" {
-				args[i] = v.Raw
-			}
-		}
-		q.add(r+".id IN ("+marks(len(args))+")", args...)
-		return nil
-	case special == "_lastUpdated":
+	case special(c) == "_id":
+		rids, err := f.byID(pl, c)
+		q.add(r+".rid IN ("+marks(len(rids))+")", rids...)
+		return err
+	case special(c) == "_lastUpdated":
 		return f.any(q, c.Values, func(v *search.Value) error {
 			// a point in time, as an interval of no length
 			dateCondition(q, v, r+".updated", r+".updated + 1", f.tx.now)

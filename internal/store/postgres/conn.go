@@ -21,6 +21,7 @@ type conn struct {
 	batch    *pgx.Batch
 	rows     []*rows // inserts gathered since the last other statement, by text
 	gathered int
+	inserted int64 // rows of all gathered inserts
 	readOnly bool
 	broken   error
 	locks    []string // held since before the snapshot
@@ -86,6 +87,7 @@ func (c *conn) settle() {
 		if c.batch == nil {
 			c.batch = &pgx.Batch{}
 		}
+		c.inserted += int64(r.n)
 		query, args := r.statement(gathers(r.query))
 		c.batch.Queue(query, args...)
 	}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,7 +27,17 @@ type DB struct {
 
 	mu     sync.Mutex
 	blocks map[string]*block
+
+	written atomic.Int64 // rows inserted since Open
+	due     atomic.Int64 // how many of them bring the next ANALYZE
+	ctx     context.Context
+	stop    context.CancelFunc
+	helpers sync.WaitGroup
 }
+
+// firstAnalyze rows bring the first ANALYZE; each later one waits for four times as many, until
+// autovacuum is quick enough. Without it a bulk load leaves plans that were made for empty tables.
+const firstAnalyze = 20_000
 
 // block is a range of numbers taken from a sequence at once.
 type block struct{ next, end int64 }
@@ -49,6 +60,7 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	set("synchronous_commit", "on")
 	set("jit", "off")
 	set("plan_cache_mode", "force_custom_plan")
+	set("random_page_cost", "1.1")
 	set("default_transaction_isolation", "repeatable read")
 	cfg.ConnConfig.StatementCacheCapacity = 512
 	cfg.MaxConns = max(cfg.MaxConns, int32(4*runtime.GOMAXPROCS(0)), 16)
@@ -57,6 +69,8 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	// What is written apart is flushed with the next commit that depends on it.
 	apart.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
 	db := &DB{blocks: map[string]*block{}}
+	db.due.Store(firstAnalyze)
+	db.ctx, db.stop = context.WithCancel(context.Background())
 	if db.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
@@ -79,6 +93,8 @@ func (db *DB) Pool() *pgxpool.Pool { return db.pool }
 
 // Close waits for the open units.
 func (db *DB) Close() error {
+	db.stop()
+	db.helpers.Wait()
 	db.apart.Close()
 	db.pool.Close()
 	return nil
@@ -171,7 +187,21 @@ func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, locks []string, fn f
 	if err := tx.Commit(ctx); err != nil {
 		return nil, fmt.Errorf("postgres: commit: %w", c.name(err))
 	}
+	db.note(c.inserted)
 	return nil, nil
+}
+
+// note counts inserted rows and has the planner look at the tables when they have grown much.
+func (db *DB) note(rows int64) {
+	due := db.due.Load()
+	if rows == 0 || db.written.Add(rows) < due || !db.due.CompareAndSwap(due, due*4) || db.ctx.Err() != nil {
+		return
+	}
+	db.helpers.Add(1)
+	go func() {
+		defer db.helpers.Done()
+		db.pool.Exec(db.ctx, "ANALYZE") // only a help: autovacuum comes later in any case
+	}()
 }
 
 func lockID(key string) int64 {
