@@ -1,7 +1,9 @@
 import '@testing-library/jest-dom/vitest';
-import { cleanup } from '@testing-library/react';
+import { cleanup, configure } from '@testing-library/react';
 import { afterEach, vi } from 'vitest';
 
+// a slow machine draws late; a test waits for what it expects, not for a clock
+configure({ asyncUtilTimeout: 15_000 });
 afterEach(cleanup);
 
 // jsdom draws nothing: what antd asks of a screen is answered here.
