@@ -1,13 +1,13 @@
 import type { Case } from '../../../web/src/fhir/types';
 import { useWords } from '../../../web/src/words/words';
-import { timeOf } from '../../../web/src/words/time';
+import { dateOf, timeOf } from '../../../web/src/words/time';
 import en from './en.json';
 import zh from './zh.json';
 
 interface Text { text?: string }
 interface CarePlan {
   title?: string; description?: string; note?: Text[]; period?: { start?: string; end?: string };
-  activity?: { detail?: { description?: string; kind?: string; code?: { text?: string }; productCodeableConcept?: { text?: string }; scheduledString?: string; scheduledPeriod?: { start?: string }; scheduledTiming?: { event?: string[] } } }[];
+  activity?: { detail?: { description?: string; kind?: string; code?: { text?: string }; productCodeableConcept?: { text?: string }; scheduledString?: string; scheduledPeriod?: { start?: string; end?: string }; scheduledTiming?: { event?: string[] } } }[];
 }
 
 // PlanAndOutcome shows what was decided for the patient and what goes home with him.
@@ -33,8 +33,9 @@ export function PlanAndOutcome({ data }: { data: Case }) {
             <ul>
               {plan.activity.map((a, i) => {
                 const d = a.detail ?? {};
-                const when = d.scheduledPeriod?.start ?? d.scheduledTiming?.event?.[0];
-                return <li key={i}>{[d.code?.text, d.productCodeableConcept?.text, d.description].filter(Boolean).join('：')} {d.scheduledString ?? ''} {when && <b className="num">{timeOf(when)}</b>}</li>;
+                const p = d.scheduledPeriod;
+                const when = p?.start && p.end ? `${dateOf(p.start)} – ${dateOf(p.end)}` : dateOf(p?.start ?? d.scheduledTiming?.event?.[0]);
+                return <li key={i}>{[d.code?.text, d.productCodeableConcept?.text, d.description].filter(Boolean).join('：')} {d.scheduledString ?? ''} {when && <b className="num">{when}</b>}</li>;
               })}
             </ul>
           )}

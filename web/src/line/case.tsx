@@ -57,6 +57,7 @@ export function CaseView({ line, id, onClose, aside }: Props) {
         <StateMark name={c.row.stateName} kind={c.row.stateKind} late={c.row.late} />
       </div>
       <p className="case-way">{say(flow?.name)} · {c.row.from?.display} <span aria-label={t('to')} role="img">→</span> {c.row.to?.display}</p>
+      <Asked request={c.request} what={c.row.what} />
       <StepBar flow={flow} row={c.row} path={c.path ?? []} />
       <Actions slug={line.slug} data={c} />
       <Insurance data={c} />
@@ -69,6 +70,25 @@ export function CaseView({ line, id, onClose, aside }: Props) {
         ...((c.chain?.length ?? 0) > 1 ? [{ key: 'chain', label: `${t('tab.chain')} ${c.chain!.length}`, children: <Chain slug={line.slug} data={c} /> }] : []),
       ]} />
     </div>
+  );
+}
+
+interface Reason { text?: string; coding?: { code?: string; display?: string }[] }
+
+// Asked adds what the title does not say: the diagnosis, and the department that was asked for.
+function Asked({ request, what }: { request: Case['request']; what: string }) {
+  const t = useWords({ zh, en });
+  const reasons = (request?.reasonCode as Reason[] | undefined) ?? [];
+  const codes = reasons.flatMap((r) => r.coding ?? []).filter((c) => c.code || c.display);
+  const texts = reasons.map((r) => r.text).filter((x) => x && x !== what);
+  const to = (request?.performerType as Reason | undefined)?.text;
+  if (!codes.length && !texts.length && !to) return null;
+  return (
+    <p className="asked">
+      {codes.length > 0 && <span><span className="quiet">{t('diagnosis')}</span> {codes.map((c) => [c.display, c.code].filter(Boolean).join(' ')).join('、')}</span>}
+      {to && <span><span className="quiet">{t('department')}</span> {to}</span>}
+      {texts.map((x) => <span key={x}>{x}</span>)}
+    </p>
   );
 }
 

@@ -30,7 +30,7 @@ export default function CodePicker({ value, onChange, status, system, patient, .
   const choose = (text: string) => {
     setTyped(text);
     const known = icd ? diagnoses.find(([, name]) => name === text.trim()) : undefined;
-    onChange(text.trim() ? (known ? { system, code: known[0], display: known[1] } : { display: text.trim() }) : undefined);
+    onChange(text.trim() ? (known ? { code: known[0], display: known[1] } : { display: text.trim() }) : undefined);
   };
   return (
     <AutoComplete {...aria} status={status} value={typed} onChange={(v) => choose(String(v ?? ''))} options={options} placeholder={t('pickCode')} style={{ width: '100%' }} allowClear />
