@@ -22,6 +22,9 @@ type driver struct {
 // The rows that a probe counts before it calls a way too long.
 const probeRows = 2000
 
+// A way this short is taken without looking for a shorter one.
+const shortEnough = 60
+
 // plan chooses the driver: of all ways that an index offers, the one with the fewest rows.
 func (f *finder) plan() (*driver, error) {
 	plain := &driver{skip: -1}
@@ -44,7 +47,7 @@ func (f *finder) plan() (*driver, error) {
 	if hot, err := f.hot(); err != nil {
 		return nil, err
 	} else if hot != nil {
-		ways = append(ways, hot)
+		ways = append([]*driver{hot}, ways...)
 	}
 	seen, err := f.seen()
 	if err != nil {
@@ -81,6 +84,9 @@ func (f *finder) plan() (*driver, error) {
 		}
 	}
 	for _, d := range ways {
+		if least <= shortEnough {
+			break
+		}
 		n := int64(0)
 		if len(ways) > 1 || !d.at {
 			q := &sql{}
