@@ -1,37 +1,52 @@
-import { call, post, Refusal } from '../fhir/client';
+import { call, get, post, Refusal } from '../fhir/client';
 
 const part = 1 << 20; // bytes sent in one request
-const tries = 6;
+const tries = 6; // in a row, without one byte arriving
 
-// upload sends a file in parts: a cut line goes on from the last part that arrived.
+interface Upload { id: string; offset: number }
+const begun = new WeakMap<File, Upload>();
+
+// upload sends a file in parts: after a cut line, or when tried again, it goes on from what has arrived.
 export async function upload(file: File, patient: string, onShare: (share: number) => void): Promise<string> {
-  const hash = await sha256(file);
-  const begin = { patient, name: file.name, size: file.size, hash, contentType: file.type || 'application/octet-stream' };
-  let { id, offset } = await retry(() => post<{ id: string; offset: number }>('/api/uploads', begin));
-  while (offset < file.size) {
-    onShare(offset / file.size);
-    const from = offset;
-    const said = await retry(() => call<{ offset?: number } | null>(`/api/uploads/${id}`, {
-      method: 'PATCH', raw: file.slice(from, from + part), headers: { 'Upload-Offset': String(from), 'Content-Type': 'application/offset+octet-stream' },
-    }), async () => {
-      ({ id, offset } = await post<{ id: string; offset: number }>('/api/uploads', begin));
-    });
-    offset = said?.offset ?? Math.min(file.size, from + part);
+  const known = begun.get(file);
+  let at: Upload = known
+    ? { ...known, ...(await patiently(() => get<Upload>(`/api/uploads/${known.id}`))) }
+    : await patiently(async () => post<Upload>('/api/uploads', {
+      patient, name: file.name, size: file.size, hash: await sha256(file), contentType: file.type || 'application/octet-stream',
+    }));
+  const id = at.id;
+  begun.set(file, at);
+  for (let failed = 0; at.offset < file.size;) {
+    onShare(at.offset / file.size);
+    try {
+      const said = await call<{ offset?: number } | null>(`/api/uploads/${id}`, {
+        method: 'PATCH', raw: file.slice(at.offset, at.offset + part),
+        headers: { 'Upload-Offset': String(at.offset), 'Content-Type': 'application/offset+octet-stream' },
+      });
+      at = { id, offset: said?.offset ?? Math.min(file.size, at.offset + part) };
+      failed = 0;
+    } catch (e) {
+      if (!passing(e) || ++failed >= tries) throw e;
+      await wait(failed);
+      at = { id, offset: (await patiently(() => get<Upload>(`/api/uploads/${id}`))).offset };
+    }
   }
   onShare(1);
-  const done = await retry(() => post<{ reference: string }>(`/api/uploads/${id}/finish`));
+  const done = await patiently(() => post<{ reference: string }>(`/api/uploads/${id}/finish`));
+  begun.delete(file);
   return done.reference;
 }
 
-async function retry<T>(what: () => Promise<T>, again?: () => Promise<void>): Promise<T> {
+const passing = (e: unknown) => e instanceof Refusal && (e.status === 0 || e.status >= 502);
+const wait = (n: number) => new Promise((r) => setTimeout(r, Math.min(500 * 2 ** n, 15_000)));
+
+async function patiently<T>(what: () => Promise<T>): Promise<T> {
   for (let n = 1; ; n++) {
     try {
       return await what();
     } catch (e) {
-      const passing = e instanceof Refusal && (e.status === 0 || e.status >= 502);
-      if (!passing || n >= tries) throw e;
-      await new Promise((r) => setTimeout(r, Math.min(500 * 2 ** n, 15_000)));
-      await again?.().catch(() => undefined);
+      if (!passing(e) || n >= tries) throw e;
+      await wait(n);
     }
   }
 }
