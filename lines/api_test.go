@@ -168,21 +168,83 @@ func TestCaseTellsEverything(t *testing.T) {
 }
 
 func TestWorklistPagesAndOrder(t *testing.T) {
-	p := newPage(t, storetest.Memory)
-	for i, u := range []string{"routine", "emergency", "urgent", "routine", "routine"} {
-		id := "p" + string(rune('a'+i))
-		p.put(fhir.New("Patient", "id", id, "name", fhir.Arr{fhir.Obj{"text", id}}), "Organization/village")
-		p.mustStart("village-sender", "up", form("county", u, "patient", fhir.Obj{"reference", "Patient/" + id}, "documents", "-"))
-		p.turn(time.Second)
-	}
-	first := p.list("county-office", line.Filter{View: line.Mine, Count: 3})
-	if first.Total != 5 || len(first.Cases) != 3 || first.Next == "" || first.Cases[0].Urgency != "emergency" || first.Cases[1].Urgency != "urgent" {
-		t.Fatalf("got %+v; want emergency, urgent, then by time", first)
-	}
-	second := p.list("county-office", line.Filter{View: line.Mine, Count: 3, Cursor: first.Next})
-	if len(second.Cases) != 2 || second.Next != "" || second.Cases[0].Task == first.Cases[2].Task {
-		t.Errorf("got %+v; want the other two", second)
-	}
+	storetest.Both(t, func(t *testing.T, open storetest.Open) {
+		p := newPage(t, open)
+		send := func(name, from, urgency string) {
+			p.put(fhir.New("Patient", "id", name, "name", fhir.Arr{fhir.Obj{"text", name}}), "Organization/"+from)
+			p.mustStart(from+"-sender", "up", form("county", urgency, "patient", fhir.Obj{"reference", "Patient/" + name}, "documents", "-"))
+		}
+		names := func(view string, count int) (order string) {
+			f := line.Filter{View: view, Count: count}
+			for {
+				l := p.list("county-office", f)
+				for _, c := range l.Cases {
+					order += strings.TrimPrefix(c.Patient, "Patient/") + " "
+				}
+				if f.Cursor = l.Next; f.Cursor == "" {
+					return strings.TrimSpace(order)
+				}
+			}
+		}
+		send("routine-late", "village", "routine")
+		p.turn(24*time.Hour - 3*time.Hour)
+		send("urgent-late", "village", "urgent")
+		p.turn(3*time.Hour - 30*time.Minute)
+		send("emergency-late", "village", "emergency")
+		p.turn(31 * time.Minute)
+		send("routine", "village", "routine")
+		send("urgent", "village", "urgent")
+		send("emergency", "village", "emergency")
+		want := "emergency-late urgent-late routine-late emergency urgent routine"
+		for _, count := range []int{50, 2, 1} { // the same order through pages
+			if got := names(line.Mine, count); got != want {
+				t.Errorf("%d a page: got %s; want %s", count, got, want)
+			}
+		}
+		if got := names(line.Late, 50); got != "emergency-late urgent-late routine-late" {
+			t.Errorf("late: got %s", got)
+		}
+		l := p.list("county-office", line.Filter{View: line.Mine, Urgency: "emergency", Count: 1})
+		if l.Total != 2 || len(l.Cases) != 1 || l.Next == "" || l.Counts != (line.Counts{Mine: 6, In: 6, Late: 3, Open: 6, MineLate: 3}) {
+			t.Errorf("got %+v; want two emergencies and all counted", l)
+		}
+	})
+}
+
+// Who is on one hop of a chain sees the others in the same words; who sees the patient nowhere sees none.
+func TestEveryHopOfTheChainIsShown(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, open storetest.Open) {
+		p := newPage(t, open)
+		first := p.mustStart("village-sender", "up", form("county", "urgent"))
+		p.must("county-office", first, "receive")
+		second := p.mustStart("county-sender", "up", form("centre", "urgent", "basedOn", ref(first)))
+		p.must("centre-office", second, "redirect", "to", ref("Organization/centre2"), "reason", "capacity-full")
+		draft := p.mustStart("county-sender", "up", form("output", "routine", "basedOn", ref(first), "draft", true))
+		hops := func(who, task string) (text string) {
+			v := p.json(who, "/api/lines/referral/cases/"+strings.TrimPrefix(task, "Task/"))
+			for _, h := range v["chain"].([]any) {
+				h := h.(map[string]any)
+				text += h["from"].(map[string]any)["display"].(string) + ">" + h["to"].(map[string]any)["display"].(string) + " " + h["stateName"].(map[string]any)["zh"].(string) + "; "
+			}
+			return text
+		}
+		want := "village>county 已接收; county>centre 已转他院; county>centre2 待接收; "
+		for who, task := range map[string]string{"village-sender": first, "centre-office": second} {
+			if got := hops(who, task); got != want {
+				t.Errorf("%s: got %s; want %s", who, got, want)
+			}
+		}
+		if got := hops("county-office", first); got != want+"county>output 草稿; " {
+			t.Errorf("county: got %s; want its draft too", got)
+		}
+		for _, task := range []string{first, second, draft} {
+			for _, who := range []string{"stranger-office", "output-office"} {
+				if code, body := p.ask(who, "GET", "/api/lines/referral/cases/"+strings.TrimPrefix(task, "Task/"), ""); code != 404 || strings.Contains(body, "village") {
+					t.Errorf("%s: %d %s; want 404", who, code, body)
+				}
+			}
+		}
+	})
 }
 
 func must[T any](v T, err error) T {

@@ -2,6 +2,7 @@ package lines_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,19 +10,35 @@ import (
 	"github.com/xinglin-health/xinglin/internal/store/storetest"
 )
 
-// BenchmarkWorklist asks for the first page among 3,000 open cases.
-func BenchmarkWorklist(b *testing.B) {
+// BenchmarkPages asks for what people open most, among 3,000 open cases: a worklist and one case with its
+// chain, packet and messages.
+func BenchmarkPages(b *testing.B) {
 	p := newPage(b, storetest.Memory)
+	var task string
 	for i := range 3000 {
 		id := fmt.Sprintf("p%d", i)
 		p.put(fhir.New("Patient", "id", id, "name", fhir.Arr{fhir.Obj{"text", "张三"}}, "birthDate", "1970-01-01"), "Organization/village")
 		p.mustStart("village-sender", "up", form("county", "routine", "patient", fhir.Obj{"reference", "Patient/" + id}, "documents", "-"))
 		p.turn(time.Second)
 	}
-	for b.Loop() {
-		if code, body := p.ask("county-office", "GET", "/api/lines/referral/worklist?view=in&count=50", ""); code != 200 {
+	task = p.mustStart("village-sender", "up", form("county", "routine", "filing", "to-file"))
+	p.must("county-office", task, "receive", "department", "心内科")
+	for i := range 6 {
+		if code, body := p.ask("county-office", "POST", "/api/lines/referral/cases/"+strings.TrimPrefix(task, "Task/")+"/messages", fmt.Sprintf(`{"text":"第 %d 条"}`, i)); code != 201 {
 			b.Fatal(body)
 		}
+	}
+	for _, x := range []struct{ name, url string }{
+		{"worklist", "/api/lines/referral/worklist?view=in&count=50"},
+		{"case", "/api/lines/referral/cases/" + strings.TrimPrefix(task, "Task/")},
+	} {
+		b.Run(x.name, func(b *testing.B) {
+			for b.Loop() {
+				if code, body := p.ask("county-office", "GET", x.url, ""); code != 200 {
+					b.Fatal(body)
+				}
+			}
+		})
 	}
 }
 

@@ -450,20 +450,6 @@ func TestOutToTheOutputHospitalAndBack(t *testing.T) {
 	w.must("centre-office", rush, "close")
 }
 
-func TestMissingFilingWarnsTheSendersInsuranceOffice(t *testing.T) {
-	w := newWorld(t, storetest.Memory)
-	task := w.mustStart("village-sender", "up", form("county", "routine", "filing", "to-file", "insurance-place", "某省某市"))
-	w.wantState(task, "submitted")
-	l := w.list("village-insurance", line.Filter{View: line.Mine})
-	if len(l.Cases) != 1 || l.Cases[0].Flow != "insurance-filing" {
-		t.Fatalf("%+v; want the errand to file", l.Cases)
-	}
-	w.must("village-insurance", l.Cases[0].Task, "file", "certificate", "B-1")
-	if n := w.list("county-office", line.Filter{View: line.In}).Total; n != 1 {
-		t.Errorf("%d for the receiver; want the referral alone", n)
-	}
-}
-
 func TestAStrangerSeesNothing(t *testing.T) {
 	w := newWorld(t, storetest.Memory)
 	w.mustStart("village-sender", "up", form("county", "routine"))

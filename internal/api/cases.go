@@ -141,34 +141,47 @@ func (l Lines) caseOf(ctx context.Context, tx *store.Tx, caller *access.Caller, 
 		return v, store.ErrNotFound
 	}
 	f := l.flowOf(*c)
-	v.Row = l.row(tx, caller, *c, task, l.person(ctx, tx, caller, c.Patient))
-	v.Task, v.Request = nodeOrNil(task), nodeOrNil(read(ctx, tx, caller, task.Str("focus.reference")))
-	v.Coordinators = coordinatorsOf(task)
-	v.Path = pathOf(f, task)
-	v.Open = l.openSteps(caller, f, task, c.State)
-	v.Waiting = waitingOf(v.Row)
-	v.Packet = packetOf(ctx, tx, caller, task)
 	chain, err := l.Runner.Chain(ctx, tx, caller, c.Requisition)
 	if err != nil {
 		return v, err
 	}
+	focus, plan := task.Str("focus.reference"), line.FactText(task, "plan")
+	refs := []string{c.Patient, focus, plan}
+	for _, k := range chain {
+		refs = append(refs, k.Task)
+	}
+	for _, p := range line.Facts(task, "packet") {
+		refs = append(refs, p.Str("reference"))
+	}
+	seen, err := readAll(ctx, tx, caller, refs)
+	if err != nil {
+		return v, err
+	}
+	v.Row = l.row(tx, caller, *c, task, personOf(c.Patient, seen[c.Patient], tx.Now()))
+	v.Task, v.Request, v.Plan = nodeOrNil(task), nodeOrNil(seen[focus]), nodeOrNil(seen[plan])
+	v.Coordinators = coordinatorsOf(task)
+	v.Path = pathOf(f, task)
+	v.Open = l.openSteps(caller, f, task, c.State)
+	v.Waiting = waitingOf(v.Row)
+	v.Packet = packetOf(task, seen)
 	v.Insurance = insuranceOf(task, chain)
 	for _, k := range chain {
-		kf, t := l.flowOf(k), read(ctx, tx, caller, k.Task)
-		if kf == nil || t == nil {
-			continue
+		if t := seen[k.Task]; t != nil && l.flowOf(k) != nil {
+			v.Chain = append(v.Chain, l.hop(k, t, k.Task == ref))
 		}
-		s, _ := kf.State(k.State)
-		v.Chain = append(v.Chain, chainView{k.Task, k.Flow, kf.Name, k.State, s.Name, refAt(t, "requester"), refAt(t, "owner"), line.Stamp(k.Opened), k.Kind != flow.Open, k.Task == ref})
 	}
 	if v.Messages, err = messagesOf(ctx, tx, caller, ref); err != nil {
 		return v, err
 	}
-	if plan := line.FactText(task, "plan"); plan != "" {
-		v.Plan = nodeOrNil(read(ctx, tx, caller, plan))
-	}
 	v.Outcome = outcomeOf(f, task)
 	return v, nil
+}
+
+// hop is one hand-over of the chain, in the same words for everybody who sees the patient.
+func (l Lines) hop(k line.Case, task *fhir.Node, current bool) chainView {
+	f := l.flowOf(k)
+	s, _ := f.State(k.State)
+	return chainView{k.Task, k.Flow, f.Name, k.State, s.Name, refAt(task, "requester"), refAt(task, "owner"), line.Stamp(k.Opened), k.Kind != flow.Open, current}
 }
 
 func coordinatorsOf(task *fhir.Node) []coordinator {
@@ -244,7 +257,7 @@ func waitingOf(x row) *waitingView {
 	return w
 }
 
-func packetOf(ctx context.Context, tx *store.Tx, caller *access.Caller, task *fhir.Node) packetView {
+func packetOf(task *fhir.Node, seen map[string]*fhir.Node) packetView {
 	p := packetView{FrozenAt: line.FactText(task, "packet-frozen"), Hash: line.FactText(task, "packet-hash"), Complete: true, Missing: []flow.Name{}, Items: []packetItem{}}
 	kinds := map[string]bool{}
 	for _, x := range task.All("input") {
@@ -253,7 +266,8 @@ func packetOf(ctx context.Context, tx *store.Tx, caller *access.Caller, task *fh
 		}
 		ref := x.Str("valueReference.reference")
 		it := packetItem{Reference: ref, Kind: x.Str("type.text"), Title: x.Str("valueReference.display")}
-		if n := read(ctx, tx, caller, ref); n != nil {
+		typ, id, _ := cutRef(ref)
+		if n := seen[typ+"/"+id]; n != nil {
 			it.At = first(n, "effectiveDateTime", "date", "recordedDate", "issued", "started", "authoredOn", "meta.lastUpdated")
 			if n.Str("docStatus") == "preliminary" {
 				p.Complete = false
@@ -282,7 +296,7 @@ func insuranceOf(task *fhir.Node, chain []line.Case) *insuranceView {
 		v.Filing = "not-needed"
 	}
 	for _, k := range chain {
-		if k.Flow == "insurance-filing" && v.Filing == "to-file" && k.Kind != flow.Open {
+		if k.Flow == "insurance-filing" && k.Requester == task.Str("requester.reference") && v.Filing == "to-file" && k.Kind != flow.Open {
 			v.Filing = k.State // filed, not-needed, declined
 		}
 	}

@@ -260,3 +260,28 @@ func read(ctx context.Context, tx *store.Tx, caller *access.Caller, ref string) 
 	}
 	return n
 }
+
+// readAll reads resources that the caller may see, one question a type; what he may not see is absent.
+func readAll(ctx context.Context, tx *store.Tx, caller *access.Caller, refs ...[]string) (map[string]*fhir.Node, error) {
+	byType, found := map[string][]string{}, map[string]*fhir.Node{}
+	asked := map[string]bool{}
+	for _, ref := range slices.Concat(refs...) {
+		typ, id, ok := cutRef(ref)
+		if ok && !asked[typ+"/"+id] {
+			asked[typ+"/"+id] = true
+			byType[typ] = append(byType[typ], id)
+		}
+	}
+	for typ, ids := range byType {
+		versions, err := tx.ReadMany(ctx, caller.Scope, typ, ids)
+		if err != nil {
+			return nil, err
+		}
+		for id, v := range versions {
+			if found[typ+"/"+id], err = fhir.Parse(v.JSON); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return found, nil
+}

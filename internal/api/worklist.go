@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/fhir"
@@ -101,11 +102,8 @@ func (l Lines) answerList(w http.ResponseWriter, r *http.Request, f line.Filter,
 		if err != nil {
 			return err
 		}
-		n, err := l.Runner.Count(r.Context(), tx, caller, f.Line)
-		if err != nil {
-			return err
-		}
 		rows, err := l.rows(r.Context(), tx, caller, list.Cases)
+		n := list.Counts
 		answer = workView{rows, list.Total, list.Next, viewCounts{n.Mine, n.In, n.Out, n.Late}}
 		return err
 	})
@@ -135,31 +133,30 @@ func (l Lines) patientsLike(ctx context.Context, tx *store.Tx, caller *access.Ca
 	return refs, nil
 }
 
-// rows reads what the page shows of cases; a Task that the caller may not see is left out.
+// rows reads what the page shows of cases, all at once; a Task that the caller may not see is left out.
 func (l Lines) rows(ctx context.Context, tx *store.Tx, caller *access.Caller, cases []line.Case) ([]row, error) {
 	rows := make([]row, 0, len(cases))
-	people := map[string]rowPatient{}
+	var tasks, patients []string
 	for _, c := range cases {
-		task := read(ctx, tx, caller, c.Task)
-		if task == nil {
-			continue
+		tasks, patients = append(tasks, c.Task), append(patients, c.Patient)
+	}
+	seen, err := readAll(ctx, tx, caller, tasks, patients)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range cases {
+		if task := seen[c.Task]; task != nil {
+			rows = append(rows, l.row(tx, caller, c, task, personOf(c.Patient, seen[c.Patient], tx.Now())))
 		}
-		who, known := people[c.Patient]
-		if !known {
-			who = l.person(ctx, tx, caller, c.Patient)
-			people[c.Patient] = who
-		}
-		rows = append(rows, l.row(tx, caller, c, task, who))
 	}
 	return rows, nil
 }
 
-func (l Lines) person(ctx context.Context, tx *store.Tx, caller *access.Caller, ref string) rowPatient {
-	n := read(ctx, tx, caller, ref)
+func personOf(ref string, n *fhir.Node, now time.Time) rowPatient {
 	if n == nil {
 		return rowPatient{}
 	}
-	return rowPatient{ref, nameOf(n), n.Str("gender"), ageAt(n, tx.Now()), n.Str("birthDate")}
+	return rowPatient{ref, nameOf(n), n.Str("gender"), ageAt(n, now), n.Str("birthDate")}
 }
 
 func (l Lines) row(tx *store.Tx, caller *access.Caller, c line.Case, task *fhir.Node, who rowPatient) row {

@@ -30,7 +30,8 @@ CREATE TABLE line_step (
 CREATE INDEX line_step_at ON line_step (line, at);`
 	}
 	return []store.Migration{{Name: "line/0001_cases", SQLite: ddl("INTEGER"), Postgres: ddl("BIGINT")},
-		{Name: "line/0002_place", SQLite: place, Postgres: place}}
+		{Name: "line/0002_place", SQLite: place, Postgres: place},
+		{Name: "line/0003_covering", SQLite: covering, Postgres: covering}}
 }
 
 // place is where a case stands in one word, "line/flow/state/urgency", so that "mine" is one comparison a row.
@@ -41,6 +42,13 @@ DROP INDEX line_case_owner;
 DROP INDEX line_case_requester;
 CREATE INDEX line_case_owner ON line_case (owner, kind, place, due);
 CREATE INDEX line_case_requester ON line_case (requester, kind, place, due);`
+
+// covering lets a worklist be counted and sorted without looking at the cases themselves.
+const covering = `
+DROP INDEX line_case_owner;
+DROP INDEX line_case_requester;
+CREATE INDEX line_case_owner ON line_case (owner, kind, place, due, requester, urgency, task);
+CREATE INDEX line_case_requester ON line_case (requester, kind, place, due, owner, urgency, task);`
 
 // Derive keeps line_case and line_step in step with the Tasks of these lines.
 func Derive(lines []*Line) store.Deriver {

@@ -1,10 +1,10 @@
 package line
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,34 +13,6 @@ import (
 	"github.com/xinglin-health/xinglin/internal/indicator"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
-
-// Views of a worklist.
-const (
-	Mine   = "mine"   // waits for this role at this institution
-	In     = "in"     // came to us
-	Out    = "out"    // went from us
-	Late   = "late"   // its time has passed
-	Closed = "closed" // ended, newest first
-)
-
-// Filter narrows a worklist.
-type Filter struct {
-	View, Line, Flow, State string
-	Urgency                 flow.Urgency
-	Patients                []string // nil = all
-	Count                   int
-	Cursor                  string
-}
-
-// List is one page of a worklist.
-type List struct {
-	Cases []Case
-	Total int
-	Next  string
-}
-
-// Counts are the open cases of a line as a caller sees them.
-type Counts struct{ Mine, In, Out, Late, Open, MineLate int }
 
 // where is a condition with its arguments.
 type where struct {
@@ -106,17 +78,6 @@ func (r *Runner) waiting(side flow.Party, role string) []string {
 	return places
 }
 
-// mine is what waits for this role at this institution.
-func (r *Runner) mine(by *access.Caller) where {
-	side := func(column string, p flow.Party) where {
-		return where{column + " = ?", []any{by.Institution}}.and(among("place", r.waiting(p, string(by.Role))))
-	}
-	if by.Institution == "" {
-		return where{"1 = 0", nil}
-	}
-	return either(side("owner", flow.Owner), side("requester", flow.Requester))
-}
-
 // Waits says whether a case waits for the caller.
 func (r *Runner) Waits(by *access.Caller, c Case) bool {
 	l := r.Line(c.Line)
@@ -131,84 +92,6 @@ func (r *Runner) Waits(by *access.Caller, c Case) bool {
 }
 
 const isOpen = "kind = 'open'"
-
-func (r *Runner) view(by *access.Caller, view string, now time.Time) where {
-	in := whose(by, "owner")
-	out := whose(by, "requester")
-	switch view {
-	case Mine:
-		return where{isOpen, nil}.and(r.mine(by))
-	case In:
-		return where{isOpen, nil}.and(in)
-	case Out:
-		return where{isOpen + " AND owner <> requester", nil}.and(out)
-	case Late:
-		return where{isOpen + " AND due <= ?", []any{now.UnixMicro()}}.and(either(in, out))
-	case Closed:
-		return where{"kind <> 'open'", nil}.and(either(in, out))
-	}
-	return where{isOpen, nil}.and(either(in, out))
-}
-
-// Worklist lists cases, sorted by who must act by when: mine first, then by deadline; closed ones newest first.
-func (r *Runner) Worklist(ctx context.Context, tx *store.Tx, by *access.Caller, f Filter) (List, error) {
-	w := r.view(by, f.View, tx.Now())
-	for _, x := range []struct{ column, value string }{{"line", f.Line}, {"flow", f.Flow}, {"state", f.State}} {
-		if x.value != "" {
-			w = w.and(where{x.column + " = ?", []any{x.value}})
-		}
-	}
-	if f.Urgency != "" {
-		w = w.and(where{"urgency = ?", []any{rank(f.Urgency)}})
-	}
-	if f.Patients != nil {
-		w = w.and(among("patient", f.Patients))
-	}
-	var list List
-	var total int64
-	if err := tx.Query(ctx, "SELECT COUNT(*) FROM line_case WHERE "+w.text, w.args, func(scan func(...any) error) error { return scan(&total) }); err != nil {
-		return list, fmt.Errorf("line: count worklist: %w", err)
-	}
-	list.Total = int(total)
-	offset, _ := strconv.Atoi(f.Cursor)
-	count := min(max(f.Count, 1), 200)
-	args := slices.Clone(w.args)
-	order := "updated DESC, task"
-	if f.View != Closed {
-		mine := r.mine(by)
-		order = "CASE WHEN " + mine.text + " THEN 0 ELSE 1 END, CASE WHEN due IS NULL THEN 1 ELSE 0 END, due, urgency, task"
-		args = append(args, mine.args...)
-	}
-	args = append(args, int64(count), int64(max(offset, 0)))
-	var err error
-	list.Cases, err = selectCases(ctx, tx, "WHERE "+w.text+" ORDER BY "+order+" LIMIT ? OFFSET ?", args...)
-	if offset+len(list.Cases) < list.Total && len(list.Cases) > 0 {
-		list.Next = strconv.Itoa(offset + len(list.Cases))
-	}
-	return list, err
-}
-
-// Count counts a line's open cases; "" = all lines.
-func (r *Runner) Count(ctx context.Context, tx *store.Tx, by *access.Caller, slug string) (Counts, error) {
-	in, out, mine := whose(by, "owner"), whose(by, "requester"), r.mine(by)
-	all := where{isOpen, nil}.and(either(in, out))
-	if slug != "" {
-		all = all.and(where{"line = ?", []any{slug}})
-	}
-	late := where{"due <= ?", []any{tx.Now().UnixMicro()}}
-	out = out.and(where{"owner <> requester", nil})
-	query, args := "SELECT COUNT(*)", []any{}
-	for _, w := range []where{mine, in, out, late, mine.and(late)} {
-		query += ", COALESCE(SUM(CASE WHEN " + w.text + " THEN 1 ELSE 0 END), 0)"
-		args = append(args, w.args...)
-	}
-	var n [6]int64
-	err := tx.Query(ctx, query+" FROM line_case WHERE "+all.text, append(args, all.args...), func(scan func(...any) error) error { return scan(&n[0], &n[1], &n[2], &n[3], &n[4], &n[5]) })
-	if err != nil {
-		return Counts{}, fmt.Errorf("line: count cases: %w", err)
-	}
-	return Counts{Open: int(n[0]), Mine: int(n[1]), In: int(n[2]), Out: int(n[3]), Late: int(n[4]), MineLate: int(n[5])}, nil
-}
 
 // OfPatient lists the open cases of a patient in a line that the caller's parties see, or may collide with.
 func (r *Runner) OfPatient(ctx context.Context, tx *store.Tx, by *access.Caller, slug, patient string) ([]Case, error) {
@@ -227,16 +110,29 @@ func (r *Runner) Taken(ctx context.Context, tx *store.Tx, slug, patient, to stri
 	return task, err
 }
 
-// Chain lists the cases that share a requisition, as far as the caller's parties see them.
+// Chain lists the cases that share a requisition, oldest first: every hand-over, and drafts of the caller's own.
+// Whether the caller may see them is still to be asked: who sees the patient sees his whole chain.
 func (r *Runner) Chain(ctx context.Context, tx *store.Tx, by *access.Caller, requisition string) ([]Case, error) {
 	if requisition == "" {
 		return nil, nil
 	}
 	w := where{"requisition = ?", []any{requisition}}
 	if !by.Scope.All {
-		w = w.and(either(whose(by, "owner"), whose(by, "requester")))
+		w = w.and(either(where{"owner <> ''", nil}, whose(by, "requester")))
 	}
-	return selectCases(ctx, tx, "WHERE "+w.text+" ORDER BY opened, task", w.args...)
+	cases, err := selectCases(ctx, tx, "WHERE "+w.text+" ORDER BY opened, task", w.args...)
+	slices.SortStableFunc(cases, func(a, b Case) int { // what begins together stands in the order of the line's flows
+		return cmp.Or(a.Opened.Compare(b.Opened), r.flowAt(a)-r.flowAt(b))
+	})
+	return cases, err
+}
+
+func (r *Runner) flowAt(c Case) int {
+	l := r.Line(c.Line)
+	if l == nil {
+		return 0
+	}
+	return slices.IndexFunc(l.Flows, func(f *Flow) bool { return f.Code == c.Flow })
 }
 
 // CaseOf reads one row; nil when the Task belongs to no line.

@@ -2,6 +2,7 @@ package region
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
 )
@@ -163,6 +164,9 @@ func (in *Institution) resources() []*fhir.Node {
 	all := in.Departments
 	if in.Kind == Output || in.Kind == Centre || in.Kind == Partner || in.Kind == County {
 		all = append(append([]department{}, all...), offices...)
+	}
+	if in.Kind == Group {
+		all = slices.DeleteFunc(slices.Clone(offices), func(d department) bool { return d.code != "insurance" })
 	}
 	for i, dep := range all {
 		id := in.ID + "-" + dep.code

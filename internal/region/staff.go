@@ -103,6 +103,9 @@ func (r *Region) makeStaff() {
 			hire(in, access.Auditor, "audit", "审计员")
 		}
 	}
+	if group := r.byID["group"]; group != nil { // files for its branches and village clinics
+		hire(group, access.InsuranceOffice, "insurance", "医保办主任")
+	}
 	account := func(username, what, english, institution string, role access.Role, department string) {
 		p := r.byID[institution].Who(role, department)
 		r.Accounts = append(r.Accounts, Account{username, what, english, p})
@@ -113,6 +116,7 @@ func (r *Region) makeStaff() {
 	account("xianjiezhen", "县医院心内科接诊医生", "County receiving doctor, cardiology", "county-1", access.ReceivingDoctor, "cardiology")
 	account("xianzhuanzhen", "县医院转诊办", "County referral office", "county-1", access.ReferralOffice, "")
 	account("xianyibao", "县医院医保办", "County insurance office", "county-1", access.InsuranceOffice, "")
+	account("zongyibao", "县总医院医保办", "County group insurance office", "group", access.InsuranceOffice, "")
 	account("zhuanzhenban", "区域医疗中心转诊办", "Centre referral office", "centre", access.ReferralOffice, "")
 	account("xinnei", "区域医疗中心心内科接诊医生", "Centre receiving doctor, cardiology", "centre", access.ReceivingDoctor, "cardiology")
 	account("zhongxinyisheng", "区域医疗中心心内科转诊医生", "Centre referring doctor, cardiology", "centre", access.ReferringDoctor, "cardiology")

@@ -135,7 +135,7 @@ func (t *trip) ask() []any {
 	filing := "not-needed"
 	if t.from.Place != t.to.Place {
 		filing = "filed"
-		if t.from.Who(access.InsuranceOffice, "") != nil && chance(t.d, 0.35) {
+		if chance(t.d, 0.35) {
 			filing = "to-file"
 		}
 		if t.urgency == "emergency" {
@@ -186,7 +186,17 @@ func (t *trip) begin() error {
 	return t.sent(task, t.to, 0)
 }
 
-// file: the insurance office of the sender does its errand, mostly in time, now and then not.
+// insurer works where the sender's insurance is filed: small places have their office above them.
+func (t *trip) insurer() *Person {
+	for in := t.from; in != nil; in = in.Parent {
+		if p := in.Who(access.InsuranceOffice, ""); p != nil {
+			return p
+		}
+	}
+	return t.sender()
+}
+
+// file: the sender's insurance office does its errand, mostly in time, now and then not.
 func (t *trip) file(task string) {
 	if t.filing != "to-file" {
 		return
@@ -196,7 +206,7 @@ func (t *trip) file(task string) {
 		if err != nil {
 			return err
 		}
-		office := t.from.Who(access.InsuranceOffice, "")
+		office := t.insurer()
 		if chance(t.d, 0.08) {
 			return t.w.do(office, errand, "not-needed")
 		}

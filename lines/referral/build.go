@@ -264,14 +264,14 @@ func takePlace(c line.Call, ch *line.Change) {
 	ch.Claims = append(ch.Claims, line.Claim{Kind: openReferral, Key: place(ch.Task.Str("for.reference"), ch.Task.Str("owner.reference"))})
 }
 
-// askToFile gives the sending insurance office its errand; the patient goes on meanwhile.
+// askToFile gives the insurance office that serves the sender its errand; the patient goes on meanwhile.
 func askToFile(c line.Call, ch *line.Change) {
 	if line.FactText(ch.Task, "filing") != "to-file" {
 		return
 	}
-	from := ch.Task.Get("requester")
+	office := insuranceOffice(c, ch.Task.Str("requester.reference"))
 	t := fhir.New("Task", "basedOn", fhir.Arr{ch.Task.Get("focus").Copy()}, "groupIdentifier", ch.Task.Get("groupIdentifier").Copy(),
-		"description", "异地就医备案（结算前办理）", "focus", ch.Task.Get("focus").Copy(), "for", ch.Task.Get("for").Copy(), "requester", from.Copy(), "owner", from.Copy())
+		"description", "异地就医备案（结算前办理）", "focus", ch.Task.Get("focus").Copy(), "for", ch.Task.Get("for").Copy(), "requester", ch.Task.Get("requester").Copy(), "owner", fhir.Ref(office, c.Read.Get(office).Str("name")))
 	t.Set("priority", line.Priority(c.Urgency))
 	line.Say(t, "input", "case", "转诊", "valueReference", fhir.Ref("Task/"+ch.Task.ID(), ""))
 	for _, name := range []string{"insurance-place", "insurance-type"} {

@@ -1,6 +1,8 @@
 package referral
 
 import (
+	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/flow"
 	"github.com/xinglin-health/xinglin/internal/line"
 )
@@ -57,7 +59,7 @@ var out = &line.Flow{
 	Escalate: ladder,
 }
 
-// filing is the sending hospital's own errand: the insurance must know before the bill is settled.
+// filing is the errand of the sender's insurance office: the insurance must know before the bill is settled.
 // It never holds up a patient.
 var filing = &line.Flow{
 	Table: flow.Table{
@@ -78,4 +80,35 @@ var filing = &line.Flow{
 	},
 	Forms: filingForms,
 	Build: filingBuild,
+}
+
+// insuranceOffice is the nearest institution at or above the sender that has one: village clinics and
+// township branches have none. Where nobody above is known the errand stays with the sender.
+func insuranceOffice(c line.Call, sender string) string {
+	at := sender
+	for range 8 {
+		organization := c.Read.Get(at)
+		if organization == nil {
+			break
+		}
+		if !withoutOffices[levelOf(organization)] {
+			return at
+		}
+		at = c.Read.Institution(organization.Str("partOf.reference"))
+	}
+	return sender
+}
+
+// institutionLevel on an Organization: what it is in the network.
+const institutionLevel = spec.Canonical + "/StructureDefinition/institution-level"
+
+var withoutOffices = map[string]bool{"village": true, "township": true}
+
+func levelOf(organization *fhir.Node) string {
+	for _, x := range organization.All("extension") {
+		if x.Str("url") == institutionLevel {
+			return x.Str("valueCode")
+		}
+	}
+	return ""
 }

@@ -118,6 +118,8 @@ func Run(t *testing.T, open Open) {
 		{"64 clients on one id", sameID},
 		{"the log skips nothing under concurrent commits", since},
 		{"reads carry the scope", scopeOfReads},
+		{"a patient's records in order of time carry the scope", compartments},
+		{"reads of many are reads of each", many},
 		{"searches find what they say", searches},
 		{"searches carry the scope on every hop", scopeOfSearches},
 		{"searches follow changes and deletes", changes},

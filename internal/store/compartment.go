@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
+)
+
+// Listed is a resource in its place on a patient's line of time.
+type Listed struct {
+	Version
+	At time.Time // main date of the type; zero = it has none
+}
+
+// Compartment lists a patient's current resources of some types as far as the scope sees them, newest first by
+// main date: at most limit of those dated at or before until (zero = all), then at most limit that have no date.
+// more says that older ones follow.
+func (tx *Tx) Compartment(ctx context.Context, scope search.Scope, patient string, types []string, until time.Time, limit int) (list []Listed, more bool, err error) {
+	see, err := tx.sight(ctx, scope)
+	if err != nil {
+		return nil, false, err
+	}
+	id, ok := strings.CutPrefix(patient, "Patient/")
+	if !ok {
+		return nil, false, fmt.Errorf("store: %q is no patient", patient)
+	}
+	rid, err := tx.rid(ctx, spec.TypeID("Patient"), id)
+	if err != nil || rid == 0 {
+		return nil, false, err
+	}
+	whole, err := tx.seesWhole(ctx, &see, rid)
+	if err != nil {
+		return nil, false, err
+	}
+	newest := maxDate
+	if !until.IsZero() {
+		newest = until.UnixMicro()
+	}
+	q := &sql{}
+	arm := func(typ int16, dates string, bound int64) {
+		if len(q.args) > 0 {
+			q.add(" UNION ALL ")
+		}
+		q.add("SELECT * FROM (SELECT c.at, c.rid FROM compartment c CROSS JOIN resource r WHERE c.patient = ? AND c.type = ? AND "+dates, rid, typ, bound)
+		q.add(" AND r.rid = c.rid AND r.deleted = 0")
+		if !whole {
+			see.visible(q, "r")
+		}
+		q.add(" ORDER BY c.at DESC, c.rid DESC LIMIT ?) a", limit+1)
+	}
+	for _, name := range types {
+		pl := planOf(name)
+		if pl == nil {
+			return nil, false, unknownType(name)
+		}
+		if !see.reads(pl.id) {
+			continue
+		}
+		if pl.date != nil {
+			arm(pl.id, fmt.Sprintf("c.at > %d AND c.at <= ?", int64(minDate)), newest)
+		}
+		arm(pl.id, "c.at = ?", minDate)
+	}
+	if len(q.args) == 0 {
+		return nil, false, nil
+	}
+	q.add(" ORDER BY 1 DESC, 2 DESC")
+	var rids, ats []int64
+	dated, undated := 0, 0
+	err = tx.Query(ctx, q.String(), q.args, func(scan func(...any) error) error {
+		var at, rid int64
+		if err := scan(&at, &rid); err != nil {
+			return err
+		}
+		n := &dated
+		if at == minDate {
+			n = &undated
+		}
+		if *n++; *n > limit {
+			more = more || at != minDate
+			return nil
+		}
+		rids, ats = append(rids, rid), append(ats, at)
+		return nil
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("store: compartment: %w", err)
+	}
+	versions, err := tx.fetch(ctx, rids)
+	if err != nil || len(versions) != len(rids) {
+		return nil, false, fmt.Errorf("store: compartment: %d of %d bodies: %w", len(versions), len(rids), err)
+	}
+	list = make([]Listed, len(versions))
+	for i, v := range versions {
+		list[i].Version = v
+		if ats[i] != minDate {
+			list[i].At = time.UnixMicro(ats[i]).In(tx.s.zone)
+		}
+	}
+	return list, more, nil
+}
+
+// seesWhole says whether the scope was granted this patient: then it sees all that stands under him, of the
+// types that it reads. What it sees without a grant, as a custodian, is asked row by row.
+func (tx *Tx) seesWhole(ctx context.Context, see *sight, patient int64) (bool, error) {
+	if see.all || len(see.parties) == 0 {
+		return see.all, nil
+	}
+	q := &sql{}
+	q.add("SELECT 1 FROM access_grant g WHERE g.patient = ? AND g.party IN ("+marks(len(see.parties))+")", append([]any{patient}, see.parties...)...)
+	q.add(" AND g.since <= ? AND g.until > ? LIMIT 1", see.now, see.now)
+	var one int64
+	return tx.one(ctx, q.String(), q.args, &one)
+}
