@@ -253,3 +253,20 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+func TestAnAnswerThatOpensAStepIsAnsweredInItsForm(t *testing.T) {
+	p := newPage(t, storetest.Memory)
+	task := p.mustStart("village-sender", "up", form("county", "routine"))
+	for _, step := range p.json("county-doctor", "/api/lines/referral/cases/"+strings.TrimPrefix(task, "Task/"))["open"].([]any) {
+		s := step.(map[string]any)
+		if s["do"] != "accept" {
+			continue
+		}
+		outcome := s["form"].(map[string]any)["fields"].([]any)[0].(map[string]any)
+		if options := outcome["options"].([]any); outcome["name"] != "outcome" || outcome["default"] != "advice" || len(options) != 1 {
+			t.Errorf("got %v; want advice as the only answer, since the office has not received the case", outcome)
+		}
+		return
+	}
+	t.Error("a doctor cannot advise on a submitted referral")
+}

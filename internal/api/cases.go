@@ -231,7 +231,7 @@ func (l Lines) openSteps(caller *access.Caller, f *line.Flow, task *fhir.Node, s
 		for _, s := range f.Open(state, side, string(caller.Role), line.Known(task)) {
 			if !seen[s.Do] {
 				seen[s.Do] = true
-				form := f.Form(s.Do).Shown()
+				form := f.Form(s.Do).Shown().Narrowed(s.When.Field, s.When.Is)
 				if line.UrgencyOf(task) == flow.Emergency {
 					form = form.InEmergency()
 				}

@@ -69,6 +69,18 @@ func (f Form) InEmergency() Form {
 	return eased
 }
 
+// Narrowed returns the form with one question already answered, for a step that is open only with that answer.
+func (f Form) Narrowed(field, is string) Form {
+	narrow := Form{Fields: slices.Clone(f.Fields)}
+	for i, x := range narrow.Fields {
+		if x.Name == field && x.Type == "choice" {
+			narrow.Fields[i].Options = slices.DeleteFunc(slices.Clone(x.Options), func(o Option) bool { return o.Code != is })
+			narrow.Fields[i].Default = is
+		}
+	}
+	return narrow
+}
+
 // Field finds one question.
 func (f Form) Field(name string) (Field, bool) {
 	for _, x := range f.Fields {
