@@ -206,6 +206,7 @@ var whatNames = map[string]Words{
 	"user-enable": {"启用账号", "Enable account"}, "user-roles": {"变更角色", "Change roles"}, "user-update": {"修改账号", "Change account"},
 	"token-create": {"新建令牌", "Create token"}, "token-revoke": {"撤销令牌", "Revoke token"}, "channel-save": {"设置通知渠道", "Set up a channel"}, "channel-test": {"测试通知渠道", "Test a channel"},
 	"audit": {"查看审计记录", "Read the audit trail"}, "reveal": {"查看完整证件号或电话", "Reveal a number"}, "worklist": {"查看工作列表", "Worklist"}, "work": {"查看我的工作", "My work"}, "case": {"查看病例", "Open a case"},
+	"indicators": {"查看指标", "Numbers"}, "indicator-cases": {"查看指标明细", "Cases behind a number"}, "open-cases": {"查看未结转诊", "Open cases of a patient"},
 	"patient": {"打开患者页面", "Open a patient"}, "patient-page": {"打开患者页面", "Open a patient"}, "patient-search": {"查找患者", "Look for a patient"}, "file": {"查看文件", "Read a file"}, "upload": {"上传文件", "Upload a file"}, "import": {"导入", "Import"},
 	"message": {"留言", "Message"}, "torn": {"记录损坏", "Torn entry"},
 }
