@@ -143,7 +143,7 @@ var escaper = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`)
 func escape(value string) string { return escaper.Replace(value) }
 
 func (p Patients) search(ctx context.Context, tx *store.Tx, scope search.Scope, typ string, count int, params []search.Param) (store.Page, error) {
-	q, err := search.Parse(typ, params, search.Options{Zone: p.Zone, MaxCount: maxTimeline})
+	q, err := search.Parse(typ, params, search.Options{Zone: p.Zone, MaxCount: 200})
 	if err != nil {
 		return store.Page{}, err
 	}

@@ -1,11 +1,16 @@
 package api_test
 
 import (
+	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/hubtest"
 	"github.com/xinglin-health/xinglin/internal/region"
+	"github.com/xinglin-health/xinglin/internal/store"
 )
 
 func patientOf(h *hubtest.Hub, id string) *region.Patient {
@@ -133,6 +138,58 @@ func TestTimelinePagesCoverEverythingOnce(t *testing.T) {
 		}
 		if i > 0 && m.At[:10] > whole.Timeline[i-1].At[:10] {
 			t.Errorf("moment %d at %s comes after %s", i, m.At, whole.Timeline[i-1].At)
+		}
+	}
+}
+
+// Pages of any size hold the same moments in the same order, also those of one second and those without a date.
+func TestTimelinePagesAreOneLine(t *testing.T) {
+	h := hubtest.New(t)
+	ctx := context.Background()
+	err := h.Store.Update(ctx, func(tx *store.Tx) error {
+		for i := range 40 {
+			n := fhir.New("Observation", "status", "final", "subject", fhir.Obj{"reference", "Patient/p0001"}, "code", fhir.Obj{"text", fmt.Sprint(i)})
+			if i%8 != 0 {
+				n.Set("effectiveDateTime", fmt.Sprintf("2026-10-%02dT08:00:00+08:00", i/10+1))
+			} else {
+				n.Set("issued", fmt.Sprintf("2026-10-0%dT08:00:00+08:00", i/10+1))
+			}
+			p, err := store.Prepare(n)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.Put(ctx, store.Put{Op: store.Create, Type: "Observation", Resource: p, Custodian: "Organization/village-001"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(count int) (refs []string) {
+		cursor := ""
+		for {
+			var page struct {
+				Timeline []struct{ At, Reference string }
+				Next     string
+			}
+			h.Call(hubtest.Village, "GET", fmt.Sprintf("/api/patients/p0001?count=%d&cursor=%s", count, cursor), "").JSON(t, &page)
+			for _, m := range page.Timeline {
+				refs = append(refs, m.At+" "+m.Reference)
+			}
+			if cursor = page.Next; cursor == "" {
+				return refs
+			}
+		}
+	}
+	want := read(200)
+	if len(want) < 45 {
+		t.Fatalf("got %d moments; want the 40 and the patient's own", len(want))
+	}
+	for _, count := range []int{1, 3, 7, 20} {
+		if got := read(count); !slices.Equal(got, want) {
+			t.Errorf("%d a page: got %d moments; want the same %d", count, len(got), len(want))
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
-// maxTimeline bounds how many resources of one type a person's timeline looks at.
+// maxTimeline bounds how many resources a person's timeline looks at.
 const maxTimeline = 1000
 
 type banner struct {
@@ -46,25 +46,24 @@ type moment struct {
 	when time.Time
 }
 
-// source says where a type's moment in time stands and how it is told.
+// source says how a type is told.
 type source struct {
-	typ, kind, param string
-	date             string // search parameter of exactly that moment, for types of which a person has many; "" = all are looked at
-	tell             func(n *fhir.Node, m *moment)
+	typ, kind string
+	tell      func(n *fhir.Node, m *moment)
 }
 
 var sources = []source{
-	{"Encounter", "encounter", "patient", "", tellEncounter},
-	{"Condition", "condition", "patient", "", tellCondition},
-	{"Observation", "result", "patient", "date", tellObservation},
-	{"DiagnosticReport", "result", "patient", "date", tellReport},
-	{"ImagingStudy", "result", "patient", "", tellImaging},
-	{"DocumentReference", "document", "patient", "date", tellDocument},
-	{"Procedure", "procedure", "patient", "", tellProcedure},
-	{"MedicationRequest", "medication", "patient", "authoredon", tellMedication},
-	{"Immunization", "other", "patient", "", tellImmunization},
-	{"CarePlan", "other", "patient", "", tellPlan},
-	{"Task", "referral", "patient", "", tellReferral},
+	{"Encounter", "encounter", tellEncounter},
+	{"Condition", "condition", tellCondition},
+	{"Observation", "result", tellObservation},
+	{"DiagnosticReport", "result", tellReport},
+	{"ImagingStudy", "result", tellImaging},
+	{"DocumentReference", "document", tellDocument},
+	{"Procedure", "procedure", tellProcedure},
+	{"MedicationRequest", "medication", tellMedication},
+	{"Immunization", "other", tellImmunization},
+	{"CarePlan", "other", tellPlan},
+	{"Task", "referral", tellReferral},
 }
 
 func (p Patients) show(w http.ResponseWriter, r *http.Request) {
@@ -143,11 +142,11 @@ func (p Patients) readCursor(text string) (*moment, error) {
 func (p Patients) banner(ctx context.Context, tx *store.Tx, scope search.Scope, n *fhir.Node, custodian Ref) (*banner, error) {
 	b := &banner{"Patient/" + n.ID(), nameOf(n), n.Str("gender"), p.age(n), n.Str("birthDate"), maskID(residentID(n)), maskPhone(phoneOf(n)), addressOf(n),
 		[]string{}, []string{}, custodian}
-	page, err := p.search(ctx, tx, scope, "AllergyIntolerance", 50, []search.Param{{Name: "patient", Value: "Patient/" + n.ID()}})
+	allergies, _, err := tx.Compartment(ctx, scope, "Patient/"+n.ID(), []string{"AllergyIntolerance"}, time.Time{}, 50)
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range page.Matches {
+	for _, v := range allergies {
 		a, err := fhir.Parse(v.JSON)
 		if err != nil {
 			return nil, err
@@ -172,40 +171,38 @@ func (p Patients) banner(ctx context.Context, tx *store.Tx, scope search.Scope, 
 
 // timeline returns the moments after a cursor, newest first: more than size of them if there are more.
 func (p Patients) timeline(ctx context.Context, tx *store.Tx, scope search.Scope, id, kind string, after *moment, size int, names *namer) ([]moment, error) {
+	var types []string
+	told := map[string]source{}
+	for _, s := range sources {
+		if kind == "" || s.kind == kind {
+			types, told[s.typ] = append(types, s.typ), s
+		}
+	}
+	until := time.Time{}
+	if after != nil {
+		until = after.when
+	}
 	for limit := size + 12; ; limit = maxTimeline { // some more than a page, for moments of the same second
+		found, more, err := tx.Compartment(ctx, scope, "Patient/"+id, types, until, limit)
+		if err != nil {
+			return nil, err
+		}
 		var line []moment
 		var known time.Time // of what happened later than this nothing is missing
-		for _, s := range sources {
-			if kind != "" && s.kind != kind {
-				continue
-			}
-			params, count := []search.Param{{Name: s.param, Value: "Patient/" + id}}, maxTimeline
-			if s.date != "" {
-				params = append(params, search.Param{Name: "_sort", Value: "-" + s.date})
-				if after != nil {
-					params = append(params, search.Param{Name: s.date, Value: "le" + after.when.Format(time.RFC3339)})
-				}
-				count = limit
-			}
-			page, err := p.search(ctx, tx, scope, s.typ, count, params)
+		for _, v := range found {
+			m, err := p.moment(ctx, told[v.Type], v, names)
 			if err != nil {
 				return nil, err
 			}
-			for i, v := range page.Matches {
-				m, err := p.moment(ctx, s, v, names)
-				if err != nil {
-					return nil, err
-				}
-				if page.Next != "" && limit < maxTimeline && i == len(page.Matches)-1 && m.when.After(known) {
-					known = m.when
-				}
-				if after == nil || before(*after, m) < 0 {
-					line = append(line, m)
-				}
+			if more && !v.At.IsZero() {
+				known = m.when
+			}
+			if after == nil || before(*after, m) < 0 {
+				line = append(line, m)
 			}
 		}
 		slices.SortFunc(line, before)
-		if known.IsZero() {
+		if known.IsZero() || limit == maxTimeline {
 			return line, nil
 		}
 		sure, _ := slices.BinarySearchFunc(line, known, func(m moment, at time.Time) int { return at.Compare(m.when) })
@@ -215,15 +212,23 @@ func (p Patients) timeline(ctx context.Context, tx *store.Tx, scope search.Scope
 	}
 }
 
-func (p Patients) moment(ctx context.Context, s source, v store.Version, names *namer) (moment, error) {
+// moment is told by its own date; what has none stands where it was recorded or, at last, stored.
+func (p Patients) moment(ctx context.Context, s source, v store.Listed, names *namer) (moment, error) {
 	m := moment{Kind: s.kind, Reference: s.typ + "/" + v.ID, Org: names.of(ctx, v.Custodian)}
 	n, err := fhir.Parse(v.JSON)
 	if err != nil {
 		return m, err
 	}
 	s.tell(n, &m)
-	if m.when, err = parseTime(m.At, p.zone()); err != nil {
-		m.when, m.At = v.Updated, v.Updated.In(p.zone()).Format(time.RFC3339)
+	m.when, err = parseTime(m.At, p.zone())
+	switch {
+	case !v.At.IsZero():
+		m.when = v.At
+	case err != nil:
+		m.when = v.Updated
+	}
+	if err != nil {
+		m.At = m.when.In(p.zone()).Format(time.RFC3339)
 	}
 	return m, nil
 }

@@ -17,8 +17,8 @@ type Listed struct {
 }
 
 // Compartment lists a patient's current resources of some types as far as the scope sees them, newest first by
-// main date: at most limit of those dated at or before until (zero = all), then at most limit that have no date.
-// more says that older ones follow.
+// main date: at most limit of those dated at or before until (zero = all), then those that have no date, at most
+// MaxCount. more says that older ones follow.
 func (tx *Tx) Compartment(ctx context.Context, scope search.Scope, patient string, types []string, until time.Time, limit int) (list []Listed, more bool, err error) {
 	see, err := tx.sight(ctx, scope)
 	if err != nil {
@@ -41,7 +41,7 @@ func (tx *Tx) Compartment(ctx context.Context, scope search.Scope, patient strin
 		newest = until.UnixMicro()
 	}
 	q := &sql{}
-	arm := func(typ int16, dates string, bound int64) {
+	arm := func(typ int16, dates string, bound int64, most int) {
 		if len(q.args) > 0 {
 			q.add(" UNION ALL ")
 		}
@@ -50,7 +50,7 @@ func (tx *Tx) Compartment(ctx context.Context, scope search.Scope, patient strin
 		if !whole {
 			see.visible(q, "r")
 		}
-		q.add(" ORDER BY c.at DESC, c.rid DESC LIMIT ?) a", limit+1)
+		q.add(" ORDER BY c.at DESC, c.rid DESC LIMIT ?) a", most)
 	}
 	for _, name := range types {
 		pl := planOf(name)
@@ -61,28 +61,26 @@ func (tx *Tx) Compartment(ctx context.Context, scope search.Scope, patient strin
 			continue
 		}
 		if pl.date != nil {
-			arm(pl.id, fmt.Sprintf("c.at > %d AND c.at <= ?", int64(minDate)), newest)
+			arm(pl.id, fmt.Sprintf("c.at > %d AND c.at <= ?", int64(minDate)), newest, limit+1)
 		}
-		arm(pl.id, "c.at = ?", minDate)
+		arm(pl.id, "c.at = ?", minDate, MaxCount)
 	}
 	if len(q.args) == 0 {
 		return nil, false, nil
 	}
 	q.add(" ORDER BY 1 DESC, 2 DESC")
 	var rids, ats []int64
-	dated, undated := 0, 0
+	dated := 0
 	err = tx.Query(ctx, q.String(), q.args, func(scan func(...any) error) error {
 		var at, rid int64
 		if err := scan(&at, &rid); err != nil {
 			return err
 		}
-		n := &dated
-		if at == minDate {
-			n = &undated
-		}
-		if *n++; *n > limit {
-			more = more || at != minDate
-			return nil
+		if at != minDate {
+			if dated++; dated > limit {
+				more = true
+				return nil
+			}
 		}
 		rids, ats = append(rids, rid), append(ats, at)
 		return nil
