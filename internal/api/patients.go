@@ -125,17 +125,22 @@ func waysToFind(q string) [][]search.Param {
 	case digits:
 		return [][]search.Param{one("identifier", plain), one("phone", plain)}
 	case letters:
-		return [][]search.Param{one("phonetic", strings.ToLower(plain)), one("name", q)}
+		return append([][]search.Param{one("phonetic", strings.ToLower(plain)), one("name", q)}, byWords(q)...)
 	}
-	ways := [][]search.Param{one("name", q)}
-	if words := strings.Fields(q); len(words) > 1 { // given and family name of people with Latin names
-		var all []search.Param
-		for _, word := range words {
-			all = append(all, search.Param{Name: "name", Value: escape(word)})
-		}
-		ways = append(ways, all)
+	return append([][]search.Param{one("name", q)}, byWords(q)...)
+}
+
+// byWords looks for each word of a Latin name, in any order.
+func byWords(q string) [][]search.Param {
+	words := strings.Fields(q)
+	if len(words) < 2 {
+		return nil
 	}
-	return ways
+	var all []search.Param
+	for _, word := range words {
+		all = append(all, search.Param{Name: "name", Value: escape(word)})
+	}
+	return [][]search.Param{all}
 }
 
 var escaper = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`)

@@ -87,6 +87,25 @@ func TestPatientsByInitials(t *testing.T) {
 	}
 }
 
+func TestPatientsByLatinName(t *testing.T) {
+	h := hubtest.New(t)
+	body := `{"resourceType":"Patient","name":[{"use":"official","family":"Douglas","given":["Tony","Lee"]}],"gender":"male","birthDate":"1972-04-18"}`
+	if a := h.Call(hubtest.Village, "POST", "/fhir/Patient", body); a.Status != 201 {
+		t.Fatalf("got %d %s", a.Status, a.Body)
+	}
+	for _, q := range []string{"Tony%20Lee%20Douglas", "Tony%20Douglas", "Douglas%20Tony", "tony%20doug", "Douglas", "tony"} {
+		var rows []found
+		h.Call(hubtest.Village, "GET", "/api/patients?q="+q, "").JSON(t, &rows)
+		if len(rows) != 1 || rows[0].Name != "Tony Lee Douglas" {
+			t.Errorf("%q: got %+v; want Tony Lee Douglas", q, rows)
+		}
+	}
+	var rows []found
+	if h.Call(hubtest.Village, "GET", "/api/patients?q=Tony%20Nobody", "").JSON(t, &rows); len(rows) != 0 {
+		t.Errorf("one word of two: got %+v; want nobody", rows)
+	}
+}
+
 func TestPatientPage(t *testing.T) {
 	h := hubtest.New(t)
 	p := patientOf(h, "p0002") // has an allergy

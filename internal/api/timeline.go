@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -302,7 +303,7 @@ func tellObservation(n *fhir.Node, m *moment) {
 
 func valueOf(n *fhir.Node) string {
 	if q := n.Get("valueQuantity"); q != nil {
-		return strings.TrimSpace(q.Str("comparator") + q.Str("value") + " " + first(q, "unit", "code"))
+		return strings.TrimSpace(q.Str("comparator") + short(q.Str("value")) + " " + first(q, "unit", "code"))
 	}
 	if c := n.Get("valueCodeableConcept"); c != nil {
 		return words(c)
@@ -315,6 +316,18 @@ func valueOf(n *fhir.Node) string {
 		parts = append(parts, words(c.Get("code"))+" "+valueOf(c))
 	}
 	return strings.Join(parts, "，")
+}
+
+// short leaves out what no instrument measures: a number of more than four decimals keeps five figures.
+func short(number string) string {
+	if _, decimals, _ := strings.Cut(number, "."); len(decimals) <= 4 {
+		return number
+	}
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || v != 0 && math.Abs(v) < 1e-4 || math.Abs(v) >= 1e5 {
+		return number
+	}
+	return strconv.FormatFloat(v, 'g', 5, 64)
 }
 
 func rangeOf(n *fhir.Node) string {
