@@ -13,6 +13,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
@@ -22,6 +23,7 @@ type Trail struct {
 	Store *store.Store
 	Tree  *access.Tree
 	Book  *audit.Book
+	Lines []*line.Line   // whose steps are named as on the page
 	Zone  *time.Location // of dates without time; nil = Asia/Shanghai
 }
 
@@ -94,7 +96,7 @@ func (a *Trail) list(w http.ResponseWriter, r *http.Request) {
 	for _, e := range entries {
 		role := access.RoleNames[access.Role(e.Role)]
 		o := entryOut{Seq: e.Seq, At: e.At, User: e.User, Name: e.Name, Role: e.Role, RoleName: Words{role.Zh, role.En}, Org: Ref{e.Org, a.Tree.Name(e.Org)},
-			Action: e.Action, What: e.What, WhatName: whatName(e.What), Target: e.Target, Patients: []person{}, Outcome: e.Outcome, Remote: e.Remote, Request: e.Request, Count: e.Count}
+			Action: e.Action, What: e.What, WhatName: a.whatName(e.What), Target: e.Target, Patients: []person{}, Outcome: e.Outcome, Remote: e.Remote, Request: e.Request, Count: e.Count}
 		for _, p := range e.Patients {
 			o.Patients = append(o.Patients, person{p, names[p]})
 		}
@@ -205,18 +207,40 @@ var whatNames = map[string]Words{
 	"user-list": {"查看账号", "List accounts"}, "user-create": {"新建账号", "Create account"}, "user-reset": {"重置密码", "Reset password"}, "user-disable": {"停用账号", "Disable account"},
 	"user-enable": {"启用账号", "Enable account"}, "user-roles": {"变更角色", "Change roles"}, "user-update": {"修改账号", "Change account"},
 	"token-create": {"新建令牌", "Create token"}, "token-revoke": {"撤销令牌", "Revoke token"}, "channel-save": {"设置通知渠道", "Set up a channel"}, "channel-test": {"测试通知渠道", "Test a channel"},
-	"audit": {"查看审计记录", "Read the audit trail"}, "reveal": {"查看完整证件号或电话", "Reveal a number"}, "worklist": {"查看工作列表", "Worklist"}, "work": {"查看我的工作", "My work"}, "case": {"查看病例", "Open a case"},
+	"audit": {"查看审计记录", "Read the audit trail"}, "reveal:id": {"查看完整证件号", "Reveal the ID number"}, "reveal:phone": {"查看完整电话", "Reveal the telephone number"}, "worklist": {"查看工作列表", "Worklist"}, "work": {"查看我的工作", "My work"}, "case": {"查看病例", "Open a case"},
 	"indicators": {"查看指标", "Numbers"}, "indicator-cases": {"查看指标明细", "Cases behind a number"}, "open-cases": {"查看未结转诊", "Open cases of a patient"},
-	"patient": {"打开患者页面", "Open a patient"}, "patient-page": {"打开患者页面", "Open a patient"}, "patient-search": {"查找患者", "Look for a patient"}, "file": {"查看文件", "Read a file"}, "upload": {"上传文件", "Upload a file"}, "import": {"导入", "Import"},
+	"patient-page": {"打开患者页面", "Open a patient"}, "patient-search": {"查找患者", "Look for a patient"}, "file": {"查看文件", "Read a file"}, "upload": {"上传文件", "Upload a file"}, "import": {"导入", "Import"},
 	"message": {"留言", "Message"}, "torn": {"记录损坏", "Torn entry"},
 }
 
-func whatName(what string) Words {
+func (a *Trail) whatName(what string) Words {
 	if n, ok := whatNames[what]; ok {
 		return n
 	}
 	if step, ok := strings.CutPrefix(what, "step:"); ok {
-		return Words{"操作：" + step, "Step: " + step}
+		n := a.stepName(step)
+		return Words{"操作：" + n.Zh, "Step: " + n.En}
 	}
 	return Words{what, what}
+}
+
+// stepName names LINE/FLOW/STEP as its button does.
+func (a *Trail) stepName(step string) Words {
+	slug, rest, _ := strings.Cut(step, "/")
+	code, do, _ := strings.Cut(rest, "/")
+	for _, l := range a.Lines {
+		if l.Slug != slug {
+			continue
+		}
+		f := l.Flow(code)
+		if f == nil {
+			break
+		}
+		for _, s := range f.Steps {
+			if s.Do == do {
+				return Words{s.Name.Zh, s.Name.En}
+			}
+		}
+	}
+	return Words{step, step}
 }

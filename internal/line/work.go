@@ -278,7 +278,7 @@ func (r *Runner) entry(ctx context.Context, w *work) audit.Entry {
 		action = "C"
 	}
 	e := audit.Entry{At: w.call.Now, Wall: time.Now(), User: by.User, Name: by.Name, Role: string(by.Role), Org: by.Org, Action: action,
-		What: "step:" + w.call.Step.Do, Target: "Task/" + w.change.Task.ID(), Outcome: "0", Remote: by.Remote, Count: len(w.puts)}
+		What: "step:" + w.call.Line.Slug + "/" + w.call.Flow.Code + "/" + w.call.Step.Do, Target: "Task/" + w.change.Task.ID(), Outcome: "0", Remote: by.Remote, Count: len(w.puts)}
 	if w.patient != "" {
 		e.Patients = []string{w.patient}
 	}
