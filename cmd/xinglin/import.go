@@ -28,7 +28,8 @@ resources under their own ids, NDJSON line by line. Reads .json .ndjson, each al
 .tar archives of them. Every bundle is all or nothing and remembered by its hash, so that a broken
 import is simply started again and doubles nothing. A bad file is named and does not stop the others.
 
-On SQLite the server must not run on the same folder; beside a running server give its address:
+On SQLite the server must not run on the same folder; beside a running server give its address
+(a server remembers a bundle for seven days):
 
   xinglin import --data /var/lib/xinglin bundles.tar.xz
   xinglin import --db postgres://xinglin@db/xinglin --org Organization/county ndjson/

@@ -39,6 +39,13 @@ func MakeDemo(ctx context.Context, o Options, seed uint64, size region.Size, pro
 			return nil, fmt.Errorf("server: %s holds data that is no demo; name another folder", o.Data)
 		}
 	}
+	if o.Listen != "" { // known before the minutes of making
+		l, err := listen(o.Listen)
+		if err != nil {
+			return nil, err
+		}
+		l.Close()
+	}
 	target := o.Data
 	if o.SQLite() {
 		o.Data = target + ".making"

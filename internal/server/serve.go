@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -18,9 +19,9 @@ const patience = 20 * time.Second
 // Serve answers on the listening address until ctx ends, then finishes what it began.
 // started is called once with the address in the form that a browser takes.
 func (h *Hub) Serve(ctx context.Context, started func(url string)) error {
-	listener, err := net.Listen("tcp", h.Listen)
+	listener, err := listen(h.Listen)
 	if err != nil {
-		return fmt.Errorf("server: listen: %w", err)
+		return err
 	}
 	scheme := "http"
 	srv := &http.Server{
@@ -73,6 +74,17 @@ func (h *Hub) Serve(ctx context.Context, started func(url string)) error {
 		return fmt.Errorf("server: %w", err)
 	}
 	return nil
+}
+
+func listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("server: another program listens on %s; choose another address with --listen (make: LISTEN=) / 端口已被占用，请换一个", addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("server: listen: %w", err)
+	}
+	return l, nil
 }
 
 // browsable turns a wildcard address into one that opens on this machine.
