@@ -117,6 +117,7 @@ func (r *Region) makeStaff() {
 	account("xianzhuanzhen", "县医院转诊办", "County referral office", "county-1", access.ReferralOffice, "")
 	account("xianyibao", "县医院医保办", "County insurance office", "county-1", access.InsuranceOffice, "")
 	account("zongyibao", "县总医院医保办", "County group insurance office", "group", access.InsuranceOffice, "")
+	account("xianshenji", "县医院审计员", "County auditor", "county-1", access.Auditor, "")
 	account("zhuanzhenban", "区域医疗中心转诊办", "Centre referral office", "centre", access.ReferralOffice, "")
 	account("xinnei", "区域医疗中心心内科接诊医生", "Centre receiving doctor, cardiology", "centre", access.ReceivingDoctor, "cardiology")
 	account("zhongxinyisheng", "区域医疗中心心内科转诊医生", "Centre referring doctor, cardiology", "centre", access.ReferringDoctor, "cardiology")
