@@ -212,7 +212,9 @@ function usePacketOffered(patient: string, wanted: boolean, put: (docs: Pointed[
     if (!wanted) return;
     const fit = items.filter((i) => travels.has(i.kind) && i.reference);
     const young = fit.filter((i) => i.at && Date.now() - new Date(i.at).getTime() < recent);
-    const chosen = (young.length ? young : fit.slice(0, 3)).slice(0, 12);
+    // of an old record: the newest of each kind, so that it is not three figures of one blood count
+    const newest = [...travels].flatMap((kind) => fit.filter((i) => i.kind === kind).slice(0, 3));
+    const chosen = (young.length ? young : newest).slice(0, 12);
     if (chosen.length) put(chosen.map((i) => ({ reference: i.reference, display: i.title })));
   }, [items, wanted, put]);
 }

@@ -1,5 +1,5 @@
 import type { Case } from '../../../web/src/fhir/types';
-import { useWords } from '../../../web/src/words/words';
+import { say, useWords } from '../../../web/src/words/words';
 import { dateOf, timeOf } from '../../../web/src/words/time';
 import en from './en.json';
 import zh from './zh.json';
@@ -49,10 +49,10 @@ export function PlanAndOutcome({ data }: { data: Case }) {
 function facts(outcome: Record<string, unknown> | null | undefined): [string, string][] {
   if (!outcome) return [];
   return Object.entries(outcome).flatMap(([k, v]): [string, string][] => {
-    if (v === null || v === undefined || v === '' || v === false || k === 'resourceType' || k === 'code') return [];
+    if (v === null || v === undefined || v === '' || v === false || k === 'resourceType' || k === 'code' || k === 'plan') return [];
     if (typeof v === 'object') {
-      const o = v as { zh?: string; display?: string; text?: string };
-      const said = o.zh ?? o.display ?? o.text;
+      const o = v as { zh?: string; en?: string; display?: string; text?: string };
+      const said = o.zh ? say({ zh: o.zh, en: o.en ?? '' }) : o.display ?? o.text;
       return said ? [[k, said]] : [];
     }
     const s = String(v);

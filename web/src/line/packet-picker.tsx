@@ -27,8 +27,8 @@ export default function PacketPicker({ patient, value, onChange, labelledBy }: {
   const chosen = useRef(value);
   chosen.current = value;
   const items = (record.data?.pages.flatMap((p) => p.timeline ?? []) ?? []).filter((i) => belongs.has(i.kind) && i.reference);
-  const listed = more ? items : items.slice(0, 8);
   const has = (r: string) => value.some((v) => v.reference === r);
+  const listed = items.filter((i, n) => more || n < 8 || has(i.reference)); // what goes along is always in sight
   const toggle = (i: TimelineItem) =>
     onChange(has(i.reference) ? value.filter((v) => v.reference !== i.reference) : [...value, { reference: i.reference, display: i.title }]);
   const uploaded = value.filter((v) => !items.some((i) => i.reference === v.reference));

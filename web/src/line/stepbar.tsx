@@ -1,4 +1,5 @@
 import CheckOutlined from '@ant-design/icons/es/icons/CheckOutlined';
+import { useEffect, useRef } from 'react';
 import type { Flow, PathStep, Row } from '../fhir/types';
 import { isoSpan, spanOf, timeOf, useNow } from '../words/time';
 import { useName, useWords } from '../words/words';
@@ -34,8 +35,13 @@ export function StepBar({ flow, row, path }: { flow?: Flow; row: Row; path: Path
   const say = useName();
   const now = useNow();
   const stops = stopsOf(flow, row, path, say);
+  const bar = useRef<HTMLOListElement>(null);
+  useEffect(() => { // on a narrow screen the bar begins where the case stands
+    const here = bar.current?.querySelector<HTMLElement>('[aria-current]');
+    if (bar.current && here) bar.current.scrollLeft = here.offsetLeft - bar.current.offsetLeft - bar.current.clientWidth / 3;
+  }, [row.task, row.state]);
   return (
-    <ol className="steps" aria-label={t('steps')} tabIndex={0}>
+    <ol ref={bar} className="steps" aria-label={t('steps')} tabIndex={0}>
       {stops.map((s, i) => (
         <li key={s.code + i} aria-current={s.now ? 'step' : undefined}
           className={['step', s.past ? 'step-past' : '', s.now ? `step-now step-${row.late ? 'late' : row.stateKind}` : '', s.skipped ? 'step-skipped' : ''].join(' ')}>

@@ -43,6 +43,16 @@ export function PatientSearch({ onPick, autoFocus, global = true }: { onPick?: (
   }, []);
   useEffect(() => setAt(0), [slow]);
 
+  // Enter before the answer opens the patient when the answer is one; of several a person chooses.
+  const eager = useRef('');
+  const answered = slow === typed.trim() && !found.isFetching && !found.isPlaceholderData ? found.data : undefined;
+  useEffect(() => {
+    if (!answered || !eager.current) return;
+    const only = eager.current === slow && answered.length === 1 ? answered[0] : undefined;
+    eager.current = '';
+    if (only) pick(only);
+  });
+
   function pick(p: PatientRow) {
     setOpen(false);
     setTyped('');
@@ -55,9 +65,12 @@ export function PatientSearch({ onPick, autoFocus, global = true }: { onPick?: (
       e.preventDefault();
       setOpen(true);
       setAt((n) => Math.min(Math.max(0, n + (e.key === 'ArrowDown' ? 1 : -1)), Math.max(0, rows.length - 1)));
-    } else if (e.key === 'Enter' && rows[at] && slow === typed.trim()) {
+    } else if (e.key === 'Enter' && answered?.[at]) {
       e.preventDefault();
-      pick(rows[at]);
+      pick(answered[at]);
+    } else if (e.key === 'Enter' && typed.trim() && !answered) {
+      e.preventDefault();
+      eager.current = typed.trim();
     } else if (e.key === 'Escape') {
       setOpen(false);
       input.current?.blur();
@@ -71,6 +84,7 @@ export function PatientSearch({ onPick, autoFocus, global = true }: { onPick?: (
         placeholder={t('search')} role="combobox" aria-label={t('searchShort')} aria-expanded={showing}
         aria-controls={`${id}-list`} aria-activedescendant={showing && rows[at] ? `${id}-${at}` : undefined} aria-autocomplete="list" autoComplete="off"
         onChange={(e) => {
+          eager.current = '';
           setTyped(e.target.value);
           setOpen(true);
         }}

@@ -70,6 +70,18 @@ describe('patient search', () => {
     expect(screen.getByTestId('where')).toHaveTextContent('/patients/p1');
     expect(asked.filter((a) => a.path === '/api/patients').at(-1)?.search).toContain('q=ls');
   });
+  it('Enter before the answer opens the only one found', async () => {
+    hub(<PatientSearch />);
+    await userEvent.type(screen.getByRole('combobox'), 'ls{Enter}');
+    await waitFor(() => expect(screen.getByTestId('where')).toHaveTextContent('/patients/p1'));
+  });
+  it('Enter before the answer leaves the choice of several to the person', async () => {
+    const one = { reference: 'Patient/p1', name: '李四', sex: 'male', age: 60, birthDate: '1966-01-01', idMasked: '', phoneMasked: '' };
+    hub(<PatientSearch />, { say: { 'GET /api/patients': [one, { ...one, reference: 'Patient/p2', name: '李松' }] } });
+    await userEvent.type(screen.getByRole('combobox'), 'ls{Enter}');
+    expect(await screen.findByRole('option', { name: /李松/ })).toBeInTheDocument();
+    expect(screen.getByTestId('where')).not.toHaveTextContent('/patients/');
+  });
   it('nobody found says what may be searched', async () => {
     hub(<PatientSearch />, { say: { 'GET /api/patients': [] } });
     await userEvent.type(screen.getByRole('combobox'), '无名');
