@@ -24,13 +24,15 @@ async function freePort() {
   return port;
 }
 
+export const binary = process.env.XINGLIN_BIN ?? join(root, 'bin/xinglin');
+
 // serve starts the real binary on a temporary folder; XINGLIN_SERVER names one that already runs.
 export async function serve({ patients = 300, referrals = 120 } = {}) {
   if (process.env.XINGLIN_SERVER) return { url: process.env.XINGLIN_SERVER, stop: async () => {} };
   const data = await mkdtemp(join(tmpdir(), 'xinglin-browser-'));
   const url = `http://127.0.0.1:${await freePort()}`;
   let said = '';
-  const child = spawn(process.env.XINGLIN_BIN ?? join(root, 'bin/xinglin'),
+  const child = spawn(binary,
     ['demo', '--data', data, '--listen', url.slice(7), '--patients', String(patients), '--referrals', String(referrals)], { stdio: ['ignore', 'pipe', 'pipe'] });
   const over = once(child, 'exit');
   for (const out of [child.stdout, child.stderr]) out.on('data', (d) => (said = (said + d).slice(-8000)));
@@ -79,6 +81,21 @@ export async function enter(context, url, username) {
   await page.getByRole('button', { name: '登录', exact: true }).click();
   await page.locator('nav.side').waitFor({ state: 'attached' });
   return page;
+}
+
+// step presses an action of the case, fills in what it asks, confirms, and waits for the new state.
+export async function step(page, name, state, fill = {}) {
+  const direct = page.locator('.case-actions').getByRole('button', { name, exact: true });
+  await page.locator('.case-actions .actions').waitFor();
+  if (await direct.count()) await direct.first().click();
+  else {
+    await page.getByRole('button', { name: /其他操作/ }).click();
+    await page.getByRole('menuitem', { name, exact: true }).click();
+  }
+  const form = page.getByRole('form', { name, exact: true });
+  for (const [label, text] of Object.entries(fill)) await form.getByRole('textbox', { name: label }).first().fill(text);
+  await form.getByRole('button', { name: `确认${name}` }).click();
+  await page.locator('.case-title .mark').filter({ hasText: state }).waitFor({ timeout: 15_000 });
 }
 
 // settled waits until the page has drawn what it asked for.

@@ -1,7 +1,7 @@
 // A referral goes from the village to the centre and comes home with a plan, by its people, each in a browser of his own.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { enter, open, serve, settled, shoot } from './browser.mjs';
+import { enter, open, serve, settled, shoot, step } from './browser.mjs';
 
 let hub, browser;
 before(async () => {
@@ -14,21 +14,6 @@ after(async () => {
 });
 
 const stateOf = (page) => page.locator('.case-title .mark').innerText();
-
-// step presses an action, fills in what it asks, confirms, and waits for the new state.
-async function step(page, name, state, fill = {}) {
-  const direct = page.locator('.case-actions').getByRole('button', { name, exact: true });
-  await page.locator('.case-actions .actions').waitFor();
-  if (await direct.count()) await direct.first().click();
-  else {
-    await page.getByRole('button', { name: /其他操作/ }).click();
-    await page.getByRole('menuitem', { name, exact: true }).click();
-  }
-  const form = page.getByRole('form', { name, exact: true });
-  for (const [label, text] of Object.entries(fill)) await form.getByRole('textbox', { name: label }).first().fill(text);
-  await form.getByRole('button', { name: `确认${name}` }).click();
-  await page.locator('.case-title .mark').filter({ hasText: state }).waitFor({ timeout: 15_000 });
-}
 
 test('from the village to the centre and back', { timeout: 240_000 }, async () => {
   const village = await enter(await browser.person(), hub.url, 'xiangcun');
