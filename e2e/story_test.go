@@ -30,7 +30,8 @@ import (
 //
 // name=value pairs make a Parameters resource (Type/id becomes a reference, true and false booleans);
 // a file of the archive is the body as it is; captured names stand for ids wherever they are written
-// as a path segment or as {name}. "# …" is a comment.
+// as a path segment or as {name}. key= is the Idempotency-Key, at= the Upload-Offset of a part.
+// "# …" is a comment.
 type story struct {
 	t      *testing.T
 	hub    *hub
@@ -156,6 +157,8 @@ func (s *story) request(words, wanted []string) error {
 			path = w
 		case pair && name == "key":
 			header.Set("Idempotency-Key", value)
+		case pair && name == "at":
+			header.Set("Upload-Offset", value)
 		case pair && name == "if-match":
 			header.Set("If-Match", `W/"`+value+`"`)
 		case pair:
@@ -183,6 +186,9 @@ func (s *story) request(words, wanted []string) error {
 		contentType = "application/json"
 	} else {
 		path = "/fhir/" + path
+	}
+	if header.Get("Upload-Offset") != "" {
+		contentType = "application/octet-stream"
 	}
 	if body == nil && method != "GET" && method != "DELETE" && strings.Contains(path, "$") {
 		body, _ = json.Marshal(map[string]any{"resourceType": "Parameters", "parameter": params})
