@@ -243,9 +243,14 @@ func (r *Runner) Count(ctx context.Context, tx *store.Tx, by *access.Caller, slu
 	}{{flow.Owner, "owner", "requester"}, {flow.Requester, "requester", "owner"}} {
 		ours, theirs := whose(by, side.column), whose(by, side.other)
 		waiting := r.waiting(side.party, string(by.Role))
-		query := "SELECT " + side.column + ", place, COUNT(*), SUM(CASE WHEN due <= ? THEN 1 ELSE 0 END), SUM(CASE WHEN " + theirs.text + " THEN 1 ELSE 0 END), SUM(CASE WHEN due <= ? AND " + theirs.text +
-			" THEN 1 ELSE 0 END), SUM(CASE WHEN owner = requester THEN 1 ELSE 0 END) FROM line_case WHERE " + isOpen + " AND " + ours.text + " GROUP BY " + side.column + ", place"
-		args := slices.Concat([]any{late}, theirs.args, []any{late}, theirs.args, ours.args)
+		// only one side need look for what is ours on both
+		both, args := "0, 0, 0", []any{late}
+		if side.party == flow.Requester {
+			both = "SUM(CASE WHEN " + theirs.text + " THEN 1 ELSE 0 END), SUM(CASE WHEN due <= ? AND " + theirs.text + " THEN 1 ELSE 0 END), SUM(CASE WHEN owner = requester THEN 1 ELSE 0 END)"
+			args = slices.Concat(args, theirs.args, []any{late}, theirs.args)
+		}
+		query := "SELECT " + side.column + ", place, COUNT(*), SUM(CASE WHEN due <= ? THEN 1 ELSE 0 END), " + both + " FROM line_case WHERE " + isOpen + " AND " + ours.text + " GROUP BY " + side.column + ", place"
+		args = append(args, ours.args...)
 		err := tx.Query(ctx, query, args, func(scan func(...any) error) error {
 			var org, place string
 			var all, late, both, bothLate, own int
