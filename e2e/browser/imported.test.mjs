@@ -107,9 +107,10 @@ async function journey(bundle, tag) {
   await shoot(doctor, `imported-${tag}-1-patient`);
   for (const kind of ['就诊', '诊断', '检查检验']) {
     await doctor.getByRole('button', { name: kind, exact: true }).click();
-    await settled(doctor);
-    assert.ok(await doctor.locator('.timeline .event').count() > 0, `the timeline shows imported ${kind}`);
-    if (kind === '诊断') assert.match(await doctor.locator('.timeline').innerText(), new RegExp(condition.slice(0, 6)));
+    const only = doctor.locator('.timeline .event').filter({ has: doctor.locator('.kind', { hasText: kind }) });
+    await only.first().waitFor({ timeout: 15_000 });
+    await doctor.waitForFunction((k) => [...document.querySelectorAll('.timeline .event .kind')].every((e) => e.textContent === k), kind, { timeout: 15_000 });
+    if (kind === '诊断') await only.filter({ hasText: condition.slice(0, 6) }).first().waitFor({ timeout: 15_000 });
   }
 
   // and refers with what was imported in the packet
@@ -121,6 +122,7 @@ async function journey(bundle, tag) {
   await doctor.getByLabel('病情与转诊原因').fill('胸痛加重，肌钙蛋白升高，请求进一步诊治');
   await doctor.getByLabel('联系电话').fill('0730-5550102');
   await settled(doctor);
+  await doctor.locator('.packet-list input:checked').nth(1).waitFor();
   const packed = await doctor.locator('.packet-list input:checked').count();
   assert.ok(packed >= 2, `the record offers itself for the packet; got ${packed}`);
   await shoot(doctor, `imported-${tag}-2-compose`);
@@ -183,6 +185,7 @@ async function journey(bundle, tag) {
     await page.waitForURL(/patient=/);
     const log = page.getByRole('table', { name: '访问记录' });
     await log.waitFor();
+    await page.waitForFunction((n) => [...document.querySelectorAll('table.audit tbody tr')].every((r) => r.textContent.includes(n)), name);
     await settled(page);
     await shoot(page, picture);
     while (await page.getByRole('button', { name: '更早的记录' }).count()) {
