@@ -129,10 +129,11 @@ func placeOf(id string, n *fhir.Node) *Place {
 	if n == nil {
 		return p
 	}
-	p.Name, p.Type, p.Parent = n.Str("name"), n.Str("type[0].coding[0].code"), n.Str("partOf.reference")
+	// Cloned: a text of a node is a piece of the whole bundle that it came in.
+	p.Name, p.Type, p.Parent = strings.Clone(n.Str("name")), strings.Clone(n.Str("type[0].coding[0].code")), strings.Clone(n.Str("partOf.reference"))
 	for _, e := range n.All("extension") {
 		if strings.HasSuffix(e.Str("url"), "/institution-level") {
-			p.Level = e.Str("valueCode")
+			p.Level = strings.Clone(e.Str("valueCode"))
 		}
 	}
 	if !strings.HasPrefix(p.Parent, "Organization/") {
