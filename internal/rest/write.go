@@ -200,6 +200,15 @@ func (b *Bundles) commit(ctx context.Context, tx *store.Tx, u *unit, scope searc
 			return errReplan
 		}
 	}
+	puts := make([]store.Put, 0, len(u.changes))
+	for _, ch := range u.changes {
+		if ch.op != 0 {
+			puts = append(puts, ch.put)
+		}
+	}
+	if err := tx.Foresee(ctx, puts); err != nil {
+		return err
+	}
 	touched := make([]store.Version, 0, len(u.changes))
 	for _, ch := range u.changes {
 		if ch.op == 0 {

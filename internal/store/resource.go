@@ -63,24 +63,7 @@ func (tx *Tx) head(ctx context.Context, typ int16, id string) (h head, err error
 
 // PutAll writes many versions in order, with fewer round trips than as many Puts.
 func (tx *Tx) PutAll(ctx context.Context, puts []Put) ([]Version, error) {
-	var prepared []*Prepared
-	var ids []ident
-	for i := range puts {
-		p := &puts[i]
-		if p.Resource.Node != nil {
-			if err := tx.ready(&p.Resource); err != nil {
-				return nil, err
-			}
-			prepared = append(prepared, &p.Resource)
-		}
-		if pl := planOf(p.Type); pl != nil && p.ID != "" {
-			ids = append(ids, ident{pl.id, p.ID})
-		}
-	}
-	if err := tx.learnRIDs(ctx, ids); err != nil {
-		return nil, err
-	}
-	if err := tx.learn(ctx, prepared...); err != nil {
+	if err := tx.Foresee(ctx, puts); err != nil {
 		return nil, err
 	}
 	out := make([]Version, len(puts))
@@ -91,6 +74,28 @@ func (tx *Tx) PutAll(ctx context.Context, puts []Put) ([]Version, error) {
 		}
 	}
 	return out, nil
+}
+
+// Foresee looks up at once what the Puts that follow would ask one by one.
+func (tx *Tx) Foresee(ctx context.Context, puts []Put) error {
+	var prepared []*Prepared
+	var ids []ident
+	for i := range puts {
+		p := &puts[i]
+		if p.Resource.Node != nil {
+			if err := tx.ready(&p.Resource); err != nil {
+				return err
+			}
+			prepared = append(prepared, &p.Resource)
+		}
+		if pl := planOf(p.Type); pl != nil && p.ID != "" {
+			ids = append(ids, ident{pl.id, p.ID})
+		}
+	}
+	if err := tx.learnRIDs(ctx, ids); err != nil {
+		return err
+	}
+	return tx.learn(ctx, prepared...)
 }
 
 // ready makes sure that a resource was prepared, in this hub's zone.
