@@ -232,9 +232,10 @@ func TestSettingsStay(t *testing.T) {
 	if err := open(store.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	info, err := os.Stat(filepath.Join(dir, "hub.key"))
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("hub.key: got %v, %v; want mode 0600", info, err)
+	for _, name := range []string{"hub.key", "xinglin.db"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: got %v, %v; want mode 0600", name, info, err)
+		}
 	}
 	if err := open(store.Options{}); err != nil {
 		t.Errorf("opened again: %v", err)

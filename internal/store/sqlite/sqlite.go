@@ -71,6 +71,12 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		}
 		db.private, db.path, sync = dir, filepath.Join(dir, "xinglin.db"), "OFF"
 	}
+	// SQLite gives its -wal and -shm the mode of the database.
+	f, err := os.OpenFile(db.path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
+	f.Close()
 	w, err := open(db.path, false, fmt.Sprintf(`
 		PRAGMA page_size=4096;
 		PRAGMA journal_mode=WAL;
