@@ -34,8 +34,8 @@ test-race: ## concurrency under the race detector (slow)
 check: ## quick look before a commit: format, vet, arch, page types
 	@scripts/check
 
-bench: build ## the figures of docs/benchmarks.md on both databases
-	@scripts/postgres go test -run '^$$' -bench . -benchtime 2s ./internal/store/ ./internal/rest/ ./internal/line/
+bench: build ## the parts in docs/benchmarks.md, on both databases (xinglin bench measures over HTTP)
+	@scripts/postgres go test -run '^$$' -bench . -benchtime 2s ./internal/store/ ./internal/rest/ ./internal/audit/ ./internal/api/ ./internal/fhir/validate/ ./lines/
 
 gen: ## tables that are derived from published definitions (needs them; see the generators' docs)
 	@go generate ./...
