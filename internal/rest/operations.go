@@ -12,10 +12,13 @@ func (s *server) operation(c *call, seg []string) (func(*call) (*answer, error),
 	name := strings.TrimPrefix(seg[len(seg)-1], "$")
 	for i := range s.Operations {
 		op := &s.Operations[i]
-		if op.Type != c.typ || op.Name != name || op.Instance != (c.id != "") || len(seg) != segments(c) {
+		if op.Type != c.typ && (op.Type != "*" || c.typ == "") || op.Name != name || op.Instance != (c.id != "") || len(seg) != segments(c) {
 			continue
 		}
-		if c.method != http.MethodPost {
+		if c.method != http.MethodPost && !(op.Safe && (c.method == http.MethodGet || c.method == http.MethodHead)) {
+			if op.Safe {
+				return nil, methodNotAllowed("GET, POST")
+			}
 			return nil, methodNotAllowed("POST")
 		}
 		c.what, c.operator = "operation", op
@@ -36,11 +39,12 @@ func segments(c *call) int {
 }
 
 func (s *server) operate(c *call) (*answer, error) {
-	out, err := c.operator.Handle(c.ctx, Call{Type: c.typ, ID: c.id, Name: c.operator.Name, Body: c.body, Query: c.query, Key: c.key, IfMatch: c.ifMatch, Request: c.request})
+	out, err := c.operator.Handle(c.ctx, Call{Type: c.typ, ID: c.id, Name: c.operator.Name, Body: c.body, Query: c.query, Key: c.key, IfMatch: c.ifMatch, Request: c.request,
+		Scope: c.scope, Base: c.base, Lang: c.lang, Prefer: c.preferred})
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{status: out.Status, version: out.Version}
+	a := &answer{status: out.Status, version: out.Version, header: out.Header, raw: out.Raw, audit: out.Audit}
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
@@ -54,4 +58,32 @@ func (s *server) operate(c *call) (*answer, error) {
 		a.location = versionPath(*out.Version)
 	}
 	return a, nil
+}
+
+// Param is a parameter by name, from the Parameters that were sent or else from the query; "" when absent.
+func (c Call) Param(name string) string {
+	if n := c.Value(name); n != nil {
+		return n.Text
+	}
+	for _, q := range c.Query {
+		if q.Name == name {
+			return q.Value
+		}
+	}
+	return ""
+}
+
+// Value is the value or resource of a parameter that was sent in Parameters; nil when absent.
+func (c Call) Value(name string) *fhir.Node {
+	for _, p := range c.Body.All("parameter") {
+		if p.Str("name") != name {
+			continue
+		}
+		for i := range p.Members {
+			if m := &p.Members[i]; m.Name == "resource" || strings.HasPrefix(m.Name, "value") {
+				return m.Value
+			}
+		}
+	}
+	return nil
 }

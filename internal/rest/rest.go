@@ -48,8 +48,9 @@ type Options struct {
 // Operation hangs under /fhir/Type/$name, or /fhir/Type/{id}/$name when it is for an instance.
 // Handle does its own access rules and leaves its own audit entry.
 type Operation struct {
-	Type, Name string // Name without the "$"
+	Type, Name string // Type "" = /fhir/$name, "*" = every type; Name without the "$"
 	Instance   bool
+	Safe       bool   // changes nothing: GET will do
 	Doc        string // for the capability statement
 	Handle     func(ctx context.Context, c Call) (Answer, error)
 }
@@ -57,11 +58,15 @@ type Operation struct {
 // Call is one invocation of an operation.
 type Call struct {
 	Type, ID, Name string
-	Body           *fhir.Node // Parameters, nil when none was sent
+	Body           *fhir.Node // as sent: Parameters or a resource; nil when none was sent
 	Query          []search.Param
-	Key            string // Idempotency-Key
-	IfMatch        string // as sent: W/"3"
-	Request        string // request id
+	Scope          search.Scope // what this call may read
+	Base           string       // absolute URL of /fhir
+	Lang           string       // "zh" or "en"
+	Prefer         []string     // of the header
+	Key            string       // Idempotency-Key
+	IfMatch        string       // as sent: W/"3"
+	Request        string       // request id
 }
 
 // Answer of an operation. Version or Body is shown; Status 0 is 200.
@@ -69,6 +74,9 @@ type Answer struct {
 	Status  int
 	Version *store.Version
 	Body    *fhir.Node
+	Header  http.Header                 // more headers; Content-Location and others
+	Raw     func(w http.ResponseWriter) // writes the body itself, with its Content-Type; Body and Version are nil then
+	Audit   *audit.Entry                // of a read, recorded before the answer leaves; nil = Handle left its own
 }
 
 // server is the handler; its methods are the interactions.
@@ -124,22 +132,23 @@ type call struct {
 	base    string // absolute URL of /fhir
 	lang    string // "zh" or "en"
 
-	what     string // interaction, as audited and measured
-	method   string
-	typ, id  string
-	vid      string
-	query    []search.Param
-	body     *fhir.Node
-	raw      []byte // as sent; for Idempotency-Key
-	key      string // Idempotency-Key
-	ifMatch  string
-	ifNone   string // If-None-Match
-	ifSince  string // If-Modified-Since
-	ifExist  string // If-None-Exist
-	prefer   prefer
-	scope    search.Scope // what this call may read
-	operator *Operation
-	repeated bool // answered from memory: the Idempotency-Key was used before
+	what      string // interaction, as audited and measured
+	method    string
+	typ, id   string
+	vid       string
+	query     []search.Param
+	body      *fhir.Node
+	raw       []byte // as sent; for Idempotency-Key
+	key       string // Idempotency-Key
+	ifMatch   string
+	ifNone    string // If-None-Match
+	ifSince   string // If-Modified-Since
+	ifExist   string // If-None-Exist
+	prefer    prefer
+	preferred []string     // the header itself, for operations
+	scope     search.Scope // what this call may read
+	operator  *Operation
+	repeated  bool // answered from memory: the Idempotency-Key was used before
 }
 
 // answer is what an interaction gives back.
@@ -150,6 +159,8 @@ type answer struct {
 	body     []byte
 	allow    string
 	audit    *audit.Entry // of a read; nil when a write left its entry already
+	header   http.Header
+	raw      func(http.ResponseWriter)
 }
 
 type prefer struct {
@@ -180,7 +191,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.request = requestID(w, r)
 	c.lang = language(r, c.caller)
 	c.base = s.base(r)
-	c.prefer = readPrefer(r.Header.Values("Prefer"))
+	c.preferred = r.Header.Values("Prefer")
+	c.prefer = readPrefer(c.preferred)
 	a, err := s.serve(c, r)
 	if err != nil {
 		a = s.refusal(c, err)
@@ -226,6 +238,9 @@ func (s *server) send(w http.ResponseWriter, c *call, a *answer) {
 	if a.allow != "" {
 		h.Set("Allow", a.allow)
 	}
+	for name, values := range a.header {
+		h[name] = values
+	}
 	if c.repeated {
 		h.Set("Idempotent-Replayed", "true")
 	}
@@ -239,6 +254,10 @@ func (s *server) send(w http.ResponseWriter, c *call, a *answer) {
 		h.Set("Cache-Control", "no-store") // wards share their computers
 	}
 	h.Add("Vary", "Accept, Accept-Language, Authorization, Cookie")
+	if a.raw != nil {
+		a.raw(w)
+		return
+	}
 	w.WriteHeader(a.status)
 	if c.method != http.MethodHead && a.status != http.StatusNoContent && a.status != http.StatusNotModified {
 		w.Write(a.body)

@@ -12,6 +12,7 @@ import "github.com/xinglin-health/xinglin/internal/fhir/spec"
 //	Quantity   as Number, with System, Code (unit code, or the human unit when there is none)
 //	Reference  RefType, RefID for local ones, else URI holds the absolute URL; System, Code for identifier-only references
 //	URI        URI
+//	Composite  Parts: one entry for each of Param.Components, of the same repetition
 type Entry struct {
 	Param  *spec.Param
 	System string
@@ -26,4 +27,6 @@ type Entry struct {
 	RefType string
 	RefID   string
 	URI     string
+
+	Parts []Entry
 }

@@ -9,26 +9,47 @@ import (
 
 // Query is one search, ready for the store.
 type Query struct {
-	Type       string   // resource type; "" = across types (only _id, _lastUpdated, _type)
-	Types      []string // _type for system-wide searches and history
-	Where      []Clause // all must hold
-	Sort       []SortKey
-	Count      int    // page size; 0 asks for the total only
-	Cursor     string // opaque, from Page.Next
-	Total      TotalMode
-	Include    []Include
-	RevInclude []Include
-	Scope      Scope
+	Type        string   // resource type; "" = across types (only _id, _lastUpdated, _type)
+	Types       []string // _type for system-wide searches and history
+	Where       []Clause // all must hold
+	Sort        []SortKey
+	Count       int    // page size; 0 asks for the total only
+	Cursor      string // opaque, from Page.Next
+	Total       TotalMode
+	Include     []Include
+	RevInclude  []Include
+	Compartment *Compartment // only what belongs to it; nil = no limit
+	Scope       Scope
 }
+
+// Compartment is the address Patient/1/Observation: what belongs to one patient. Those of other types
+// (Encounter, Practitioner, …) are clauses over their reference parameters.
+type Compartment struct{ Type, ID string }
 
 // Clause is one parameter: any of its values must hold.
 type Clause struct {
 	Param    *spec.Param // nil for ID and LastUpdated clauses
-	Special  string      // "_id", "_lastUpdated" when Param is nil
-	Modifier string      // "", "missing", "not", "exact", "contains", or a resource type for references
+	Special  string      // when Param is nil: "_id", "_lastUpdated", "_text", "_content", "_list", …
+	Modifier string      // "", "missing", "not", "exact", "contains", "text", "of-type", "identifier", or a resource type for references
 	Values   []Value
-	Missing  bool   // Modifier "missing": the wanted answer
-	Chain    *Chain // Values are empty then
+	Missing  bool    // Modifier "missing": the wanted answer
+	Chain    *Chain  // Values are empty then
+	Has      *Has    // _has; Param is nil then
+	Filter   *Filter // a tree of clauses; Param is nil then
+}
+
+// Has asks for resources that others refer to: _has:Observation:patient:code=… ; nested by a Where that has a Has itself.
+type Has struct {
+	Type  string      // who refers
+	Param *spec.Param // its reference parameter that leads here
+	Where Clause      // what must hold there
+}
+
+// Filter combines clauses: "and", "or", "not" (its first part), or one Clause.
+type Filter struct {
+	Op     string
+	Parts  []Filter
+	Clause *Clause // Op ""
 }
 
 // Chain is one hop: subject:Patient.name=… ; Types lists the target types tried.
@@ -71,6 +92,8 @@ type Value struct {
 
 	RefType, RefID string // Reference: type may be "" (bare id); URL for absolute ones
 	URL            string
+
+	Parts []Value // Composite: one for each of Param.Components, in their order
 }
 
 // SortKey is one key of _sort.
@@ -91,9 +114,10 @@ const (
 
 // Include is _include or _revinclude: Source:param[:target].
 type Include struct {
-	Source string
-	Param  *spec.Param // nil = every reference parameter ("*")
-	Target string      // "" = any
+	Source  string
+	Param   *spec.Param // nil = every reference parameter ("*")
+	Target  string      // "" = any
+	Iterate bool        // :iterate: applied to what was included, too
 }
 
 // Scope says whose records a search or read may touch. The zero value sees nothing

@@ -35,6 +35,7 @@ type Param struct {
 	Targets    []string // Reference: the allowed types
 	Sealed     bool     // indexed by HMAC only: resident and insurance identifiers, telecom, address
 	URL        string
+	Components []*Param // Composite: what each component takes; ID 0, Expression relative to the composite's own
 }
 
 // Element is one element of a type or resource.
