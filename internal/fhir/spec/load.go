@@ -91,6 +91,9 @@ func load() *tables {
 				t.byID = append(t.byID, nil)
 			}
 			t.byID[p.ID] = p
+		case "K":
+			p := t.byID[number(f[1])]
+			p.Components = append(p.Components, &Param{Base: p.Base, Code: f[2], Type: paramTypes[f[3]], Expression: f[4], Targets: list(f[5]), URL: f[6]})
 		case "C":
 			t.compartment[f[1]] = list(f[2])
 		case "V":

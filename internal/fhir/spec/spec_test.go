@@ -135,6 +135,23 @@ func TestExpressionIsReducedToTheType(t *testing.T) {
 	}
 }
 
+func TestCompositesHaveComponents(t *testing.T) {
+	for _, typ := range Types() {
+		for _, p := range Params(typ) {
+			if (p.Type == Composite) != (len(p.Components) > 1) {
+				t.Errorf("%s.%s: type %d with %d components", typ, p.Code, p.Type, len(p.Components))
+			}
+		}
+	}
+	c := Lookup("Observation", "code-value-quantity").Components
+	if c[0].Type != Token || c[1].Type != Quantity || c[1].Code != "value-quantity" || c[1].Expression != "value.as(Quantity)" || c[1].ID != 0 {
+		t.Errorf("got %+v, %+v; want code and value-quantity", c[0], c[1])
+	}
+	if c := Lookup("MolecularSequence", "chromosome-variant-coordinate").Components; len(c) != 3 {
+		t.Errorf("got %d components; want 3", len(c))
+	}
+}
+
 func BenchmarkLoad(b *testing.B) {
 	for b.Loop() {
 		load()

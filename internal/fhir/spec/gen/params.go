@@ -5,18 +5,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 type param struct {
 	URL, Version, Code, Type, Expression string
 	Base, Target                         []string
+	Component                            []component
 }
+
+type component struct{ Definition, Expression string }
 
 // own are the search parameters that we add.
 var own = []param{
-	{"https://xinglin.health/fhir/SearchParameter/Patient-phone-last4", version, "phone-last4", "token", "Patient.telecom.where(system='phone')", []string{"Patient"}, nil},
-	{"https://xinglin.health/fhir/SearchParameter/Patient-address-area", version, "address-area", "token", "Patient", []string{"Patient"}, nil},
+	{"https://xinglin.health/fhir/SearchParameter/Patient-phone-last4", version, "phone-last4", "token", "Patient.telecom.where(system='phone')", []string{"Patient"}, nil, nil},
+	{"https://xinglin.health/fhir/SearchParameter/Patient-address-area", version, "address-area", "token", "Patient", []string{"Patient"}, nil, nil},
 }
 
 // notDomain are the resource types that come straight from Resource.
@@ -31,7 +35,11 @@ func writeParams(out *bytes.Buffer, data []byte, types []string, ids *ids) error
 	}
 	// one of a later release has been slipped in
 	params = slices.DeleteFunc(params, func(p param) bool { return p.Version != version })
-	lines := map[string]string{}
+	byURL := map[string]param{}
+	for _, p := range params {
+		byURL[p.URL] = p
+	}
+	lines, components := map[string]string{}, map[string]string{}
 	for _, p := range append(params, own...) {
 		for _, base := range p.Base {
 			on := []string{base}
@@ -60,11 +68,21 @@ func writeParams(out *bytes.Buffer, data []byte, types []string, ids *ids) error
 					target = nil
 				}
 				lines[name] = fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", t, p.Code, letters[kind], part(p.Expression, t, base), strings.Join(target, ","), p.URL)
+				for _, c := range p.Component {
+					of, ok := byURL[c.Definition]
+					if !ok {
+						return fmt.Errorf("%s: component %s is not defined", name, c.Definition)
+					}
+					expression := strings.ReplaceAll(c.Expression, "as(DateTime)", "as(dateTime)") // as R4's own errata has it
+					components[name] += fmt.Sprintf("K\t%%d\t%s\t%s\t%s\t%s\t%s\n", of.Code, letters[of.Type], expression, strings.Join(of.Target, ","), of.URL)
+				}
 			}
 		}
 	}
 	for _, name := range sortedKeys(lines) {
-		fmt.Fprintf(out, "P\t%d\t%s\n", ids.params.of(name), lines[name])
+		id := ids.params.of(name)
+		fmt.Fprintf(out, "P\t%d\t%s\n", id, lines[name])
+		out.WriteString(strings.ReplaceAll(components[name], "%d", strconv.Itoa(id)))
 	}
 	fmt.Fprintf(out, "N\t%d\n", len(params))
 	return nil
