@@ -47,6 +47,8 @@ Signals
 
 Health
   GET /healthz answers 200 while the process lives; GET /readyz while it also serves.
+  GET /metrics is for Prometheus: from this machine, from --metrics-from, or as administrator.
+  --traces http://collector:4318 sends traces by OTLP; they name interactions, no records and no people.
 
 ` + exitText
 
@@ -102,6 +104,8 @@ func listening(cmd *cobra.Command) {
 	f.String("key", "", "TLS key (PEM)")
 	f.String("base-url", "", "address of the FHIR API as others reach it, https://hub.example/fhir (default: as each request says)")
 	f.StringSlice("proxy", nil, "trusted proxies, such as 10.0.0.0/8; their X-Forwarded-For counts")
+	f.StringSlice("metrics-from", nil, "addresses that may read /metrics, such as 10.0.0.5/32 (default: this machine)")
+	f.String("traces", "", "where to send traces, OTLP over HTTP: http://collector:4318 (default: nowhere)")
 	f.StringSlice("notify-host", nil, "host to which outgoing notices may be sent, beside this machine; repeat for more")
 }
 
@@ -120,13 +124,13 @@ func options(cmd *cobra.Command) (server.Options, error) {
 		o.Cert, _ = f.GetString("cert")
 		o.Key, _ = f.GetString("key")
 		o.BaseURL, _ = f.GetString("base-url")
-		proxies, _ := f.GetStringSlice("proxy")
-		for _, text := range proxies {
-			p, err := netip.ParsePrefix(text)
-			if err != nil {
-				return o, usage("--proxy: %q is not a prefix such as 10.0.0.0/8", text)
-			}
-			o.Proxies = append(o.Proxies, p)
+		o.Traces, _ = f.GetString("traces")
+		var err error
+		if o.Proxies, err = prefixes(cmd, "proxy"); err != nil {
+			return o, err
+		}
+		if o.Scrapers, err = prefixes(cmd, "metrics-from"); err != nil {
+			return o, err
 		}
 		o.Hosts, _ = f.GetStringSlice("notify-host")
 		if (o.Cert == "") != (o.Key == "") {
@@ -151,6 +155,18 @@ func options(cmd *cobra.Command) (server.Options, error) {
 		return o, usage("--log-format: %q is neither text nor json", format)
 	}
 	return o, nil
+}
+
+func prefixes(cmd *cobra.Command, flag string) (list []netip.Prefix, err error) {
+	texts, err := cmd.Flags().GetStringSlice(flag)
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, usage("--%s: %q is not a prefix such as 10.0.0.0/8", flag, text)
+		}
+		list = append(list, p)
+	}
+	return list, err
 }
 
 func versionCommand() *cobra.Command {

@@ -280,3 +280,17 @@ func (r *Runner) clear(ctx context.Context) error {
 		return err
 	})
 }
+
+// Backlog counts the jobs that are due and those given up.
+func Backlog(ctx context.Context, tx *store.Tx) (due, dead int64, err error) {
+	count := func(n *int64, where string, args ...any) error {
+		return tx.Query(ctx, "SELECT count(*) FROM job_queue WHERE "+where, args, func(scan func(...any) error) error { return scan(n) })
+	}
+	if err := count(&due, "state = 0 AND run_at <= ?", tx.Now().UnixMicro()); err != nil {
+		return 0, 0, fmt.Errorf("job: backlog: %w", err)
+	}
+	if err := count(&dead, "state = 2"); err != nil {
+		return 0, 0, fmt.Errorf("job: backlog: %w", err)
+	}
+	return due, dead, nil
+}

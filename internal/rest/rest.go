@@ -41,8 +41,8 @@ type Options struct {
 
 	AllowDangling bool // do not refuse references to local resources that do not exist
 
-	Log     *slog.Logger                                                 // nil = slog.Default()
-	Observe func(interaction string, status int, duration time.Duration) // metrics; may be nil
+	Log     *slog.Logger                                  // nil = slog.Default()
+	Observe func(ctx context.Context, interaction string) // told once a request which interaction it was; may be nil
 }
 
 // Operation hangs under /fhir/Type/$name, or /fhir/Type/{id}/$name when it is for an instance.
@@ -205,7 +205,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.send(w, c, a)
 	took := time.Since(start)
 	if s.Observe != nil {
-		s.Observe(c.what, a.status, took)
+		s.Observe(c.ctx, c.what)
 	}
 	if a.status < 500 { // refusal has logged the others with their cause
 		s.Log.Debug("fhir", "what", c.what, "type", c.typ, "status", a.status, "took", took, "request", c.request)

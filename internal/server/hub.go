@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/blob"
@@ -33,6 +35,8 @@ type Hub struct {
 	Bundles    *rest.Bundles
 
 	handler http.Handler
+	meter   *meter
+	tracer  trace.Tracer
 	ready   atomic.Bool
 	streams context.Context // ends when the hub stops, so that open streams let go
 	end     context.CancelFunc
@@ -53,6 +57,10 @@ func Open(ctx context.Context, o Options) (*Hub, error) {
 		return nil, err
 	}
 	h := &Hub{Options: o}
+	h.meter = newMeter(h)
+	if err := h.openTraces(ctx); err != nil {
+		return nil, err
+	}
 	h.streams, h.end = context.WithCancel(context.WithoutCancel(ctx))
 	for _, floor := range []func(context.Context) error{h.openStore, h.openServices, h.openLines, h.openDoors} {
 		if err := floor(ctx); err != nil {

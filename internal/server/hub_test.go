@@ -26,10 +26,14 @@ import (
 // cheap hashes passwords fast enough for tests.
 var cheap = identity.Cost{Passes: 1, Memory: 64, Threads: 1}
 
-func open(t *testing.T) *Hub {
+func open(t *testing.T, change ...func(*Options)) *Hub {
 	t.Helper()
-	h, err := Open(t.Context(), Options{Memory: true, Data: t.TempDir(), Listen: "127.0.0.1:0",
-		Clock: clock.At(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)), PasswordCost: cheap})
+	o := Options{Memory: true, Data: t.TempDir(), Listen: "127.0.0.1:0",
+		Clock: clock.At(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)), PasswordCost: cheap}
+	for _, c := range change {
+		c(&o)
+	}
+	h, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,6 +35,8 @@ type Options struct {
 	Cert         string         // TLS certificate and key files; "" = plain HTTP
 	Key          string
 	Proxies      []netip.Prefix // trusted proxies: their X-Forwarded-For counts
+	Scrapers     []netip.Prefix // addresses that may read /metrics; nil = this machine only
+	Traces       string         // OTLP over HTTP, http://collector:4318; "" = no traces
 	PasswordCost identity.Cost  // zero = the usual; tests make it cheap
 	Hosts        []string       // hosts beyond this machine to which notices may be sent
 }

@@ -11,11 +11,13 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 )
 
 // outer is what every request passes first: request id, security headers, one log line, no crash.
-func outer(log *slog.Logger, secure bool, next http.Handler) http.Handler {
+func outer(log *slog.Logger, secure bool, m *meter, tracer trace.Tracer, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		id := r.Header.Get("X-Request-Id")
@@ -39,8 +41,11 @@ func outer(log *slog.Logger, secure bool, next http.Handler) http.Handler {
 			h.Set("Cache-Control", "no-store") // patient data stays out of every cache; the page sets its own
 		}
 		seen := &watched{ResponseWriter: w}
-		pattern := new(string)
-		r = r.WithContext(context.WithValue(context.WithValue(r.Context(), patternKey{}, pattern), requestKey{}, id))
+		about := &request{id: id}
+		ctx := context.WithValue(r.Context(), requestKey{}, about)
+		ctx, span := begin(tracer, ctx, r)
+		r = r.WithContext(ctx)
+		m.active.Inc()
 		defer func() {
 			if fault := recover(); fault != nil {
 				if fault == http.ErrAbortHandler {
@@ -53,15 +58,20 @@ func outer(log *slog.Logger, secure bool, next http.Handler) http.Handler {
 					seen.Write([]byte(`{"resourceType":"OperationOutcome","issue":[{"severity":"fatal","code":"exception","details":{"coding":[{"system":"` + spec.Canonical + `/CodeSystem/issue","code":"internal"}],"text":"系统内部错误，请报请求编号 ` + id + `"},"diagnostics":"internal error; request ` + id + `"}]}`))
 				}
 			}
-			if r.URL.Path == "/healthz" || strings.HasPrefix(r.URL.Path, "/assets/") {
+			m.active.Dec()
+			door, what := about.what(r.URL.Path)
+			m.served(door, what, seen.status, time.Since(began))
+			path := template(r.URL.Path, about.pattern)
+			finish(span, r.Method+" "+path, id, what, seen.status)
+			if r.URL.Path == "/healthz" || r.URL.Path == "/metrics" || strings.HasPrefix(r.URL.Path, "/assets/") {
 				return
 			}
 			level := slog.LevelInfo
 			if seen.status >= 500 {
 				level = slog.LevelError
 			}
-			log.Log(r.Context(), level, "request", "id", id, "method", r.Method, "path", template(r.URL.Path, *pattern),
-				"status", seen.status, "bytes", seen.bytes, "ms", float64(time.Since(began).Microseconds())/1000)
+			log.Log(r.Context(), level, "request", "id", id, "method", r.Method, "path", path,
+				"status", seen.status, "bytes", seen.bytes, "ms", float64(time.Since(began).Microseconds())/1000, traced(span))
 		}()
 		next.ServeHTTP(seen, r)
 	})
@@ -80,23 +90,36 @@ func newRequestID() string {
 
 var typeName = regexp.MustCompile(`^[A-Z][A-Za-z]{2,40}$`)
 
-type (
-	patternKey struct{}
-	requestKey struct{}
-)
+type requestKey struct{}
+
+// request is what the rooms below tell about one request, for log, metric and span.
+type request struct {
+	id          string
+	pattern     string // of the mux that matched
+	interaction string // of FHIR
+}
 
 // requestOf is the request id of a context, "" outside a request.
 func requestOf(ctx context.Context) string {
-	id, _ := ctx.Value(requestKey{}).(string)
-	return id
+	if about, ok := ctx.Value(requestKey{}).(*request); ok {
+		return about.id
+	}
+	return ""
+}
+
+// interaction notes what the FHIR API was asked for.
+func interaction(ctx context.Context, name string) {
+	if about, ok := ctx.Value(requestKey{}).(*request); ok {
+		about.interaction = name
+	}
 }
 
 // patterned notes which pattern of the mux matched, for the log.
 func patterned(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mux.ServeHTTP(w, r)
-		if p, ok := r.Context().Value(patternKey{}).(*string); ok {
-			*p = r.Pattern
+		if about, ok := r.Context().Value(requestKey{}).(*request); ok {
+			about.pattern = r.Pattern
 		}
 	})
 }
@@ -122,7 +145,7 @@ func template(path, pattern string) string {
 			return pattern
 		}
 		return "/api/…"
-	case path == "/" || path == "/fhir" || path == "/healthz" || path == "/readyz":
+	case path == "/" || path == "/fhir" || path == "/healthz" || path == "/readyz" || path == "/metrics":
 		return path
 	}
 	return "/…"

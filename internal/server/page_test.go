@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 func answer(t *testing.T, h http.Handler, method, path string, header ...string) *http.Response {
@@ -80,7 +82,7 @@ func TestOuter(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/patients/{id}", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(r.Header.Get("X-Request-Id"))) })
 	mux.HandleFunc("/fhir/", func(http.ResponseWriter, *http.Request) { panic("loose wire") })
-	h := outer(slog.New(slog.NewTextHandler(&log, nil)), true, patterned(mux))
+	h := outer(slog.New(slog.NewTextHandler(&log, nil)), true, newMeter(&Hub{}), noop.NewTracerProvider().Tracer(""), patterned(mux))
 
 	res := answer(t, h, "GET", "/api/patients/zhangsan?q=张三")
 	body, _ := io.ReadAll(res.Body)

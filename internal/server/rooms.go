@@ -45,6 +45,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Migrations: migrations(),
 		Derive:     []store.Deriver{h.Tree.Derive, access.Derive, line.Derive(lines.All)},
 		Guard:      []store.Guard{h.Tree.Guard, line.Guard(lines.All)},
+		Watch:      h.watch,
 	})
 	if err != nil {
 		return fmt.Errorf("server: %w: %w", ErrUnavailable, err)
@@ -104,9 +105,10 @@ func (h *Hub) openDoors(context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", h.healthz)
 	mux.HandleFunc("GET /readyz", h.readyz)
+	mux.Handle("GET /metrics", h.metrics())
 	doors := rest.Options{
 		Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone, BaseURL: h.BaseURL, Version: Version,
-		Operations: operations(h.Runner), Within: h.Tree.Within, Log: h.Log,
+		Operations: operations(h.Runner), Within: h.Tree.Within, Log: h.Log, Observe: interaction,
 	}
 	h.Bundles = rest.NewBundles(doors)
 	fhirAPI := rest.New(doors)
@@ -114,7 +116,7 @@ func (h *Hub) openDoors(context.Context) error {
 	mux.Handle("/fhir/", h.Identity.Authenticate(fhirAPI))
 	mux.Handle("/api/", h.Identity.Authenticate(h.ownAPI()))
 	mux.Handle("/", front)
-	h.handler = outer(h.Log, h.Cert != "", mux)
+	h.handler = outer(h.Log, h.Cert != "", h.meter, h.tracer, mux)
 	return nil
 }
 

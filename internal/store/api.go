@@ -76,6 +76,9 @@ type Options struct {
 	Guard      []Guard        // may refuse a write
 	Key        []byte         // hub key of sealed parameters; nil = made and kept beside the database
 	BodyKey    []byte         // 32 bytes: bodies are sealed by AES-GCM; nil = off
+
+	// Watch is told of every unit, "view" or "update", and gives what to call at its end; nil = nobody watches.
+	Watch func(ctx context.Context, unit string) (end func(error))
 }
 
 // Written is what a Deriver sees. Before is nil on creation, After is nil on delete.

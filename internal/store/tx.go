@@ -20,7 +20,11 @@ type Tx struct {
 }
 
 // View runs fn on a snapshot.
-func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
+func (s *Store) View(ctx context.Context, fn func(*Tx) error) (err error) {
+	if s.opts.Watch != nil {
+		end := s.opts.Watch(ctx, "view")
+		defer func() { end(err) }()
+	}
 	return s.db.View(ctx, func(c engine.Conn) error {
 		return fn(&Tx{now: s.clock.Now(), s: s, c: c})
 	})
@@ -29,9 +33,13 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 // Update runs fn as one unit that is durable when Update returns nil. Units of many callers share
 // one commit; an error from fn undoes only its own unit. fn may be run more than once,
 // so it must not have effects outside tx. An Update inside fn would wait for itself.
-func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+func (s *Store) Update(ctx context.Context, fn func(*Tx) error) (err error) {
+	if s.opts.Watch != nil {
+		end := s.opts.Watch(ctx, "update")
+		defer func() { end(err) }()
+	}
 	var tx *Tx
-	err := s.db.Update(ctx, func(c engine.Conn) error {
+	err = s.db.Update(ctx, func(c engine.Conn) error {
 		tx = &Tx{now: s.clock.Now(), s: s, c: c}
 		return fn(tx)
 	})
