@@ -23,6 +23,8 @@ type Entry struct {
 	Value  float64
 	NumLow float64 // implicit range of a decimal by its significant digits
 	NumHi  float64
+	// Interval: the value is no point but all of [NumLow, NumHi], as of a Range, of "< 5" or of a series.
+	Interval bool
 
 	RefType string
 	RefID   string

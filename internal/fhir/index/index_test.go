@@ -87,7 +87,7 @@ func TestExtract(t *testing.T) {
 			[]string{"date=2026-01-01T08:00:00+08:00…2026-01-03T00:00:00+08:00", "participant=Practitioner/d", "practitioner=Practitioner/d"}, nil},
 		{"filter by child", `{"resourceType":"Library","relatedArtifact":[{"type":"depends-on","resource":"http://a|1"},{"type":"citation","resource":"http://b"}]}`,
 			[]string{"depends-on=http://a|1", "depends-on=http://a"}, []string{"composed-of=http://a", "depends-on=http://b"}},
-		{"range", `{"resourceType":"Condition","onsetRange":{"low":{"value":10,"unit":"a"},"high":{"value":20}}}`, []string{"onset-age=9.5…20.5 |a"}, nil},
+		{"range", `{"resourceType":"Condition","onsetRange":{"low":{"value":10,"unit":"a"},"high":{"value":20}}}`, []string{"onset-age=10…20 |a"}, nil},
 		{"dead by date", `{"resourceType":"Patient","deceasedDateTime":"2020-01-01"}`, []string{"deceased=|true", "death-date=2020-01-01T00:00:00+08:00…2020-01-02T00:00:00+08:00"}, nil},
 		{"area of an ID number", `{"resourceType":"Patient","identifier":[{"system":"x","value":"11010519491231002x"}]}`, []string{"identifier=x|11010519491231002X", "address-area=|110105"}, nil},
 		{"document", `{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Composition","id":"c"}}]}`, []string{"composition=Composition/c"}, []string{"message=Composition/c"}},

@@ -227,9 +227,9 @@ func quantity(x *walk, t *take, n *fhir.Node) {
 	e := Entry{Param: t.param, Value: d.Value, NumLow: d.Low, NumHi: d.High, System: n.Str("system"), Code: unitOf(n)}
 	switch n.Str("comparator") {
 	case "<", "<=":
-		e.NumLow = -math.MaxFloat64
+		e.NumLow, e.NumHi, e.Interval = -math.MaxFloat64, d.Value, true
 	case ">", ">=":
-		e.NumHi = math.MaxFloat64
+		e.NumLow, e.NumHi, e.Interval = d.Value, math.MaxFloat64, true
 	}
 	x.add(e)
 }
@@ -249,16 +249,16 @@ func money(x *walk, t *take, n *fhir.Node) {
 
 func ranged(x *walk, t *take, n *fhir.Node) {
 	low, high := n.Child("low"), n.Child("high")
-	e := Entry{Param: t.param, NumLow: -math.MaxFloat64, NumHi: math.MaxFloat64}
+	e := Entry{Param: t.param, NumLow: -math.MaxFloat64, NumHi: math.MaxFloat64, Interval: true}
 	l, okLow := fhir.ParseDecimal(low.Str("value"))
 	h, okHigh := fhir.ParseDecimal(high.Str("value"))
 	switch {
 	case okLow && okHigh:
-		e.Value, e.NumLow, e.NumHi = (l.Value+h.Value)/2, l.Low, h.High
+		e.Value, e.NumLow, e.NumHi = (l.Value+h.Value)/2, l.Value, h.Value
 	case okLow:
-		e.Value, e.NumLow = l.Value, l.Low
+		e.Value, e.NumLow = l.Value, l.Value
 	case okHigh:
-		e.Value, e.NumHi = h.Value, h.High
+		e.Value, e.NumHi = h.Value, h.Value
 	default:
 		return
 	}
@@ -289,7 +289,7 @@ func sampled(x *walk, t *take, n *fhir.Node) {
 		}
 	}
 	if low <= high {
-		x.add(Entry{Param: t.param, Value: (low + high) / 2, NumLow: low, NumHi: math.Nextafter(high, math.Inf(1)), System: origin.Str("system"), Code: unitOf(origin)})
+		x.add(Entry{Param: t.param, Value: (low + high) / 2, NumLow: low, NumHi: high, Interval: true, System: origin.Str("system"), Code: unitOf(origin)})
 	}
 }
 
