@@ -18,6 +18,15 @@ const MaxDepth = 64
 // trailing text and nesting beyond MaxDepth are refused with an *Error (status 400) that
 // names the place. The strings of the tree are pieces of one copy of data: clone what outlives it.
 func Parse(data []byte) (*Node, error) {
+	n, err := ParseValue(data)
+	if err == nil && n.Kind != Object {
+		return nil, badJSON(errors.New("a resource is a JSON object"))
+	}
+	return n, err
+}
+
+// ParseValue is Parse for any JSON value, such as the array of a JSON Patch.
+func ParseValue(data []byte) (*Node, error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data))
 	if _, err := dec.ReadValue(); err != nil {
 		return nil, badJSON(err)
@@ -27,9 +36,6 @@ func Parse(data []byte) (*Node, error) {
 	}
 	p := parser{src: string(data)}
 	p.space()
-	if p.src[p.at] != '{' {
-		return nil, badJSON(errors.New("a resource is a JSON object"))
-	}
 	n := p.value(0)
 	if p.err != nil {
 		return nil, badJSON(p.err)

@@ -79,11 +79,8 @@ func (b *Bundles) transaction(caller *access.Caller, entries []bundle.Entry) (*u
 	u := &unit{caller: caller}
 	for _, i := range bundle.Order(entries) {
 		e := &entries[i]
-		switch e.Method {
-		case "GET", "HEAD":
+		if e.Reads() {
 			continue
-		case "PATCH":
-			return nil, patchUnsupported(e)
 		}
 		ch, err := changeOf(e)
 		if err != nil {
@@ -92,12 +89,6 @@ func (b *Bundles) transaction(caller *access.Caller, entries []bundle.Entry) (*u
 		u.changes = append(u.changes, ch)
 	}
 	return u, nil
-}
-
-func patchUnsupported(e *bundle.Entry) error {
-	err := fhir.Refuse(http.StatusNotImplemented, "not-supported", "patch-unsupported", "PATCH is not supported yet; send the whole resource by PUT", "暂不支持 PATCH，请用 PUT 提交完整内容")
-	err.Issues[0].Expression = e.Path()
-	return err
 }
 
 func changeOf(e *bundle.Entry) (*change, error) {
@@ -111,7 +102,14 @@ func changeOf(e *bundle.Entry) (*change, error) {
 	case e.ID != "":
 		ch.query = ""
 	}
-	if e.Method == "DELETE" {
+	switch e.Method {
+	case "DELETE":
+		ch.node = nil
+	case "PATCH":
+		var err error
+		if ch.patch, err = patchOf(e); err != nil {
+			return nil, err
+		}
 		ch.node = nil
 	}
 	ch.absent = e.Method == "PUT" && strings.TrimSpace(e.IfNoneMatch) == "*"
@@ -156,7 +154,7 @@ func (s *server) transact(c *call, entries []bundle.Entry, responses []*answer) 
 		return err
 	}
 	for i := range entries { // what cannot be read is known before anything is written
-		if e := &entries[i]; e.Method == "GET" || e.Method == "HEAD" {
+		if e := &entries[i]; e.Reads() {
 			if _, _, err := s.inner(c, e); err != nil {
 				return within(&change{at: e.Path()}, err)
 			}
@@ -191,7 +189,7 @@ func (s *server) transact(c *call, entries []bundle.Entry, responses []*answer) 
 			}
 		}
 		a := c.written(ch)
-		if ch.op == 0 && ch.method == "POST" && u.again == nil {
+		if ch.op == 0 && ch.out.VID > 0 && u.again == nil {
 			shown := c.entry("R", "")
 			shown.Patients, shown.Count = patients(ch.out), 1
 			a.audit = &shown
@@ -199,7 +197,7 @@ func (s *server) transact(c *call, entries []bundle.Entry, responses []*answer) 
 		responses[ch.entry.Index] = a
 	}
 	for i := range entries {
-		if e := &entries[i]; e.Method == "GET" || e.Method == "HEAD" {
+		if e := &entries[i]; e.Reads() {
 			a, err := s.readEntry(c, e)
 			if err != nil {
 				a = s.entryRefusal(c, err) // the writes stand; this read says why it has no answer
@@ -217,7 +215,7 @@ func (s *server) batch(c *call, entries []bundle.Entry, responses []*answer) err
 		to := from
 		var group errgroup.Group
 		group.SetLimit(16)
-		for ; to < len(order) && entries[order[to]].Method == entries[order[from]].Method; to++ {
+		for ; to < len(order) && entries[order[to]].Method == entries[order[from]].Method && entries[order[to]].Reads() == entries[order[from]].Reads(); to++ {
 			e := &entries[order[to]]
 			group.Go(func() error {
 				a, err := s.alone(c, e)
@@ -248,18 +246,15 @@ func (s *server) alone(c *call, e *bundle.Entry) (a *answer, err error) {
 }
 
 func (s *server) batchEntry(c *call, e *bundle.Entry) (*answer, error) {
-	switch e.Method {
-	case "GET", "HEAD":
+	if e.Reads() {
 		return s.readEntry(c, e)
-	case "PATCH":
-		return nil, patchUnsupported(e)
 	}
 	ch, err := changeOf(e)
 	if err != nil {
 		return nil, err
 	}
 	one := *c
-	one.what = map[string]string{"POST": "create", "PUT": "update", "DELETE": "delete"}[e.Method]
+	one.what = map[string]string{"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}[e.Method]
 	one.typ, one.id, one.key = e.Type, e.ID, ""
 	if c.key != "" {
 		one.key, one.raw = fmt.Sprintf("%s#%d", c.key, e.Index), []byte(e.URL)
@@ -285,6 +280,12 @@ func (s *server) inner(c *call, e *bundle.Entry) (*call, func(*call) (*answer, e
 		seg = strings.Split(path, "/")
 	}
 	do, err := s.route(&one, seg)
+	if err == nil && e.Operation {
+		if !one.operator.Safe {
+			return nil, nil, fhir.Refuse(http.StatusBadRequest, "not-supported", "entry-operation", "an operation that changes something is not accepted inside a bundle", "Bundle 内不接受会改变数据的操作（$…）")
+		}
+		one.body = e.Resource
+	}
 	return &one, do, err
 }
 
@@ -293,7 +294,11 @@ func (s *server) readEntry(c *call, e *bundle.Entry) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return do(one)
+	a, err := do(one)
+	if err == nil && a.raw != nil {
+		return nil, fhir.Refuse(http.StatusBadRequest, "not-supported", "entry-raw", "this answer is a file: it cannot stand inside a bundle", "该操作返回文件，不能放在 Bundle 内")
+	}
+	return a, err
 }
 
 func (s *server) entryRefusal(c *call, err error) *answer {
@@ -315,7 +320,7 @@ func (s *server) responseBundle(c *call, kind string, entries []bundle.Entry, re
 		r := fhir.Obj{"status", fmt.Sprintf("%d %s", a.status, http.StatusText(a.status))}
 		if a.location != "" {
 			r = append(r, "location", a.location)
-		} else if a.version != nil && a.version.VID > 0 && entries[i].Method == "PUT" {
+		} else if a.version != nil && a.version.VID > 0 && (entries[i].Method == "PUT" || entries[i].Method == "PATCH") {
 			r = append(r, "location", versionPath(*a.version))
 		}
 		if a.version != nil && a.version.VID > 0 {
@@ -325,7 +330,7 @@ func (s *server) responseBundle(c *call, kind string, entries []bundle.Entry, re
 			}
 		}
 		response := fhir.Of(r).JSON()
-		reading := entries[i].Method == "GET" || entries[i].Method == "HEAD"
+		reading := entries[i].Reads()
 		switch {
 		case len(a.body) == 0:
 		case a.status >= 400 || (!reading && c.prefer.answer == "OperationOutcome"):

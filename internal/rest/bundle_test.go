@@ -134,8 +134,8 @@ func TestBatchEntriesStandAlone(t *testing.T) {
 	for _, e := range r.node.All("entry") {
 		got = append(got, strings.Fields(e.Str("response.status"))[0])
 	}
-	if s := strings.Join(got, " "); s != "422 201 404 200 501" {
-		t.Errorf("got %s; want 422 201 404 200 501", s)
+	if s := strings.Join(got, " "); s != "422 201 404 200 400" {
+		t.Errorf("got %s; want 422 201 404 200 400", s)
 	}
 	if r.node.Str("entry[0].response.outcome.issue[0].expression[0]") == "" {
 		t.Errorf("no outcome for the refused entry: %s", r.body)

@@ -34,6 +34,7 @@ func (s *server) capabilities(c *call) (*answer, error) {
 		"implementation", fhir.Obj{"description", "Xinglin hub", "url", c.base},
 		"fhirVersion", "4.0.1",
 		"format", fhir.Arr{"application/fhir+json", "json"},
+		"patchFormat", fhir.Arr{jsonPatchType, "application/fhir+json"},
 		"rest", fhir.Arr{s.capability.rest},
 	)
 	return &answer{status: http.StatusOK, body: n.JSON()}, nil
@@ -69,7 +70,7 @@ func (s *server) restCapability() *fhir.Node {
 		}
 		slices.Sort(includes)
 		resource := fhir.Obj{"type", typ,
-			"interaction", codes("read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type"),
+			"interaction", codes("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
 			"versioning", "versioned-update", "readHistory", true, "updateCreate", true,
 			"conditionalCreate", true, "conditionalRead", "full-support", "conditionalUpdate", true, "conditionalDelete", "single",
 			"referencePolicy", fhir.Arr{"literal", "logical", "enforced"},

@@ -58,7 +58,7 @@ func notAcceptable() error {
 
 // readBody reads and parses what a writing request carries.
 func (s *server) readBody(c *call, r *http.Request) error {
-	if c.method != http.MethodPost && c.method != http.MethodPut {
+	if c.method != http.MethodPost && c.method != http.MethodPut && c.method != http.MethodPatch {
 		return nil
 	}
 	limit := s.MaxBody
@@ -90,6 +90,9 @@ func (s *server) readBody(c *call, r *http.Request) error {
 			return nil
 		}
 		return fhir.Refuse(http.StatusBadRequest, "required", "empty-body", "the body is empty; a resource is expected", "没有提交内容")
+	}
+	if c.method == http.MethodPatch {
+		return c.readPatch(r.Header.Get("Content-Type"), data)
 	}
 	if ct := r.Header.Get("Content-Type"); ct != "" && !isJSON(ct) {
 		return fhir.Refuse(http.StatusUnsupportedMediaType, "not-supported", "format-unsupported", "send JSON (application/fhir+json)", "请以 JSON 提交（application/fhir+json）")

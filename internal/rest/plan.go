@@ -115,6 +115,8 @@ func (p *planner) decide(ctx context.Context, ch *change) error {
 		switch {
 		case ch.method == "DELETE" && v.ID == "":
 			return nil
+		case ch.method == "PATCH" && v.ID == "":
+			return notFound()
 		case ch.method == "PUT" && v.ID == "":
 			if ch.put.ID = ch.node.ID(); ch.put.ID == "" {
 				ch.create(p.b.Clock.Now())
@@ -145,6 +147,12 @@ func (p *planner) decide(ctx context.Context, ch *change) error {
 			return err
 		}
 	}
+	if ch.method == "PATCH" && absent {
+		if !gone {
+			return notFound()
+		}
+		return err
+	}
 	if ch.absent && ch.found {
 		return preconditionFailed("exists", "If-None-Match: * and the resource exists", "记录已存在")
 	}
@@ -164,6 +172,11 @@ func (p *planner) decide(ctx context.Context, ch *change) error {
 		}
 		ch.op, ch.put.Op = store.Delete, store.Delete
 		return nil
+	}
+	if ch.method == "PATCH" {
+		if ch.node, err = p.b.patched(ch, v); err != nil {
+			return err
+		}
 	}
 	ch.op, ch.put.Op = store.Update, store.Update
 	if absent {
@@ -224,6 +237,15 @@ func (p *planner) write(ctx context.Context, ch *change, own map[string]bool, mi
 		}
 		if missing[typ][id] == nil {
 			missing[typ][id] = &use{ch, r}
+		}
+	}
+	if ch.op == store.Update && ch.found {
+		before, err := fhir.Parse(ch.previous.JSON)
+		if err != nil {
+			return err
+		}
+		if same(before, ch.work) {
+			ch.op, ch.out = 0, ch.previous // nothing to write: the version stays
 		}
 	}
 	return nil

@@ -138,7 +138,7 @@ func TestFormats(t *testing.T) {
 	h.want(400, county, "POST", "/Patient", "")
 	h.want(413, county, "POST", "/Patient", `{"resourceType":"Patient","id":"`+strings.Repeat("x", 2<<20)+`"}`)
 	h.want(405, county, "POST", "/Patient/p1", `{"resourceType":"Patient"}`)
-	h.want(501, county, "PATCH", "/Patient/p1", `[]`)
+	h.want(415, county, "PATCH", "/Patient/p1", `<diff/>`, "Content-Type: application/xml-patch+xml")
 	h.want(404, county, "GET", "/Patient/p1/nothing/here", "")
 }
 

@@ -238,6 +238,9 @@ func (s *server) send(w http.ResponseWriter, c *call, a *answer) {
 	if a.allow != "" {
 		h.Set("Allow", a.allow)
 	}
+	if c.what == "patch" && a.status == http.StatusUnsupportedMediaType {
+		h["Accept-Patch"] = acceptPatch
+	}
 	for name, values := range a.header {
 		h[name] = values
 	}
@@ -355,12 +358,12 @@ func (s *server) route(c *call, seg []string) (func(*call) (*answer, error), err
 		return s.delete, nil
 	case (shape == "T/I" || shape == "T") && c.method == http.MethodPatch:
 		c.what = "patch"
-		return nil, fhir.Refuse(http.StatusNotImplemented, "not-supported", "patch-unsupported", "PATCH is not supported yet; send the whole resource by PUT", "暂不支持 PATCH，请用 PUT 提交完整内容")
+		return s.patch, nil
 	case strings.HasSuffix(shape, "$"):
 		return s.operation(c, seg)
 	}
-	allow := map[string]string{"": "GET, POST", "metadata": "GET", "_history": "GET", "_search": "GET, POST", "T": "GET, POST, PUT, DELETE", "T/_search": "GET, POST",
-		"T/I": "GET, PUT, DELETE", "T/_history": "GET", "T/I/_history": "GET", "T/I/_history/V": "GET"}[shape]
+	allow := map[string]string{"": "GET, POST", "metadata": "GET", "_history": "GET", "_search": "GET, POST", "T": "GET, POST, PUT, PATCH, DELETE", "T/_search": "GET, POST",
+		"T/I": "GET, PUT, PATCH, DELETE", "T/_history": "GET", "T/I/_history": "GET", "T/I/_history/V": "GET"}[shape]
 	if allow == "" {
 		return nil, fhir.Refuse(http.StatusNotFound, "not-supported", "unknown-address", "nothing is at this address", "没有这个地址")
 	}

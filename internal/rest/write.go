@@ -20,12 +20,13 @@ import (
 
 // change is one resource to be written, and what became of it.
 type change struct {
-	method  string // POST, PUT, DELETE
+	method  string // POST, PUT, PATCH, DELETE
 	typ, id string
 	query   string     // criteria of a conditional write
 	ifMatch string     // If-Match
 	absent  bool       // If-None-Match: *
-	node    *fhir.Node // as sent
+	node    *fhir.Node // as sent; of a PATCH what it makes of the current version
+	patch   *fhir.Node // an array of operations, or Parameters
 	at      string     // where in the request, "Bundle.entry[3].resource"; "" for a request of its own
 	entry   *bundle.Entry
 
@@ -78,7 +79,7 @@ func (b *Bundles) apply(ctx context.Context, u *unit) error {
 
 // check looks at one change by itself.
 func (b *Bundles) check(u *unit, ch *change) error {
-	letter := map[string]byte{"POST": mayCreate, "PUT": mayUpdate, "DELETE": mayDelete}[ch.method]
+	letter := map[string]byte{"POST": mayCreate, "PUT": mayUpdate, "PATCH": mayUpdate, "DELETE": mayDelete}[ch.method]
 	if err := u.caller.May(letter, ch.typ); err != nil {
 		return err
 	}
@@ -97,7 +98,12 @@ func (b *Bundles) check(u *unit, ch *change) error {
 	if ch.method == "PUT" && ch.id != "" && ch.node.ID() != ch.id {
 		return within(ch, fhir.Refuse(http.StatusBadRequest, "invalid", "id-mismatch", fmt.Sprintf("the address says id %q, the resource says %q", ch.id, ch.node.ID()), "地址与内容中的 id 不一致"))
 	}
-	for _, tag := range ch.node.All("meta.tag") {
+	return b.fit(ch, ch.node)
+}
+
+// fit refuses a resource that cannot be stored as it is.
+func (b *Bundles) fit(ch *change, n *fhir.Node) error {
+	for _, tag := range n.All("meta.tag") {
 		if tag.Str("code") == "SUBSETTED" {
 			return within(ch, fhir.Refuse(http.StatusUnprocessableEntity, "business-rule", "subsetted", "a part of a resource (SUBSETTED) cannot be written back", "不能用不完整的内容（SUBSETTED）覆盖记录"))
 		}
@@ -108,7 +114,7 @@ func (b *Bundles) check(u *unit, ch *change) error {
 	if ch.at != "" {
 		look = validate.Entry
 	}
-	for _, is := range look(ch.node) {
+	for _, is := range look(n) {
 		if is.Severity == "error" || is.Severity == "fatal" {
 			fatal = true
 		}
@@ -162,6 +168,9 @@ func (b *Bundles) attempt(ctx context.Context, u *unit, scope search.Scope, cond
 		if ch.put.Resource, err = store.Prepare(ch.work); err != nil {
 			return within(ch, fmt.Errorf("rest: %w", err))
 		}
+	}
+	if only := u.changes[0]; len(u.changes) == 1 && only.op == 0 && only.entry == nil && u.key == "" && u.before == nil {
+		return nil // nothing to write; the caller's entry of audit says what was shown
 	}
 	return b.Store.Update(ctx, func(tx *store.Tx) error { return b.commit(ctx, tx, u, scope, conds) })
 }

@@ -82,12 +82,13 @@ func TestUpdate(t *testing.T) {
 	if r.StatusCode != 201 || r.Header.Get("Location") == "" {
 		t.Errorf("update as create: got %d, Location %q", r.StatusCode, r.Header.Get("Location"))
 	}
-	if r := h.put(county, zhang); r.StatusCode != 200 || r.Header.Get("ETag") != `W/"2"` {
+	li, wang := strings.Replace(zhang, "张", "李", 1), strings.Replace(zhang, "张", "王", 1)
+	if r := h.put(county, li); r.StatusCode != 200 || r.Header.Get("ETag") != `W/"2"` {
 		t.Errorf("update: got %d %s", r.StatusCode, r.Header.Get("ETag"))
 	}
 	h.want(400, county, "PUT", "/Patient/other", zhang)
 	h.want(400, county, "PUT", "/Patient/mine", `{"resourceType":"Observation","id":"mine"}`)
-	h.want(200, county, "PUT", "/Patient/mine", zhang, `If-Match: W/"2"`)
+	h.want(200, county, "PUT", "/Patient/mine", wang, `If-Match: W/"2"`)
 	if r := h.want(412, county, "PUT", "/Patient/mine", zhang, `If-Match: W/"2"`); r.detail() != "version-conflict" {
 		t.Errorf("lost update: got %s", r.detail())
 	}
@@ -105,7 +106,7 @@ func TestOneOfManyUpdatesWithTheSameVersionWins(t *testing.T) {
 		status := make([]int, 32)
 		for i := range status {
 			wg.Go(func() {
-				status[i] = h.do(county, "PUT", "/Patient/mine", zhang, `If-Match: W/"1"`).StatusCode
+				status[i] = h.do(county, "PUT", "/Patient/mine", strings.Replace(zhang, "张", fmt.Sprint("张", i), 1), `If-Match: W/"1"`).StatusCode
 			})
 		}
 		wg.Wait()
@@ -124,7 +125,7 @@ func TestConditionalUpdateAndDelete(t *testing.T) {
 	withoutID := strings.Replace(zhang, `"id":"mine",`, "", 1)
 	r := h.want(201, county, "PUT", "/Patient?identifier=urn:id|99-1", withoutID)
 	id := r.node.ID()
-	if r := h.want(200, county, "PUT", "/Patient?identifier=urn:id|99-1", withoutID); r.node.ID() != id || r.node.Str("meta.versionId") != "2" {
+	if r := h.want(200, county, "PUT", "/Patient?identifier=urn:id|99-1", strings.Replace(withoutID, "张", "李", 1)); r.node.ID() != id || r.node.Str("meta.versionId") != "2" {
 		t.Errorf("got %s", r.body)
 	}
 	h.want(400, county, "PUT", "/Patient?identifier=urn:id|99-1", zhang)

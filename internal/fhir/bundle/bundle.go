@@ -22,8 +22,13 @@ type Entry struct {
 	Query    string     // raw, after the "?"
 	Resource *fhir.Node // nil when absent
 
+	Operation bool // the URL ends in $name: performed with the reads
+
 	IfMatch, IfNoneMatch, IfModifiedSince, IfNoneExist string
 }
+
+// Reads says whether the entry changes nothing; operations inside bundles do not.
+func (e *Entry) Reads() bool { return e.Method == "GET" || e.Method == "HEAD" || e.Operation }
 
 // Path names the entry in messages.
 func (e *Entry) Path() string { return fmt.Sprintf("Bundle.entry[%d]", e.Index) }
@@ -86,7 +91,11 @@ func readEntry(i int, item *fhir.Node, base string) (Entry, error) {
 	}
 	writes := e.Method == "POST" || e.Method == "PUT" || e.Method == "PATCH"
 	if strings.HasPrefix(e.Type, "$") || strings.HasPrefix(e.ID, "$") || strings.HasPrefix(e.Rest, "$") {
-		return e, refuse(i, "entry-operation", "operations are not accepted inside a bundle", "Bundle 内不接受操作（$…）")
+		e.Operation = true
+		if e.Method != "GET" && e.Method != "HEAD" && e.Method != "POST" {
+			return e, refuse(i, "entry-operation", "an operation is called by GET or POST", "操作（$…）只能用 GET 或 POST 调用")
+		}
+		return e, nil
 	}
 	if (writes || e.Method == "DELETE") && !spec.IsResource(e.Type) {
 		return e, refuse(i, "unknown-type", fmt.Sprintf("request.url %q names no resource type of FHIR R4", e.URL), "request.url 中没有这种资源类型")
@@ -102,7 +111,7 @@ func readEntry(i int, item *fhir.Node, base string) (Entry, error) {
 	if e.Method == "POST" && (e.ID != "" || e.Query != "") {
 		return e, refuse(i, "entry-url", fmt.Sprintf("POST %q: a creation names its type only", e.URL), "POST 的 request.url 只写资源类型")
 	}
-	if (e.Method == "PUT" || e.Method == "DELETE") && e.ID == "" && e.Query == "" {
+	if (e.Method == "PUT" || e.Method == "PATCH" || e.Method == "DELETE") && e.ID == "" && e.Query == "" {
 		return e, refuse(i, "entry-url", fmt.Sprintf("%s %q needs an id or a condition", e.Method, e.URL), "需要写明 id 或条件")
 	}
 	return e, nil
@@ -116,7 +125,13 @@ func Order(entries []Entry) []int {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return rank[entries[a].Method] - rank[entries[b].Method] })
+	place := func(i int) int {
+		if entries[i].Operation {
+			return rank["GET"]
+		}
+		return rank[entries[i].Method]
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return place(a) - place(b) })
 	return order
 }
 
@@ -126,7 +141,7 @@ func CheckIdentities(entries []Entry) error {
 	writes := map[string]int{}
 	for i := range entries {
 		e := &entries[i]
-		if e.FullURL != "" && e.Method != "GET" && e.Method != "HEAD" {
+		if e.FullURL != "" && !e.Reads() {
 			if first, twice := urls[e.FullURL]; twice {
 				return refuse(e.Index, "duplicate-identity", fmt.Sprintf("fullUrl is the same as that of entry %d", entries[first].Index), "fullUrl 与另一条目重复")
 			}

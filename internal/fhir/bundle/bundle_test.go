@@ -80,7 +80,8 @@ func TestRefusals(t *testing.T) {
 		{"PUT without id", `{"resource":` + patient + `,"request":{"method":"PUT","url":"Patient"}}`, "entry-url"},
 		{"POST with id", `{"resource":` + patient + `,"request":{"method":"POST","url":"Patient/1"}}`, "entry-url"},
 		{"no resource", `{"request":{"method":"POST","url":"Patient"}}`, "entry-resource"},
-		{"an operation", `{"resource":{"resourceType":"Parameters"},"request":{"method":"POST","url":"Task/1/$accept"}}`, "entry-operation"},
+		{"an operation by PUT", `{"resource":{"resourceType":"Parameters"},"request":{"method":"PUT","url":"Task/1/$accept"}}`, "entry-operation"},
+		{"PATCH without id", `{"resource":{"resourceType":"Parameters"},"request":{"method":"PATCH","url":"Patient"}}`, "entry-url"},
 		{"the same resource twice", `{"resource":` + patient + `,"request":{"method":"PUT","url":"Patient/1"}},{"request":{"method":"DELETE","url":"Patient/1"}}`, "duplicate-identity"},
 		{"the same fullUrl twice", `{"fullUrl":"urn:uuid:1","resource":` + patient + `,"request":{"method":"POST","url":"Patient"}},{"fullUrl":"urn:uuid:1","resource":` + patient + `,"request":{"method":"POST","url":"Patient"}}`, "duplicate-identity"},
 	} {
