@@ -34,6 +34,8 @@ func circleOf(resourceType string) *circle {
 			others.add(param)
 		}
 	}
+	first.root.prune()
+	others.root.prune()
 	got, _ := circles.LoadOrStore(resourceType, &circle{first.root, others.root})
 	return got.(*circle)
 }

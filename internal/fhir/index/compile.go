@@ -20,8 +20,14 @@ type program struct {
 // branch is one element; an array passes through it item by item.
 type branch struct {
 	next  map[string]*branch
+	few   []named   // the same, where there are few of them
 	when  []guarded // the same element, where a child of it has a certain value
 	takes []take
+}
+
+type named struct {
+	name string
+	*branch
 }
 
 type guarded struct {
@@ -36,6 +42,7 @@ type take struct {
 	target string // where(resolve() is X)
 	system string // of a code: what its binding implies
 	only   string // datatype of the element
+	parts  []part // of a composite
 }
 
 var programs sync.Map // resource type → *program
@@ -50,6 +57,7 @@ func programOf(resourceType string) *program {
 			p.skipped = append(p.skipped, param.Code+": "+err.Error())
 		}
 	}
+	p.root.prune()
 	got, _ := programs.LoadOrStore(resourceType, p)
 	return got.(*program)
 }
@@ -65,38 +73,52 @@ func (p *program) add(param *spec.Param) error {
 	switch {
 	case param.Code == "_id" || param.Code == "_lastUpdated":
 		return fmt.Errorf("kept by the store itself")
-	case param.Type == spec.Composite || param.Type == spec.Special:
-		return fmt.Errorf("composite and special parameters come later")
+	case param.Type == spec.Special:
+		return fmt.Errorf("special parameters have no rows here")
 	}
 	if do := ownWay[param.Base+"."+param.Code]; do != nil {
 		p.root.takes = append(p.root.takes, take{param: param, do: do})
 		return nil
 	}
-	for _, part := range strings.Split(param.Expression, " | ") {
-		if err := p.addPath(param, strings.TrimSpace(part)); err != nil {
-			return fmt.Errorf("%s: %w", part, err)
+	for path := range strings.SplitSeq(param.Expression, " | ") {
+		steps, err := stepsOf(path)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if steps[0] != param.Base && steps[0] != "Resource" && steps[0] != "DomainResource" {
+			return fmt.Errorf("%s: starts with %s", path, steps[0])
+		}
+		at, target, err := follow(place{branch: p.root, typ: param.Base}, steps[1:])
+		if err == nil && param.Type == spec.Composite {
+			err = joinAt(at, param)
+		} else if err == nil {
+			err = hang(at, param, target)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	return nil
 }
 
-// addPath compiles A.b.c, (A.b as T), A.b.as(T), A.b.where(x='y').c, A.b.where(resolve() is T), (A.b as T).c.
-func (p *program) addPath(param *spec.Param, path string) error {
-	at := []place{{branch: p.root, typ: param.Base}}
-	target := ""
+// stepsOf cuts A.b.c, (A.b as T), A.b.as(T), A.b.where(x='y').c, A.b.where(resolve() is T), (A.b as T).c.
+func stepsOf(path string) ([]string, error) {
+	path = strings.TrimSpace(path)
 	if rest, ok := strings.CutPrefix(path, "("); ok { // (A.b as T).c → A.b.as(T).c
 		inner, tail, closed := strings.Cut(rest, ")")
 		base, typ, isAs := strings.Cut(inner, " as ")
 		if !closed || !isAs {
-			return fmt.Errorf("not understood")
+			return nil, fmt.Errorf("not understood")
 		}
 		path = base + ".as(" + typ + ")" + tail
 	}
-	steps := splitPath(path)
-	if steps[0] != param.Base && steps[0] != "Resource" && steps[0] != "DomainResource" {
-		return fmt.Errorf("starts with %s", steps[0])
-	}
-	for _, step := range steps[1:] {
+	return splitPath(path), nil
+}
+
+// follow makes the branches of a path; target is that of where(resolve() is X).
+func follow(from place, steps []string) (at []place, target string, err error) {
+	at = []place{from}
+	for _, step := range steps {
 		name, arg, call := strings.Cut(strings.TrimSuffix(step, ")"), "(")
 		switch {
 		case !call:
@@ -108,18 +130,23 @@ func (p *program) addPath(param *spec.Param, path string) error {
 		case name == "where":
 			field, value, ok := strings.Cut(arg, "='")
 			if !ok {
-				return fmt.Errorf("where(%s) is not understood", arg)
+				return nil, "", fmt.Errorf("where(%s) is not understood", arg)
 			}
 			for i := range at {
 				at[i].branch = at[i].guard(field, strings.TrimSuffix(value, "'"))
 			}
 		default:
-			return fmt.Errorf("%s is not understood", step)
+			return nil, "", fmt.Errorf("%s is not understood", step)
 		}
 		if len(at) == 0 {
-			return fmt.Errorf("no element for %s", step)
+			return nil, "", fmt.Errorf("no element for %s", step)
 		}
 	}
+	return at, target, nil
+}
+
+// hang lets the elements at these places become entries of a parameter.
+func hang(at []place, param *spec.Param, target string) error {
 	for _, x := range at {
 		do := taker(param, x.typ)
 		if do == nil {
@@ -189,4 +216,21 @@ func (b *branch) guard(child, value string) *branch {
 	g := &branch{}
 	b.when = append(b.when, guarded{child, value, g})
 	return g
+}
+
+// prune drops what leads to no take.
+func (b *branch) prune() (empty bool) {
+	for name, c := range b.next {
+		if c.prune() {
+			delete(b.next, name)
+		}
+	}
+	b.when = slices.DeleteFunc(b.when, func(g guarded) bool { return g.prune() })
+	if b.few = nil; len(b.next) <= 3 {
+		for name, c := range b.next {
+			b.few = append(b.few, named{name, c})
+		}
+		slices.SortFunc(b.few, func(x, y named) int { return strings.Compare(x.name, y.name) })
+	}
+	return len(b.next)+len(b.when)+len(b.takes) == 0
 }

@@ -17,11 +17,11 @@ func Extract(n *fhir.Node, zone *time.Location) []Entry {
 		return nil
 	}
 	x := walks.Get().(*walk)
-	x.zone = zone
+	x.zone, x.whole = zone, n
 	x.visit(programOf(typ).root, n)
 	entries := slices.Clone(x.entries)
 	clear(x.entries) // drops what they refer to
-	x.entries = x.entries[:0]
+	x.entries, x.whole = x.entries[:0], nil
 	walks.Put(x)
 	return entries
 }
@@ -30,6 +30,7 @@ var walks = sync.Pool{New: func() any { return &walk{entries: make([]Entry, 0, 6
 
 type walk struct {
 	zone    *time.Location
+	whole   *fhir.Node // the resource
 	entries []Entry
 }
 
@@ -54,7 +55,15 @@ func (x *walk) visit(b *branch, n *fhir.Node) {
 			x.visit(g.branch, n)
 		}
 	}
-	if b.next == nil {
+	if len(b.next) == 0 {
+		return
+	}
+	if b.few != nil {
+		for _, f := range b.few {
+			if c := n.Child(f.name); c != nil {
+				x.visit(f.branch, c)
+			}
+		}
 		return
 	}
 	for i := range n.Members {

@@ -73,7 +73,10 @@ func writeParams(out *bytes.Buffer, data []byte, types []string, ids *ids) error
 					if !ok {
 						return fmt.Errorf("%s: component %s is not defined", name, c.Definition)
 					}
-					expression := strings.ReplaceAll(c.Expression, "as(DateTime)", "as(dateTime)") // as R4's own errata has it
+					expression := strings.ReplaceAll(c.Expression, "as(DateTime)", "as(dateTime)")
+					if name == "DocumentReference.relationship" { // R4 has the two mixed up: relatesto is the target
+						expression = map[string]string{"code": "target", "target": "code"}[expression]
+					}
 					components[name] += fmt.Sprintf("K\t%%d\t%s\t%s\t%s\t%s\t%s\n", of.Code, letters[of.Type], expression, strings.Join(of.Target, ","), of.URL)
 				}
 			}
