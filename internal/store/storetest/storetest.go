@@ -119,6 +119,7 @@ func Run(t *testing.T, open Open) {
 		{"the log skips nothing under concurrent commits", since},
 		{"reads carry the scope", scopeOfReads},
 		{"a patient's records in order of time carry the scope", compartments},
+		{"a walk shows what stood at its moment", walks},
 		{"reads of many are reads of each", many},
 		{"searches find what they say", searches},
 		{"searches carry the scope on every hop", scopeOfSearches},
