@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"archive/tar"
+	"bufio"
 	"context"
 	"io"
 	"os"
@@ -31,7 +32,7 @@ func synthea(t testing.TB, n int) (bundles [][]byte) {
 		t.Skip("no outside data: synthea-r4 is absent")
 	}
 	defer f.Close()
-	z, err := xz.NewReader(f)
+	z, err := xz.NewReader(bufio.NewReaderSize(f, 1<<20))
 	if err != nil {
 		t.Fatal(err)
 	}

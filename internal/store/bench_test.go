@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"archive/tar"
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -40,7 +41,7 @@ func bundles(t testing.TB, n int) [][]resource {
 		t.Skip("no Synthea bundles: ", err)
 	}
 	defer f.Close()
-	x, err := xz.NewReader(f)
+	x, err := xz.NewReader(bufio.NewReaderSize(f, 1<<20))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +181,7 @@ func BenchmarkImport(b *testing.B) {
 	for range b.N {
 		s, dir := openDisk(b)
 		start := time.Now()
-		n := load(b, s, all, 2, 1)
+		n := load(b, s, all, 4, benchRounds())
 		took := time.Since(start)
 		s.Close()
 		info, err := os.Stat(filepath.Join(dir, "xinglin.db"))

@@ -232,16 +232,22 @@ func (tx *Tx) reserve(ctx context.Context, ref string) (int64, error) {
 	if rid, err = tx.c.Next(ctx, engine.CounterRID); err != nil {
 		return 0, err
 	}
-	if err := tx.insertID(ctx, t, id, rid, 0); err != nil {
+	key := ident{t, id}
+	if err := tx.stub(ctx, key, rid); err != nil {
 		return 0, err
 	}
-	err = tx.Queue(ctx, `INSERT INTO resource (rid, type, id, home, multi, custodian, vid, seq, updated, deleted, shape, at, till)
-		VALUES (?, ?, ?, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0)`, rid, t, id)
-	if err != nil {
-		return 0, err
-	}
-	tx.noteRID(ident{t, id}, rid)
+	tx.noteRID(key, rid)
 	return rid, nil
+}
+
+const insertResource = `INSERT INTO resource (rid, type, id, home, multi, custodian, vid, seq, updated, deleted, shape, at, till) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+// stub is the row of a resource that is only referred to.
+func (tx *Tx) stub(ctx context.Context, key ident, rid int64) error {
+	if err := tx.insertID(ctx, key.typ, key.id, rid, 0); err != nil {
+		return err
+	}
+	return tx.Queue(ctx, insertResource, rid, key.typ, key.id, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0)
 }
 
 // insertID takes an id; where another unit takes it meanwhile, this unit collides and runs again.

@@ -52,7 +52,7 @@ func (h *head) alive() bool { return h.vid > 0 && !h.deleted }
 
 // head finds a resource; rid 0 = never heard of, vid 0 = only referred to.
 func (tx *Tx) head(ctx context.Context, typ int16, id string) (h head, err error) {
-	if tx.absent[ident{typ, id}] {
+	if key := (ident{typ, id}); tx.absent[key] || tx.promised[key] != 0 {
 		return head{}, nil
 	}
 	_, err = tx.one(ctx, `SELECT r.rid, r.home, r.custodian, r.vid, r.seq, r.deleted, r.multi, r.at, r.shape
@@ -95,7 +95,33 @@ func (tx *Tx) Foresee(ctx context.Context, puts []Put) error {
 	if err := tx.learnRIDs(ctx, ids); err != nil {
 		return err
 	}
+	// New ones get their numbers before what refers to them is written.
+	for _, key := range ids {
+		if !tx.absent[key] {
+			continue
+		}
+		rid, err := tx.c.Next(ctx, engine.CounterRID)
+		if err != nil {
+			return err
+		}
+		if tx.promised == nil {
+			tx.promised = map[ident]int64{}
+		}
+		tx.promised[key] = rid
+		tx.noteRID(key, rid)
+	}
 	return tx.learn(ctx, prepared...)
+}
+
+// honour makes references of what was foreseen and then not written, so that nothing points nowhere.
+func (tx *Tx) honour(ctx context.Context) error {
+	for key, rid := range tx.promised {
+		if err := tx.stub(ctx, key, rid); err != nil {
+			return err
+		}
+	}
+	tx.promised = nil
+	return nil
 }
 
 // ready makes sure that a resource was prepared, in this hub's zone.
@@ -182,8 +208,11 @@ func (tx *Tx) Put(ctx context.Context, p Put) (Version, error) {
 	if isNew {
 		// index may have reserved this very id, for a resource that refers to itself. What others have
 		// reserved since this unit's snapshot does not count: the insert collides with it.
-		h.rid = tx.names.rids[ident{pl.id, p.ID}]
-		if isNew = h.rid == 0; isNew {
+		key := ident{pl.id, p.ID}
+		h.rid = tx.names.rids[key]
+		if tx.promised[key] != 0 {
+			delete(tx.promised, key)
+		} else if isNew = h.rid == 0; isNew {
 			if h.rid, err = tx.c.Next(ctx, engine.CounterRID); err != nil {
 				return Version{}, err
 			}
@@ -285,8 +314,7 @@ func (tx *Tx) write(ctx context.Context, pl *plan, p Put, v Version, h head, isN
 			return err
 		}
 		tx.noteRID(ident{pl.id, p.ID}, h.rid)
-		err = tx.Queue(ctx, `INSERT INTO resource (rid, type, id, home, multi, custodian, vid, seq, updated, deleted, shape, at, till)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		err = tx.Queue(ctx, insertResource,
 			h.rid, pl.id, p.ID, next.home, multi, h.custodian, v.VID, v.Seq, updated, deleted, shape, next.at, next.till)
 	} else {
 		if next.home != h.home {

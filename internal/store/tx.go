@@ -11,12 +11,13 @@ import (
 
 // Tx is the inside of View or Update.
 type Tx struct {
-	now    time.Time
-	s      *Store
-	c      engine.Conn
-	names  unitNames
-	absent map[ident]bool // looked for in this unit and not found
-	after  []func()
+	now      time.Time
+	s        *Store
+	c        engine.Conn
+	names    unitNames
+	absent   map[ident]bool  // looked for in this unit and not found
+	promised map[ident]int64 // numbers given to what this unit is going to create
+	after    []func()
 }
 
 // View runs fn on a snapshot.
@@ -41,7 +42,10 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) (err error) {
 	var tx *Tx
 	err = s.db.Update(ctx, func(c engine.Conn) error {
 		tx = &Tx{now: s.clock.Now(), s: s, c: c}
-		return fn(tx)
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return tx.honour(ctx)
 	})
 	if err != nil {
 		return named(err) // a queued statement may fail as late as the commit

@@ -3,6 +3,7 @@ package fhirtest
 
 import (
 	"archive/tar"
+	"bufio"
 	"errors"
 	"io"
 	"os"
@@ -54,7 +55,7 @@ func Each(t testing.TB, archive string, limit int, fn func(name string, data []b
 		t.Fatal(err)
 	}
 	defer f.Close()
-	x, err := xz.NewReader(f)
+	x, err := xz.NewReader(bufio.NewReaderSize(f, 1<<20))
 	if err != nil {
 		t.Fatal(err)
 	}

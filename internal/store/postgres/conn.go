@@ -88,7 +88,7 @@ func (c *conn) settle() {
 			c.batch = &pgx.Batch{}
 		}
 		c.inserted += int64(r.n)
-		query, args := r.statement(gathers(r.query))
+		query, args := r.statement(engine.Gathers(r.query))
 		c.batch.Queue(query, args...)
 	}
 	c.rows, c.gathered = nil, 0
@@ -102,7 +102,7 @@ func (c *conn) Queue(ctx context.Context, query string, args ...any) error {
 	if err != nil {
 		return c.fail(err)
 	}
-	if gathers(query) != nil && c.gather(query, args) {
+	if engine.Gathers(query) != nil && c.gather(query, args) {
 		if c.gathered++; c.gathered >= 5000 {
 			return c.flush(ctx)
 		}

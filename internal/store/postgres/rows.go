@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"strings"
-	"sync"
 
 	"github.com/xinglin-health/xinglin/internal/store/engine"
 )
@@ -12,30 +11,6 @@ type rows struct {
 	query   string
 	columns []any // *[]int64, *[]string, *[][]byte, *[]float64
 	n       int
-}
-
-// insert is what an INSERT … VALUES (?, …) becomes.
-type insert struct{ head, tail string } // before and after SELECT … FROM unnest(…)
-
-var insertsKnown sync.Map // query -> *insert, nil = not such a text
-
-// gathers tells whether a text is a plain insert of one row of arguments.
-func gathers(query string) *insert {
-	if v, ok := insertsKnown.Load(query); ok {
-		return v.(*insert)
-	}
-	var is *insert
-	head, rest, ok := strings.Cut(query, " VALUES (")
-	if ok && strings.HasPrefix(head, "INSERT INTO ") {
-		values, tail, _ := strings.Cut(rest, ")")
-		tail = strings.TrimSpace(tail)
-		plain := strings.Trim(values, "?, ") == ""
-		if plain && (tail == "" || strings.HasPrefix(tail, "ON CONFLICT") && strings.HasSuffix(tail, "DO NOTHING")) && !strings.Contains(tail, "?") {
-			is = &insert{head, tail}
-		}
-	}
-	insertsKnown.Store(query, is)
-	return is
 }
 
 // add takes one row; false when a value does not fit the columns so far, such as NULL.
@@ -90,9 +65,9 @@ func (r *rows) add(args []any) bool {
 }
 
 // statement is the insert of all rows at once.
-func (r *rows) statement(is *insert) (string, []any) {
+func (r *rows) statement(is *engine.Insert) (string, []any) {
 	var b strings.Builder
-	b.WriteString(is.head)
+	b.WriteString(is.Head)
 	b.WriteString(" SELECT * FROM unnest(")
 	args := make([]any, len(r.columns))
 	for i, column := range r.columns {
@@ -115,6 +90,6 @@ func (r *rows) statement(is *insert) (string, []any) {
 		}
 	}
 	b.WriteString(") ")
-	b.WriteString(is.tail)
+	b.WriteString(is.Tail)
 	return engine.Dollars(b.String()), args
 }

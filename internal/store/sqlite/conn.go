@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"zombiezen.com/go/sqlite"
 
@@ -15,7 +16,11 @@ type conn struct {
 	stmts    map[string]*stmt
 	readOnly bool
 	broken   error // first failed statement of the unit
-	db       *DB   // of the writer
+	wrote    bool  // the unit has changed something
+	waiting  []*batch
+	batches  []*batch // to use again
+	rows     int      // in waiting
+	db       *DB      // of the writer
 }
 
 type stmt struct {
@@ -26,7 +31,10 @@ type stmt struct {
 // maxStmts bounds the statements kept per connection; searches come in many shapes.
 const maxStmts = 400
 
-func (c *conn) begin(ctx context.Context) { c.broken = nil }
+func (c *conn) begin(ctx context.Context) {
+	c.broken, c.wrote = nil, false
+	c.drop()
+}
 
 func (c *conn) close() error {
 	for _, s := range c.stmts {
@@ -132,13 +140,14 @@ func (c *conn) fail(err error) error {
 }
 
 func (c *conn) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	if c.broken != nil {
-		return 0, engine.Broken(c.broken)
+	if err := c.flush(); err != nil {
+		return 0, err
 	}
 	s, err := c.prepare(query)
 	if err != nil {
 		return 0, c.fail(err)
 	}
+	c.wrote = true
 	defer c.release(query, s)
 	if err := bind(s, args); err != nil {
 		return 0, c.fail(err)
@@ -154,19 +163,24 @@ func (c *conn) Exec(ctx context.Context, query string, args ...any) (int64, erro
 	}
 }
 
+// Queue gathers plain inserts and runs everything else.
 func (c *conn) Queue(ctx context.Context, query string, args ...any) error {
+	if is := engine.Gathers(query); is != nil && !c.readOnly && len(args) == is.Width {
+		return c.gather(query, is, args)
+	}
 	_, err := c.Exec(ctx, query, args...)
 	return err
 }
 
 func (c *conn) Query(ctx context.Context, query string, args []any, row func(engine.Row) error) error {
-	if c.broken != nil {
-		return engine.Broken(c.broken)
+	if err := c.flush(); err != nil {
+		return err
 	}
 	s, err := c.prepare(query)
 	if err != nil {
 		return c.fail(err)
 	}
+	c.wrote = c.wrote || !strings.HasPrefix(query, "SELECT ")
 	defer c.release(query, s)
 	if err := bind(s, args); err != nil {
 		return c.fail(err)

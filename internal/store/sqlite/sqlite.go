@@ -21,6 +21,7 @@ import (
 type DB struct {
 	path    string
 	private string // folder that ends with the database; "" = it stays
+	sync    string // PRAGMA synchronous
 	writer  *conn
 	units   chan *unit
 	readers chan struct{} // a place per reader that may be open at once
@@ -35,6 +36,9 @@ type DB struct {
 	counters map[string]int64 // last given
 	dirty    bool
 	version  int64 // data_version at the last look
+	members  []*unit
+
+	log checkpoints
 }
 
 // unit is one Update on its way through the writer.
@@ -49,7 +53,7 @@ type unit struct {
 // The longest that a group takes in more units before it commits, in number and time.
 const (
 	groupUnits = 512
-	groupTime  = 20 * time.Millisecond
+	groupTime  = 100 * time.Millisecond
 )
 
 // ErrClosed is the answer after Close.
@@ -57,8 +61,7 @@ var ErrClosed = errors.New("database is closed")
 
 // Open opens or makes the file at path; path ":memory:" makes a private database that ends with Close.
 func Open(ctx context.Context, path string) (*DB, error) {
-	db := &DB{path: path, units: make(chan *unit, 1024), done: make(chan struct{})}
-	sync := "FULL"
+	db := &DB{path: path, sync: "FULL", units: make(chan *unit, 1024), done: make(chan struct{})}
 	if path == ":memory:" {
 		// A file in memory behaves exactly as one on disk: snapshots, WAL, many readers.
 		root := "/dev/shm"
@@ -69,7 +72,7 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		if err != nil {
 			return nil, fmt.Errorf("sqlite: %w", err)
 		}
-		db.private, db.path, sync = dir, filepath.Join(dir, "xinglin.db"), "OFF"
+		db.private, db.path, db.sync = dir, filepath.Join(dir, "xinglin.db"), "OFF"
 	}
 	// SQLite gives its -wal and -shm the mode of the database.
 	f, err := os.OpenFile(db.path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -82,11 +85,11 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		PRAGMA journal_mode=WAL;
 		PRAGMA synchronous=%s;
 		PRAGMA cache_size=-98304;
-		PRAGMA wal_autocheckpoint=16000;
-		PRAGMA journal_size_limit=67108864;
+		PRAGMA wal_autocheckpoint=0;
+		PRAGMA journal_size_limit=268435456;
 		PRAGMA temp_store=MEMORY;
 		PRAGMA foreign_keys=OFF;
-		CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;`, sync))
+		CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;`, db.sync))
 	if err != nil {
 		db.remove()
 		return nil, fmt.Errorf("sqlite: open %s: %w", db.path, err)
@@ -214,6 +217,7 @@ func (db *DB) Close() error {
 	close(db.units)
 	db.mu.Unlock()
 	<-db.done
+	db.log.helper.Wait()
 	for range cap(db.readers) {
 		db.readers <- struct{}{} // waits for the open views
 	}
@@ -228,6 +232,7 @@ func (db *DB) Close() error {
 		sqlitex.ExecuteTransient(db.writer.c, "PRAGMA wal_checkpoint(TRUNCATE)", nil)
 	}
 	err := db.writer.close()
+	db.log.close(db.path + "-shm")
 	db.remove()
 	return err
 }
@@ -241,45 +246,69 @@ func (db *DB) remove() {
 // write is the one writer: it opens a transaction, runs units in it while there are any, and commits once for all.
 func (db *DB) write() {
 	defer close(db.done)
-	group := make([]*unit, 0, groupUnits)
 	for first := range db.units {
-		err := db.begin()
-		if err != nil {
-			first.err = err
-			close(first.done)
-			continue
-		}
-		start := time.Now()
-		// The first unit has the transaction to itself, so it needs no savepoint, which would cost a
-		// copy of every page that it changes: a large unit goes almost alone.
-		db.perform(first, false)
-		if first.err != nil {
-			db.rollback()
-			close(first.done)
-			continue
-		}
-		group = append(group[:0], first)
-	more:
-		for len(group) < groupUnits && time.Since(start) < groupTime {
-			select {
-			case u, ok := <-db.units:
-				if !ok {
-					break more
-				}
-				group = append(group, u)
-				db.perform(u, true)
-			default:
-				break more
-			}
-		}
-		err = db.commit()
-		for _, u := range group {
+		db.group(first)
+	}
+}
+
+// group runs the units that wait, from first on, and commits them together. They run without
+// savepoints, which would cost a copy of every page that they change; when one fails after it
+// has written, all is undone and those before it run again, now each in its savepoint.
+func (db *DB) group(first *unit) {
+	units := append(db.members[:0], first)
+	defer func() { clear(units); db.members = units[:0] }()
+	finish := func(err error) {
+		for _, u := range units {
 			if u.err == nil {
 				u.err = err
 			}
 			close(u.done)
 		}
 	}
+	if err := db.begin(); err != nil {
+		finish(err)
+		return
+	}
+	start := time.Now()
+	careful := false
+	db.perform(first, false)
+	for at := 0; ; {
+		u := units[at]
+		if u.err != nil && !careful && db.writer.wrote {
+			db.rollback()
+			if at == 0 && len(units) == 1 {
+				finish(nil)
+				return
+			}
+			if err := db.begin(); err != nil {
+				finish(err)
+				return
+			}
+			careful = true
+			for _, before := range units[:at] {
+				if before.err == nil {
+					db.perform(before, true)
+				}
+			}
+		}
+		if at++; at >= groupUnits || time.Since(start) > groupTime {
+			break
+		}
+		var more bool
+		select {
+		case u, ok := <-db.units:
+			if more = ok; ok {
+				units = append(units, u)
+				db.perform(u, careful)
+			}
+		default:
+		}
+		if !more {
+			break
+		}
+	}
+	finish(db.commit())
+	db.checkpoint()
 }
 
 // rollback undoes the whole transaction and forgets the numbers given in it.
@@ -336,6 +365,8 @@ func (db *DB) commit() error {
 // perform runs one unit; in a savepoint its error or panic undoes only itself.
 func (db *DB) perform(u *unit, savepoint bool) {
 	w := db.writer
+	w.wrote = false
+	w.drop()
 	if u.err = u.ctx.Err(); u.err != nil {
 		return
 	}
@@ -349,9 +380,10 @@ func (db *DB) perform(u *unit, savepoint bool) {
 			u.panic = p
 			u.err = fmt.Errorf("sqlite: unit panicked: %v", p)
 		}
-		if u.err == nil && w.broken != nil {
-			u.err = engine.Broken(w.broken)
+		if u.err == nil {
+			u.err = w.flush()
 		}
+		w.drop()
 		w.broken = nil
 		if !savepoint {
 			return
