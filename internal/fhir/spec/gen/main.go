@@ -70,6 +70,9 @@ func run(from, to string) error {
 	if err := ids.save(to); err != nil {
 		return err
 	}
+	if err := writeRules(to, raw, &note); err != nil {
+		return err
+	}
 	var z bytes.Buffer
 	gz, _ := gzip.NewWriterLevel(&z, gzip.BestCompression)
 	gz.Write(out.Bytes())
