@@ -61,6 +61,9 @@ func queries(e *index.Entry) []string {
 		return []string{code + "=" + esc(strconv.FormatFloat(e.Value, 'f', -1, 64))}
 	case spec.Quantity:
 		v := strconv.FormatFloat(e.Value, 'f', -1, 64)
+		if e.Interval {
+			return []string{code + "=ap" + v, code + "=ge" + v, code + "=le" + v}
+		}
 		q := []string{code + "=" + v, code + "=ge" + v}
 		if e.Code != "" {
 			q = append(q, code+"="+v+"|"+esc(e.System)+"|"+esc(e.Code))

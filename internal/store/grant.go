@@ -51,6 +51,27 @@ func (tx *Tx) Revoke(ctx context.Context, source string) error {
 	return tx.Queue(ctx, "UPDATE access_grant SET until = ? WHERE source = ? AND until > ?", now, source, now)
 }
 
+// keep notes that an institution is custodian of something in a patient's record, or of something of a type that
+// is about nobody. It may note too much: custody says where to look, the resource says whose it is.
+func (tx *Tx) keep(ctx context.Context, custodian int64, typ int16, patient int64) error {
+	if patient == 0 {
+		patient = -int64(typ)
+	}
+	pair := [2]int64{custodian, patient}
+	n := &tx.s.names
+	n.mu.RLock()
+	known := n.custody[pair]
+	n.mu.RUnlock()
+	if known || tx.names.custody[pair] {
+		return nil
+	}
+	if tx.names.custody == nil {
+		tx.names.custody = map[[2]int64]bool{}
+	}
+	tx.names.custody[pair] = true
+	return tx.Queue(ctx, "INSERT INTO custody (custodian, patient) VALUES (?, ?) ON CONFLICT (custodian, patient) DO NOTHING", custodian, patient)
+}
+
 // sharedTypes lists the numbers of search.Shared.
 var sharedTypes = func() []any {
 	var ids []any

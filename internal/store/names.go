@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"hash/fnv"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -17,13 +20,23 @@ type names struct {
 	texts   map[int64]string
 	rids    map[ident]int64
 	spans   map[int64]int64
-	totals  map[[2]int64]total
+	codes   map[codeKey]codeText
+	custody map[[2]int64]bool // custodian, patient
+	totals  map[uint64]total  // what planners have counted
 }
 
 // total is a planner's hint.
 type total struct {
 	n    int64
 	when time.Time
+}
+
+// hintKey tells the ways of planners apart.
+func hintKey(q *sql) uint64 {
+	h := fnv.New64a()
+	io.WriteString(h, q.String())
+	fmt.Fprint(h, q.args...)
+	return h.Sum64()
 }
 
 type ident struct {
@@ -36,6 +49,8 @@ type unitNames struct {
 	symbols map[string]int64
 	rids    map[ident]int64
 	spans   map[int64]int64
+	codes   map[codeKey]codeText
+	custody map[[2]int64]bool
 }
 
 // Bounds of the memory; a full map starts anew.
@@ -46,11 +61,11 @@ const (
 
 func (n *names) init() {
 	n.symbols, n.texts, n.rids, n.spans = map[string]int64{}, map[int64]string{}, map[ident]int64{}, map[int64]int64{}
-	n.totals = map[[2]int64]total{}
+	n.totals, n.codes, n.custody = map[uint64]total{}, map[codeKey]codeText{}, map[[2]int64]bool{}
 }
 
 func (n *names) keep(u *unitNames) {
-	if u.symbols == nil && u.rids == nil && u.spans == nil {
+	if u.symbols == nil && u.rids == nil && u.spans == nil && u.codes == nil && u.custody == nil {
 		return
 	}
 	n.mu.Lock()
@@ -72,6 +87,18 @@ func (n *names) keep(u *unitNames) {
 		if _, known := n.rids[key]; !known {
 			n.rids[ident{key.typ, strings.Clone(key.id)}] = v
 		}
+	}
+	if len(n.codes) > maxCodes {
+		n.codes = map[codeKey]codeText{}
+	}
+	if len(n.custody) > maxRIDs {
+		n.custody = map[[2]int64]bool{}
+	}
+	for key, text := range u.codes {
+		n.codes[key] = text
+	}
+	for pair := range u.custody {
+		n.custody[pair] = true
 	}
 	for p, span := range u.spans {
 		n.spans[p] = max(span, n.spans[p])

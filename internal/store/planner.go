@@ -9,141 +9,219 @@ import (
 
 // driver is where a search starts: the rows that it walks over.
 type driver struct {
-	from *sql  // "FROM … d", nil = the table of resources itself
-	cond *sql  // conditions on d or r, beginning with AND
-	at   bool  // d has the column at, in the order of the index
-	rid  bool  // d has the column rid
-	skip int   // the clause that it answers fully, -1 = none
-	code int64 // of seenHot
-	keep bool  // its clause is to be checked all the same
-	seen bool  // its rows are those that the caller may see
+	from  *sql   // "FROM … d", nil = the table of resources itself
+	cond  *sql   // conditions on d or r, beginning with AND
+	at    bool   // d has the column at, in the order of the index
+	rid   bool   // d has the column rid
+	once  bool   // no resource stands twice in it
+	bare  bool   // all its rows are of living resources of the type
+	skip  int    // the clause that it answers fully, -1 = none
+	skip2 int    // another one
+	seen  bool   // its rows are those that the caller may see
+	inner []*sql // what it is made of, to be gathered before it can give a first row
+	guess *sql   // counts rows of a sample instead of its own
+	n     int64  // rows, as far as was counted
 }
 
-// The rows that a probe counts before it calls a way too long.
-const probeRows = 2000
+// Bounds on what a probe may cost: the rows that it counts before it calls a way long, those of the first look,
+// and those that may have to be gathered before a first row.
+const (
+	probeRows   = 2000
+	firstLook   = 64
+	probeInner  = 20_000
+	sampleRows  = 20_000
+	longestWay  = 50_000
+	hintsKeptIn = 2 * time.Minute
+)
 
-// A way this short is taken without looking for a shorter one.
-const shortEnough = 60
+func (f *finder) plain() *driver { return &driver{skip: -1, skip2: -1, once: true} }
 
-// plan chooses the driver: of all ways that an index offers, the one with the fewest rows.
-func (f *finder) plan() (*driver, error) {
-	plain := &driver{skip: -1}
-	if f.none || f.pl == nil {
-		return plain, nil
-	}
+// ways lists the drivers that the clauses, the compartment and the caller's sight offer.
+func (f *finder) ways() ([]*driver, error) {
 	var ways []*driver
-	for i := range f.q.Where {
-		d, err := f.way(f.pl, &f.q.Where[i])
-		if err != nil {
-			return nil, err
-		}
-		if d != nil {
-			if d.skip = i; d.keep {
-				d.skip = -1
-			}
+	take := func(d *driver, err error) error {
+		if d != nil && err == nil {
 			ways = append(ways, d)
 		}
+		return err
 	}
-	if hot, err := f.hot(); err != nil {
+	if f.q.Compartment != nil {
+		if err := take(f.compartmentWay()); err != nil {
+			return nil, err
+		}
+	}
+	for i := range f.q.Where {
+		d, err := f.way(f.pl, &f.q.Where[i], i)
+		if err := take(d, err); err != nil || f.none {
+			return nil, err
+		}
+	}
+	if f.pl == nil {
+		return ways, nil
+	}
+	if err := take(f.hot()); err != nil {
 		return nil, err
-	} else if hot != nil {
-		ways = append([]*driver{hot}, ways...)
+	}
+	if err := take(f.datedWay()); err != nil {
+		return nil, err
 	}
 	seen, err := f.seen()
-	if err != nil {
-		return nil, err
+	if err != nil || seen == nil {
+		return ways, err
 	}
-	if seen != nil {
-		ways = append(ways, seen)
-		if hot, err := f.seenHot(); err != nil {
-			return nil, err
-		} else if hot != nil {
-			ways = append(ways, hot)
-		}
+	hot, err := f.seenHot()
+	if hot != nil {
+		ways = append(ways, hot)
 	}
-	if len(ways) == 0 {
-		return plain, nil
+	return append(ways, seen), err
+}
+
+// plan chooses the driver: of all ways that an index offers, the one with the fewest rows; or, for a page, one in
+// the order of the page that will fill it sooner. whole asks for a driver whose rows will all be visited.
+func (f *finder) plan(whole bool) (*driver, error) {
+	if f.none {
+		return f.plain(), nil
 	}
-	best, least := ways[0], int64(1)<<62
-	if f.dated() {
-		// A short stretch of time needs no other way.
-		q := &sql{}
-		q.add("SELECT count(*) FROM (SELECT 1 FROM resource r WHERE r.type = ? AND r.deleted = 0", f.pl.id)
-		for i := range f.q.Where {
-			if c := &f.q.Where[i]; c.Param != nil && c.Chain == nil && c.Param.ID == f.pl.date.ID {
-				dateBounds(q, c, "r.at")
+	ways, err := f.ways()
+	if err != nil || f.none || len(ways) == 0 {
+		return f.plain(), err
+	}
+	if len(ways) == 1 && ways[0].at && (whole || f.streams()) {
+		return ways[0], nil
+	}
+	var best *driver
+	for _, limit := range []int64{firstLook, probeRows} {
+		for _, d := range ways {
+			if d.n < limit && d.n > 0 {
+				continue // known from the first look
 			}
-		}
-		q.add(" LIMIT ?) n", probeRows)
-		var n int64
-		if _, err := f.tx.one(f.ctx, q.String(), q.args, &n); err != nil {
-			return nil, err
-		}
-		if n < probeRows {
-			best, least = plain, n
-		}
-	}
-	for _, d := range ways {
-		if least <= shortEnough {
-			break
-		}
-		n := int64(0)
-		if len(ways) > 1 || !d.at {
-			q := &sql{}
-			q.add("SELECT count(*) FROM (SELECT 1 ")
-			q.add(d.from.String(), d.from.args...)
-			q.add(" WHERE 1 = 1")
-			if d.cond != nil {
-				q.add(d.cond.String(), d.cond.args...)
-			}
-			q.add(" LIMIT ?) n", probeRows)
-			if _, err := f.tx.one(f.ctx, q.String(), q.args, &n); err != nil {
+			if d.n, err = f.probe(d, limit); err != nil {
 				return nil, err
 			}
-			if n == 0 && d.skip >= 0 {
+			if d.n == 0 && !d.seen && d.guess == nil {
 				f.none = true
-				return plain, nil
+				return d, nil
 			}
-			if d.seen && n < probeRows && f.streams() {
-				// Who sees a good part of a list finds a page sooner by walking down the list:
-				// about a page times total/n rows, against n rows to gather and sort.
-				total, err := f.total(d)
-				if err != nil {
-					return nil, err
-				}
-				if int64(f.q.Count+1)*total < n*n {
-					n = probeRows
-				}
+			if d.n < limit && (best == nil || d.n < best.n) {
+				best = d
 			}
 		}
-		if n < least || n == least && d.at && !best.at {
-			best, least = d, n
+		if best != nil {
+			break
 		}
 	}
-	if best != plain && least >= probeRows && !best.at && f.streams() {
-		// All ways are long: walk in the order of the page and filter, so that the first page comes early.
-		return plain, nil
+	if best != nil && (best.n < firstLook || whole || !f.streams()) {
+		return best, nil
+	}
+	// In the order of the page: about a page times all/matching rows, against n rows to gather and sort.
+	stream := f.plain()
+	if whole || f.streams() {
+		for _, d := range ways {
+			if !d.at {
+				continue
+			}
+			if d.n, err = f.hint(d); err != nil {
+				return nil, err
+			}
+			if stream.from == nil || d.n < stream.n {
+				stream = d
+			}
+		}
+	}
+	if best == nil {
+		if stream.from == nil && (whole || !f.streams()) {
+			return f.leastOf(ways)
+		}
+		return stream, nil
+	}
+	if stream.from == nil {
+		if stream.n, err = f.total(); err != nil {
+			return nil, err
+		}
+	}
+	if int64(f.q.Count+1)*stream.n < best.n*best.n {
+		return stream, nil
 	}
 	return best, nil
 }
 
-// total is about how many rows there are to walk down instead of a seen driver: all of the type, or all of
-// the code. Counted again after a while.
-func (f *finder) total(d *driver) (n int64, err error) {
-	const enough = 200_000
-	key, query, args := [2]int64{int64(f.pl.id), 0}, "SELECT count(*) FROM (SELECT 1 FROM resource WHERE type = ? AND deleted = 0 LIMIT ?) n", []any{f.pl.id, enough}
-	if d.code != 0 {
-		key = [2]int64{-int64(f.pl.code.ID), d.code}
-		query, args = "SELECT count(*) FROM (SELECT 1 FROM ix_token WHERE param = ? AND code = ? LIMIT ?) n", []any{f.pl.code.ID, d.code, enough}
+// leastOf looks further at ways that are all long, where every row will be visited.
+func (f *finder) leastOf(ways []*driver) (*driver, error) {
+	least := f.plain()
+	least.n = longestWay
+	for _, d := range ways {
+		if d.guess != nil {
+			continue
+		}
+		n, err := f.hint(d)
+		if err != nil {
+			return nil, err
+		}
+		if d.n = n; n < least.n {
+			least = d
+		}
 	}
+	return least, nil
+}
+
+// probe counts the rows of a way, up to limit.
+func (f *finder) probe(d *driver, limit int64) (n int64, err error) {
+	for _, inner := range d.inner {
+		q := &sql{}
+		q.add("SELECT count(*) FROM (SELECT 1 FROM ("+inner.String()+") s LIMIT ?) n", append(inner.args[:len(inner.args):len(inner.args)], probeInner)...)
+		if _, err := f.tx.one(f.ctx, q.String(), q.args, &n); err != nil || n >= probeInner {
+			return limit, err
+		}
+	}
+	if d.guess != nil {
+		_, err = f.tx.one(f.ctx, d.guess.String(), d.guess.args, &n)
+		if n++; n > firstLook {
+			return limit, err
+		}
+		return n, err
+	}
+	q := &sql{}
+	q.add("SELECT count(*) FROM (SELECT 1 ")
+	q.add(d.from.String(), d.from.args...)
+	q.add(" WHERE 1 = 1")
+	if d.cond != nil {
+		q.add(d.cond.String(), d.cond.args...)
+	}
+	q.add(" LIMIT ?) n", limit)
+	_, err = f.tx.one(f.ctx, q.String(), q.args, &n)
+	return n, err
+}
+
+// hint is about how many rows a way has, up to longestWay; counted again after a while.
+func (f *finder) hint(d *driver) (int64, error) {
+	q := &sql{}
+	q.add(d.from.String(), d.from.args...)
+	if d.cond != nil {
+		q.add(d.cond.String(), d.cond.args...)
+	}
+	return f.remembered(hintKey(q), func() (int64, error) { return f.probe(d, longestWay) })
+}
+
+// total is about how many resources of the type there are.
+func (f *finder) total() (int64, error) {
+	q := &sql{}
+	q.add("total", f.pl.id)
+	return f.remembered(hintKey(q), func() (n int64, err error) {
+		_, err = f.tx.one(f.ctx, "SELECT count(*) FROM (SELECT 1 FROM resource WHERE type = ? AND deleted = 0 LIMIT ?) n", []any{f.pl.id, 4 * longestWay}, &n)
+		return n, err
+	})
+}
+
+func (f *finder) remembered(key uint64, count func() (int64, error)) (int64, error) {
 	names := &f.tx.s.names
 	names.mu.RLock()
 	known, ok := names.totals[key]
 	names.mu.RUnlock()
-	if ok && time.Since(known.when) < 2*time.Minute {
+	if ok && time.Since(known.when) < hintsKeptIn {
 		return known.n, nil
 	}
-	if _, err := f.tx.one(f.ctx, query, args, &n); err != nil {
+	n, err := count()
+	if err != nil {
 		return 0, err
 	}
 	names.mu.Lock()
@@ -157,73 +235,112 @@ func (f *finder) total(d *driver) (n int64, err error) {
 
 // streams tells whether an index gives all resources of the type in the order of the page.
 func (f *finder) streams() bool {
+	if f.pl == nil {
+		return false
+	}
 	switch len(f.q.Sort) {
 	case 0:
 		return true
 	case 1:
 		s := &f.q.Sort[0]
-		return s.Special == "_lastUpdated" || s.Param != nil && (s.Param.Code == "_lastUpdated" || f.pl.date != nil && s.Param.ID == f.pl.date.ID)
+		return f.pl.date != nil && s.Param != nil && s.Param.ID == f.pl.date.ID && (s.Descending || f.dated())
 	}
 	return false
+}
+
+// onDate tells a clause on the main date.
+func (f *finder) onDate(c *search.Clause) bool {
+	return f.pl != nil && f.pl.date != nil && c.Param != nil && c.Chain == nil && c.Filter == nil && c.Has == nil && c.Param.ID == f.pl.date.ID && c.Modifier == ""
 }
 
 // dated tells whether the search leaves out what has no main date.
 func (f *finder) dated() bool {
 	for i := range f.q.Where {
-		c := &f.q.Where[i]
-		if c.Param != nil && c.Chain == nil && f.pl.date != nil && c.Param.ID == f.pl.date.ID && c.Modifier == "" {
+		if f.onDate(&f.q.Where[i]) {
 			return true
 		}
 	}
 	return false
 }
 
-// way is the driver that one clause offers; nil = none.
-func (f *finder) way(pl *plan, c *search.Clause) (*driver, error) {
-	p := c.Param
-	switch special(c) {
-	case "_id":
-		rids, err := f.byID(pl, c)
-		if err != nil {
-			return nil, err
+// bounds narrows a column of main dates by the clauses on it.
+func (f *finder) bounds(q *sql, column string) {
+	for i := range f.q.Where {
+		if c := &f.q.Where[i]; f.onDate(c) {
+			dateBounds(q, c, column)
 		}
-		d := &driver{rid: true, from: &sql{}}
-		d.from.add("FROM (SELECT u.rid FROM resource u WHERE u.rid IN ("+marks(len(rids))+")) d", rids...)
-		return d, nil
-	case "_lastUpdated":
-		if len(c.Values) != 1 {
+	}
+}
+
+// datedWay goes over a stretch of time.
+func (f *finder) datedWay() (*driver, error) {
+	if !f.dated() {
+		return nil, nil
+	}
+	d := &driver{from: &sql{}, cond: &sql{}, at: true, rid: true, once: true, bare: true, skip: -1, skip2: -1}
+	d.from.add("FROM resource d")
+	d.cond.add(" AND d.type = ? AND d.deleted = 0", f.pl.id)
+	before := d.cond.b.Len()
+	f.bounds(d.cond, "d.at")
+	if d.cond.b.Len() == before {
+		return nil, nil
+	}
+	return d, nil
+}
+
+// compartmentWay goes over one patient's record.
+func (f *finder) compartmentWay() (*driver, error) {
+	patient, err := f.compartment()
+	if err != nil || f.none {
+		return nil, err
+	}
+	d := &driver{from: &sql{}, cond: &sql{}, at: f.pl != nil, rid: true, once: true, skip: -1, skip2: -1}
+	d.from.add("FROM compartment d")
+	d.cond.add(" AND d.patient = ?", patient)
+	if f.pl != nil {
+		d.cond.add(" AND d.type = ?", f.pl.id)
+		f.bounds(d.cond, "d.at")
+	}
+	return d, nil
+}
+
+// way is the driver that one clause offers; nil = none.
+func (f *finder) way(pl *plan, c *search.Clause, i int) (*driver, error) {
+	p := c.Param
+	d := &driver{rid: true, from: &sql{}, cond: &sql{}, skip: i, skip2: -1, bare: true}
+	if special(c) == "_lastUpdated" && positive(c) {
+		if len(c.Values) != 1 || pl == nil {
 			return nil, nil
 		}
 		switch c.Values[0].Prefix {
 		case search.Eq, search.Gt, search.Ge, search.Sa:
-			d := &driver{rid: true, from: &sql{}, keep: true}
+			d.skip, d.once = -1, true
 			d.from.add("FROM (SELECT u.rid FROM resource u WHERE u.type = ? AND u.deleted = 0 AND u.updated >= ?) d", pl.id, bound(c.Values[0].Low))
 			return d, nil
 		}
 		return nil, nil
 	}
-	if p == nil || c.Modifier == "missing" || c.Modifier == "not" {
-		return nil, nil
-	}
-	if c.Chain == nil && len(c.Values) == 1 && !p.Sealed {
-		v := &c.Values[0]
-		d := &driver{at: true, rid: true, from: &sql{}, cond: &sql{}}
+	if p != nil && positive(c) && c.Chain == nil && !p.Sealed && pl != nil {
 		switch {
-		case p.Type == spec.Token && !byText(p) && v.Code != "":
-			cond, err := f.token(p, v, "d")
+		case p.Type == spec.Token && !byText(p) && special(c) == "":
+			groups, err := f.codeGroups(f.params(pl, p), c)
 			if err != nil {
 				return nil, err
 			}
-			if cond == nil {
+			if len(groups) == 0 {
 				f.none = true
 				return nil, nil
 			}
-			d.from.add("FROM ix_token d")
-			d.cond.add(" AND "+cond.String(), cond.args...)
-			f.bound(d)
-			return d, nil
-		case p.Type == spec.Reference && v.URL == "":
-			targets, err := f.targets(p, v)
+			if len(groups) == 1 && len(groups[0].codes) == 1 {
+				d.at, d.once = true, groups[0].once()
+				d.from.add("FROM ix_token d")
+				d.cond.add(" AND ")
+				f.group(d.cond, &groups[0], "d")
+				f.bounds(d.cond, "d.at")
+				return d, nil
+			}
+		case p.Type == spec.Reference && len(c.Values) == 1 && c.Values[0].URL == "":
+			targets, err := f.targets(p, &c.Values[0])
 			if err != nil {
 				return nil, err
 			}
@@ -232,34 +349,37 @@ func (f *finder) way(pl *plan, c *search.Clause) (*driver, error) {
 				f.none = true
 				return nil, nil
 			case 1:
+				d.at, d.once = true, true
 				d.from.add("FROM ix_ref d")
 				d.cond.add(" AND d.param = ? AND d.target = ?", base(p).ID, targets[0])
-				f.bound(d)
+				f.bounds(d.cond, "d.at")
 				return d, nil
 			}
 		}
 	}
-	set, err := f.set(pl, c)
+	f.inner = nil
+	set, loose, err := f.set(pl, c)
 	if set == nil || err != nil {
 		return nil, err
 	}
-	d := &driver{rid: true, from: &sql{}}
+	if loose {
+		d.skip = -1
+	}
+	if d.inner = f.inner; c.Has != nil || c.Filter != nil || special(c) != "" || pl == nil {
+		d.bare = false
+	}
+	if p != nil && p.Type == spec.String && !p.Sealed && c.Chain == nil && (c.Modifier == "contains" || c.Modifier == "text") {
+		d.guess = &sql{}
+		d.guess.add("SELECT count(*) FROM (SELECT s.folded FROM ix_string s WHERE s.param = ? LIMIT ?) s WHERE "+nothing, p.ID, sampleRows)
+		for j := range c.Values {
+			d.guess.add(" OR ")
+			f.text(d.guess, c.Modifier, &c.Values[j], "s")
+		}
+	}
 	d.from.add("FROM (")
 	d.from.add(set.String(), set.args...)
 	d.from.add(") d")
 	return d, nil
-}
-
-// bound narrows a driver in date order by a clause on the main date.
-func (f *finder) bound(d *driver) {
-	if f.pl.date == nil {
-		return
-	}
-	for i := range f.q.Where {
-		if c := &f.q.Where[i]; c.Param != nil && c.Chain == nil && c.Param.ID == f.pl.date.ID {
-			dateBounds(d.cond, c, "d.at")
-		}
-	}
 }
 
 // hot combines patient and code into one range in date order.
@@ -267,36 +387,43 @@ func (f *finder) hot() (*driver, error) {
 	if f.pl.code == nil {
 		return nil, nil
 	}
-	code, patient := -1, -1
+	code, patient := f.hotClause(), -1
 	for i := range f.q.Where {
 		c := &f.q.Where[i]
-		if c.Param == nil || c.Chain != nil || c.Modifier != "" && c.Modifier != "Patient" || len(c.Values) != 1 {
+		if c.Param == nil || c.Chain != nil || c.Param.Type != spec.Reference || c.Modifier != "" && c.Modifier != "Patient" || len(c.Values) != 1 {
 			continue
 		}
-		switch {
-		case c.Param.ID == f.pl.code.ID && c.Values[0].Code != "":
-			code = i
-		case (c.Param.Code == "patient" || c.Param.Code == "subject") && c.Param.Type == spec.Reference && (c.Values[0].RefType == "Patient" || c.Param.Code == "patient" && c.Values[0].RefType == ""):
+		if (c.Param.Code == "patient" || c.Param.Code == "subject") && (c.Values[0].RefType == "Patient" || c.Param.Code == "patient" && c.Values[0].RefType == "") {
 			patient = i
 		}
 	}
 	if code < 0 || patient < 0 {
 		return nil, nil
 	}
-	pv := f.q.Where[patient].Values[0]
-	rid, err := f.tx.rid(f.ctx, spec.TypeID("Patient"), pv.RefID)
+	rid, err := f.tx.rid(f.ctx, spec.TypeID("Patient"), f.q.Where[patient].Values[0].RefID)
 	if err != nil || rid == 0 {
 		return nil, err
 	}
-	cond, err := f.token(f.pl.code, &f.q.Where[code].Values[0], "d")
-	if err != nil || cond == nil {
+	groups, err := f.codeGroups(parts(f.pl.code), &f.q.Where[code])
+	if err != nil || len(groups) != 1 || len(groups[0].codes) != 1 {
 		return nil, err
 	}
-	d := &driver{from: &sql{}, cond: &sql{}, at: true, rid: true, skip: code}
+	d := &driver{from: &sql{}, cond: &sql{}, at: true, rid: true, bare: true, once: groups[0].once(), skip: code, skip2: -1}
 	d.from.add("FROM ix_hot d")
-	d.cond.add(" AND d.patient = ? AND "+cond.String(), append([]any{rid}, cond.args...)...)
-	f.bound(d)
+	d.cond.add(" AND d.patient = ? AND ", rid)
+	f.group(d.cond, &groups[0], "d")
+	f.bounds(d.cond, "d.at")
 	return d, nil
+}
+
+// hotClause is the clause on the hot code that one range answers; -1 = none.
+func (f *finder) hotClause() int {
+	for i := range f.q.Where {
+		if c := &f.q.Where[i]; f.pl != nil && f.pl.code != nil && c.Param != nil && c.Param.ID == f.pl.code.ID && c.Chain == nil && positive(c) {
+			return i
+		}
+	}
+	return -1
 }
 
 // seen drives from what the caller may see, where that is little.
@@ -310,146 +437,42 @@ func (f *finder) seen() (*driver, error) {
 		}
 	}
 	in := marks(len(f.see.parties))
-	d := &driver{from: &sql{}, rid: true, skip: -1, seen: true}
+	d := &driver{from: &sql{}, rid: true, skip: -1, skip2: -1, seen: true}
 	d.from.add("FROM (SELECT c.rid FROM access_grant g CROSS JOIN compartment c WHERE g.party IN ("+in+")", f.see.parties...)
 	d.from.add(" AND g.since <= ? AND g.until > ? AND c.patient = g.patient AND c.type = ?", f.see.now, f.see.now, f.pl.id)
+	f.bounds(d.from, "c.at")
 	d.from.add(" UNION ALL SELECT r.rid FROM resource r WHERE r.custodian IN ("+in+")", f.see.parties...)
-	d.from.add(" AND r.type = ? AND r.deleted = 0) d", f.pl.id)
+	d.from.add(" AND r.type = ? AND r.deleted = 0", f.pl.id)
+	f.bounds(d.from, "r.at")
+	d.from.add(") d")
 	return d, nil
 }
 
 // seenHot is seen for a search by code: of each visible patient only the rows of that code.
 func (f *finder) seenHot() (*driver, error) {
-	if f.pl.code == nil {
+	code := f.hotClause()
+	if code < 0 {
 		return nil, nil
 	}
-	for i := range f.q.Where {
-		c := &f.q.Where[i]
-		if c.Param == nil || c.Param.ID != f.pl.code.ID || c.Chain != nil || c.Modifier != "" || len(c.Values) != 1 || c.Values[0].Code == "" {
-			continue
-		}
-		cond, err := f.token(f.pl.code, &c.Values[0], "t")
-		if cond == nil || err != nil {
-			return nil, err
-		}
-		in := marks(len(f.see.parties))
-		code, _, err := f.tx.findSymbol(f.ctx, clip(c.Values[0].Code))
-		if err != nil {
-			return nil, err
-		}
-		d := &driver{from: &sql{}, rid: true, skip: -1, seen: true, code: code}
-		d.from.add("FROM (SELECT t.rid FROM access_grant g CROSS JOIN ix_hot t WHERE g.party IN ("+in+")", f.see.parties...)
-		d.from.add(" AND g.since <= ? AND g.until > ? AND t.patient = g.patient AND ", f.see.now, f.see.now)
-		d.from.add(cond.String(), cond.args...)
-		d.from.add(" UNION ALL SELECT c.rid FROM access_grant g CROSS JOIN compartment c WHERE g.party IN ("+in+")", f.see.parties...)
-		d.from.add(" AND g.since <= ? AND g.until > ? AND c.patient = g.patient AND c.type = ? AND c.extra = 1", f.see.now, f.see.now, f.pl.id)
-		d.from.add(" UNION ALL SELECT r.rid FROM resource r CROSS JOIN ix_token t WHERE r.custodian IN ("+in+")", f.see.parties...)
-		d.from.add(" AND r.type = ? AND r.deleted = 0 AND t.at = r.at AND t.rid = r.rid AND ", f.pl.id)
-		d.from.add(cond.String()+") d", cond.args...)
-		return d, nil
+	groups, err := f.codeGroups(parts(f.pl.code), &f.q.Where[code])
+	if err != nil || len(groups) != 1 {
+		return nil, err
 	}
-	return nil, nil
-}
-
-// set selects the numbers of all resources that a clause finds, unordered; nil = no index leads there.
-func (f *finder) set(pl *plan, c *search.Clause) (*sql, error) {
-	p := c.Param
-	q := &sql{}
-	if c.Chain != nil {
-		return f.chainSet(p, c.Chain)
-	}
-	for i := range c.Values {
-		v := &c.Values[i]
-		if i > 0 {
-			q.add(" UNION ALL ")
-		}
-		switch {
-		case p.Sealed:
-			mac, err := f.mac(p, v)
-			if err != nil {
-				return nil, err
-			}
-			q.add("SELECT rid FROM ix_sealed WHERE param = ? AND mac = ?", p.ID, mac)
-		case p.Type == spec.Token:
-			cond, err := f.token(p, v, "t")
-			if err != nil {
-				return nil, err
-			}
-			if cond == nil {
-				q.add("SELECT rid FROM resource WHERE " + nothing)
-				continue
-			}
-			table := "ix_token"
-			if byText(p) {
-				table = "ix_ident"
-			}
-			q.add("SELECT t.rid FROM "+table+" t WHERE "+cond.String(), cond.args...)
-		case p.Type == spec.String && c.Modifier != "contains":
-			q.add("SELECT s.rid FROM ix_string s WHERE s.param = ? AND ", p.ID)
-			f.text(q, c.Modifier, v, "s")
-		case p.Type == spec.Reference && v.URL == "":
-			targets, err := f.targets(p, v)
-			if err != nil {
-				return nil, err
-			}
-			q.add("SELECT f.rid FROM ix_ref f WHERE f.param = ? AND f.target IN ("+marks(len(targets))+")", append([]any{base(p).ID}, targets...)...)
-		case p.Type == spec.Quantity || p.Type == spec.Number:
-			q.add("SELECT s.rid FROM ix_quantity s WHERE s.param = ? AND ", p.ID)
-			if err := f.quantity(q, v, "s"); err != nil {
-				return nil, err
-			}
-		case p.Type == spec.URI || p.Type == spec.Reference:
-			text := v.Text
-			if p.Type == spec.Reference {
-				text = v.URL
-			}
-			uri, ok, err := f.tx.findSymbol(f.ctx, clip(text))
-			if err != nil {
-				return nil, err
-			}
-			if !ok {
-				uri = -1
-			}
-			q.add("SELECT rid FROM ix_uri WHERE param = ? AND uri = ?", p.ID, uri)
-		case p.Type == spec.Date && (pl.date == nil || p.ID != pl.date.ID):
-			q.add("SELECT s.rid FROM ix_date s WHERE s.param = ? AND (", p.ID)
-			dateCondition(q, v, "s.low", "s.high", f.tx.now)
-			q.add(")")
-			if len(c.Values) == 1 {
-				dateBounds(q, c, "s.low")
-			}
-		default:
-			return nil, nil
-		}
-	}
-	return q, nil
-}
-
-// chainSet goes the chain backwards: first the targets, then who refers to them.
-func (f *finder) chainSet(p *spec.Param, ch *search.Chain) (*sql, error) {
-	q := &sql{}
-	for i, t := range ch.Types {
-		pl := planOf(t)
-		inner, ok := ch.Where[t]
-		if pl == nil || !ok || inner.Param == nil || inner.Modifier == "not" || inner.Modifier == "missing" || inner.Param.Code == "_id" || inner.Param.Code == "_lastUpdated" {
-			return nil, nil
-		}
-		set, err := f.set(pl, &inner)
-		if set == nil || err != nil {
-			return nil, err
-		}
-		if i > 0 {
-			q.add(" UNION ALL ")
-		}
-		q.add("SELECT f.rid FROM (SELECT DISTINCT rid FROM (")
-		q.add(set.String(), set.args...)
-		q.add(") s) x CROSS JOIN resource r CROSS JOIN ix_ref f WHERE r.rid = x.rid AND r.deleted = 0 AND f.param = ? AND f.target = x.rid", base(p).ID)
-		f.see.visible(q, "r")
-	}
-	if q.b.Len() == 0 {
-		return nil, nil
-	}
-	return q, nil
+	in := marks(len(f.see.parties))
+	d := &driver{from: &sql{}, rid: true, skip: -1, skip2: -1, seen: true}
+	q := d.from
+	q.add("FROM (SELECT t.rid FROM access_grant g CROSS JOIN ix_hot t WHERE g.party IN ("+in+")", f.see.parties...)
+	q.add(" AND g.since <= ? AND g.until > ? AND t.patient = g.patient AND ", f.see.now, f.see.now)
+	f.group(q, &groups[0], "t")
+	f.bounds(q, "t.at")
+	q.add(" UNION ALL SELECT c.rid FROM access_grant g CROSS JOIN compartment c WHERE g.party IN ("+in+")", f.see.parties...)
+	q.add(" AND g.since <= ? AND g.until > ? AND c.patient = g.patient AND c.type = ? AND c.extra = 1", f.see.now, f.see.now, f.pl.id)
+	q.add(" UNION ALL SELECT r.rid FROM resource r CROSS JOIN ix_token t WHERE r.custodian IN ("+in+")", f.see.parties...)
+	q.add(" AND r.type = ? AND r.deleted = 0 AND t.at = r.at AND t.rid = r.rid AND ", f.pl.id)
+	f.group(q, &groups[0], "t")
+	f.bounds(q, "r.at")
+	q.add(") d")
+	return d, nil
 }
 
 // body writes FROM and WHERE of the search.
@@ -477,18 +500,31 @@ func (f *finder) body(q *sql, d *driver) error {
 	q.add(" AND r.deleted = 0")
 	if !d.seen {
 		f.see.visible(q, "r")
+	} else if f.see.types != nil && !f.see.types[f.pl.id] {
+		q.add(" AND " + nothing)
 	}
+	if d.from == nil {
+		f.bounds(q, "r.at")
+	}
+	return f.clauses(q, d, "r")
+}
+
+// clauses adds what the driver does not answer by itself.
+func (f *finder) clauses(q *sql, d *driver, r string) error {
 	for i := range f.q.Where {
-		c := &f.q.Where[i]
-		if i == d.skip {
+		if i == d.skip || i == d.skip2 {
 			continue
 		}
-		if d.from == nil && f.pl != nil && f.pl.date != nil && c.Param != nil && c.Chain == nil && c.Param.ID == f.pl.date.ID {
-			dateBounds(q, c, "r.at")
-		}
-		if err := f.where(q, f.pl, c, "r"); err != nil {
+		if err := f.where(q, f.pl, &f.q.Where[i], r); err != nil {
 			return err
 		}
+	}
+	if f.q.Compartment != nil {
+		patient, err := f.compartment()
+		if err != nil {
+			return err
+		}
+		q.add(" AND EXISTS (SELECT 1 FROM compartment c WHERE c.patient = ? AND c.type = "+r+".type AND c.at = "+r+".at AND c.rid = "+r+".rid)", patient)
 	}
 	return nil
 }

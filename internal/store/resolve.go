@@ -51,6 +51,11 @@ func (tx *Tx) learn(ctx context.Context, prepared ...*Prepared) error {
 			case spec.Quantity:
 				want(e.System)
 				want(e.Code)
+			case spec.Composite:
+				for j := range e.Parts {
+					want(e.Parts[j].System)
+					want(e.Parts[j].Code)
+				}
 			case spec.Reference, spec.URI:
 				want(e.URI)
 				if e.RefType != "" {

@@ -328,6 +328,9 @@ func (tx *Tx) write(ctx context.Context, pl *plan, p Put, v Version, h head, isN
 	if err != nil {
 		return err
 	}
+	if err := tx.keep(ctx, h.custodian, pl.id, next.home); err != nil {
+		return err
+	}
 	// After the head: two units that write the same resource collide there, and the later one runs again.
 	if err := tx.Queue(ctx, "INSERT INTO version (seq, rid, type, vid, op, updated, codec, dict, key, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		v.Seq, h.rid, pl.id, v.VID, uint8(v.Op), v.Updated.UnixMicro(), p.Resource.codec, p.Resource.dict, key, body); err != nil {

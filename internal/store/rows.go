@@ -16,8 +16,8 @@ import (
 type row struct {
 	table table
 	param int32
-	n     [4]int64
-	f     float64
+	n     [5]int64
+	f, f2 float64
 	s, s2 string
 }
 
@@ -30,9 +30,13 @@ const (
 	ixSealed                // s mac
 	ixString                // s folded, s2 exact
 	ixDate                  // low, high
-	ixQuantity              // f value; system, unit
+	ixQuantity              // f value; unit, system
 	ixRef                   // target, at
 	ixURI                   // uri
+	ixRange                 // f low, f2 high; unit, system
+	ixPair                  // a, b, at, a_system, b_system; f x, f2 y
+	ixPairText              // a, at, a_system; s folded, s2 exact
+	ixText                  // s folded; code, system
 	tables
 )
 
@@ -43,9 +47,13 @@ var inserts = [tables]string{
 	ixSealed:   "INSERT INTO ix_sealed (param, mac, rid) VALUES (?, ?, ?)",
 	ixString:   "INSERT INTO ix_string (param, folded, rid, exact) VALUES (?, ?, ?, ?)",
 	ixDate:     "INSERT INTO ix_date (param, low, high, rid) VALUES (?, ?, ?, ?)",
-	ixQuantity: "INSERT INTO ix_quantity (param, value, rid, system, unit) VALUES (?, ?, ?, ?, ?)",
+	ixQuantity: "INSERT INTO ix_quantity (param, unit, value, rid, system) VALUES (?, ?, ?, ?, ?)",
 	ixRef:      "INSERT INTO ix_ref (param, target, at, rid) VALUES (?, ?, ?, ?)",
 	ixURI:      "INSERT INTO ix_uri (param, uri, rid) VALUES (?, ?, ?)",
+	ixRange:    "INSERT INTO ix_range (param, unit, low, high, rid, system) VALUES (?, ?, ?, ?, ?, ?)",
+	ixPair:     "INSERT INTO ix_pair (param, a, b, x, at, rid, y, a_system, b_system) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	ixPairText: "INSERT INTO ix_pair_text (param, a, folded, at, rid, a_system, exact) VALUES (?, ?, ?, ?, ?, ?, ?)",
+	ixText:     "INSERT INTO ix_text (param, folded, rid, code, system) VALUES (?, ?, ?, ?, ?)",
 }
 
 var deletes = [tables]string{
@@ -55,9 +63,13 @@ var deletes = [tables]string{
 	ixSealed:   "DELETE FROM ix_sealed WHERE param = ? AND mac = ? AND rid = ?",
 	ixString:   "DELETE FROM ix_string WHERE param = ? AND folded = ? AND rid = ? AND exact = ?",
 	ixDate:     "DELETE FROM ix_date WHERE param = ? AND low = ? AND high = ? AND rid = ?",
-	ixQuantity: "DELETE FROM ix_quantity WHERE param = ? AND value = ? AND rid = ? AND system = ? AND unit = ?",
+	ixQuantity: "DELETE FROM ix_quantity WHERE param = ? AND unit = ? AND value = ? AND rid = ? AND system = ?",
 	ixRef:      "DELETE FROM ix_ref WHERE param = ? AND target = ? AND at = ? AND rid = ?",
 	ixURI:      "DELETE FROM ix_uri WHERE param = ? AND uri = ? AND rid = ?",
+	ixRange:    "DELETE FROM ix_range WHERE param = ? AND unit = ? AND low = ? AND high = ? AND rid = ? AND system = ?",
+	ixPair:     "DELETE FROM ix_pair WHERE param = ? AND a = ? AND b = ? AND x = ? AND at = ? AND rid = ? AND y = ? AND a_system = ? AND b_system = ?",
+	ixPairText: "DELETE FROM ix_pair_text WHERE param = ? AND a = ? AND folded = ? AND at = ? AND rid = ? AND a_system = ? AND exact = ?",
+	ixText:     "DELETE FROM ix_text WHERE param = ? AND folded = ? AND rid = ? AND code = ? AND system = ?",
 }
 
 // args stand in the order of both texts above.
@@ -76,9 +88,17 @@ func (r *row) args(rid int64) []any {
 	case ixDate:
 		return []any{r.param, r.n[0], r.n[1], rid}
 	case ixQuantity:
-		return []any{r.param, r.f, rid, r.n[0], r.n[1]}
+		return []any{r.param, r.n[0], r.f, rid, r.n[1]}
 	case ixRef:
 		return []any{r.param, r.n[0], r.n[1], rid}
+	case ixRange:
+		return []any{r.param, r.n[0], r.f, r.f2, rid, r.n[1]}
+	case ixPair:
+		return []any{r.param, r.n[0], r.n[1], r.f, r.n[2], rid, r.f2, r.n[3], r.n[4]}
+	case ixPairText:
+		return []any{r.param, r.n[0], r.s, r.n[1], rid, r.n[2], r.s2}
+	case ixText:
+		return []any{r.param, r.s, rid, r.n[0], r.n[1]}
 	}
 	return []any{r.param, r.n[0], rid}
 }
@@ -247,45 +267,42 @@ func (tx *Tx) index(ctx context.Context, pl *plan, p *Prepared) (*indexed, error
 
 func (tx *Tx) indexEntry(ctx context.Context, pl *plan, ix *indexed, e *index.Entry, add func(row)) error {
 	p := e.Param
+	if stands(p) {
+		return nil
+	}
 	r := row{param: p.ID}
-	if p.Sealed {
+	if p.Sealed || p.Type == spec.Reference && e.RefType == "" && e.URI == "" && e.Code != "" {
 		for _, v := range sealedForms(e) {
 			add(row{table: ixSealed, param: p.ID, s: string(tx.s.seal.mac(p.Code, v))})
 		}
 		return nil
 	}
 	switch {
-	case p.Type == spec.Token && e.Code == "" && e.System == "":
-		return nil // text only
-	case p.Type == spec.Token && byText(p) || p.Type == spec.Reference && e.RefType == "" && e.URI == "" && e.Code != "":
+	case p.Type == spec.Token && e.Code == "" && e.System == "" || p.Type == spec.Token && byText(p) && e.Code == "":
+		return tx.indexText(ctx, e, 0, 0, add)
+	case p.Type == spec.Token && byText(p):
 		system, err := tx.symbol(ctx, clip(e.System))
 		if err != nil {
 			return err
 		}
 		r.table, r.s, r.n[0] = ixIdent, clip(e.Code), system
 		add(r)
+		return tx.indexText(ctx, e, 0, 0, add)
 	case p.Type == spec.Token:
-		system, err := tx.symbol(ctx, clip(e.System))
+		system, code, err := tx.coded(ctx, e)
 		if err != nil {
 			return err
 		}
-		code, err := tx.symbol(ctx, clip(e.Code))
-		if err != nil {
-			return err
-		}
-		r.table, r.n = ixToken, [4]int64{code, ix.at, system}
+		r.table, r.n = ixToken, [5]int64{code, ix.at, system}
 		add(r)
 		if pl.code != nil && p.ID == pl.code.ID && ix.home != 0 {
-			add(row{table: ixHot, param: p.ID, n: [4]int64{ix.home, code, ix.at, system}})
+			add(row{table: ixHot, param: p.ID, n: [5]int64{ix.home, code, ix.at, system}})
 		}
+		return tx.indexText(ctx, e, code, system, add)
 	case p.Type == spec.String:
-		exact := clip(e.Text)
-		r.table, r.s = ixString, fold(e.Text)
-		if r.s == "" {
+		r.table = ixString
+		if r.s, r.s2 = folded(e.Text); r.s == "" {
 			return nil
-		}
-		if exact != r.s {
-			r.s2 = exact
 		}
 		add(r)
 	case p.Type == spec.Date:
@@ -296,22 +313,23 @@ func (tx *Tx) indexEntry(ctx context.Context, pl *plan, ix *indexed, e *index.En
 		if err := tx.span(ctx, p.ID, low, high); err != nil {
 			return err
 		}
-		r.table, r.n = ixDate, [4]int64{low, high}
+		r.table, r.n = ixDate, [5]int64{low, high}
 		add(r)
 	case p.Type == spec.Number || p.Type == spec.Quantity:
-		if math.IsNaN(e.Value) || math.IsInf(e.Value, 0) {
+		if unusable(e) {
 			return nil
 		}
-		system, err := tx.symbol(ctx, clip(e.System))
+		system, unit, err := tx.coded(ctx, e)
 		if err != nil {
 			return err
 		}
-		unit, err := tx.symbol(ctx, clip(e.Code))
-		if err != nil {
-			return err
+		r.table, r.f, r.n = ixQuantity, e.Value, [5]int64{unit, system}
+		if e.Interval {
+			r.table, r.f, r.f2 = ixRange, e.NumLow, e.NumHi
 		}
-		r.table, r.f, r.n = ixQuantity, e.Value, [4]int64{system, unit}
 		add(r)
+	case p.Type == spec.Composite:
+		return tx.indexPair(ctx, ix, e, add)
 	case p.Type == spec.Reference && e.RefType != "":
 		if base(p) != p {
 			return nil
@@ -323,7 +341,7 @@ func (tx *Tx) indexEntry(ctx context.Context, pl *plan, ix *indexed, e *index.En
 		if target == 0 {
 			return nil
 		}
-		r.table, r.n = ixRef, [4]int64{target, ix.at}
+		r.table, r.n = ixRef, [5]int64{target, ix.at}
 		add(r)
 	case e.URI != "":
 		uri, err := tx.symbol(ctx, clip(e.URI))
@@ -336,7 +354,26 @@ func (tx *Tx) indexEntry(ctx context.Context, pl *plan, ix *indexed, e *index.En
 	return nil
 }
 
-// sealedForms are the values of which a sealed entry keeps a seal: with and without its system.
+// coded gives the numbers of an entry's system and code.
+func (tx *Tx) coded(ctx context.Context, e *index.Entry) (system, code int64, err error) {
+	if system, err = tx.symbol(ctx, clip(e.System)); err != nil {
+		return 0, 0, err
+	}
+	code, err = tx.symbol(ctx, clip(e.Code))
+	return system, code, err
+}
+
+// folded is a text as it is compared, and as it was written where that differs.
+func folded(text string) (fold_, exact string) {
+	if fold_, exact = fold(text), clip(text); exact == fold_ {
+		exact = ""
+	}
+	return fold_, exact
+}
+
+func unusable(e *index.Entry) bool { return math.IsNaN(e.Value) || math.IsInf(e.Value, 0) }
+
+// sealedForms are the values of which a sealed entry keeps a seal: with its system, or the word that it has none, and without.
 func sealedForms(e *index.Entry) []string {
 	v := e.Code
 	if e.Param.Type == spec.String {
@@ -345,7 +382,7 @@ func sealedForms(e *index.Entry) []string {
 	if v = fold(v); v == "" {
 		return nil
 	}
-	if e.System == "" {
+	if e.System == "" && e.Param.Type == spec.String {
 		return []string{v}
 	}
 	return []string{v, sealedValue(e.System, v)}

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"sort"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
@@ -20,6 +19,10 @@ type finder struct {
 	q    search.Query
 	pl   *plan // nil = across types
 	none bool  // nothing can match
+
+	depth  int
+	groups map[*search.Clause][]codeGroup
+	inner  []*sql // of the set under way
 }
 
 // key is one column of the order: the resource's number closes every order.
@@ -60,17 +63,20 @@ func (tx *Tx) Search(ctx context.Context, q search.Query) (Page, error) {
 		}
 		f.none = !f.see.reads(f.pl.id)
 	}
-	drive, err := f.plan()
-	if err != nil {
-		return page, err
-	}
 	if q.Total != search.TotalNone || q.Count <= 0 {
-		if page.Total, err = f.count(drive); err != nil {
+		if page.Total, err = f.count(); err != nil {
 			return page, err
 		}
+		if page.Total == 0 {
+			return page, nil
+		}
 	}
-	if f.none || q.Count <= 0 {
+	if q.Count <= 0 {
 		return page, nil
+	}
+	drive, err := f.plan(false)
+	if err != nil || f.none {
+		return page, err
 	}
 	rids, err := f.page(drive, &page)
 	if err != nil {
@@ -177,10 +183,6 @@ func (f *finder) codes(p *spec.Param) ([]any, error) {
 	}
 }
 
-func badSort(code string) error {
-	return fhir.Refuse(400, "not-supported", "sort-unsupported", "cannot sort by "+code, "不能按 "+code+" 排序")
-}
-
 // page finds the numbers of one page, in order.
 func (f *finder) page(d *driver, page *Page) ([]int64, error) {
 	keys, err := f.keys(d)
@@ -201,7 +203,10 @@ func (f *finder) page(d *driver, page *Page) ([]int64, error) {
 	}
 	desc := keys[len(keys)-1].desc // the number goes the way of the last key, so that an index can serve both
 	q := &sql{}
-	q.add("SELECT DISTINCT ")
+	q.add("SELECT ")
+	if !d.once {
+		q.add("DISTINCT ")
+	}
 	for _, k := range keys {
 		q.add(k.expr+", ", k.args...)
 	}
@@ -333,16 +338,21 @@ func decode[T any](raw json.RawMessage) (any, error) {
 }
 
 // count is the total, exact or, as an estimate, exact up to ExactTotal.
-func (f *finder) count(d *driver) (n int64, err error) {
-	if f.none {
-		return 0, nil
+func (f *finder) count() (n int64, err error) {
+	d, err := f.plan(true)
+	if err != nil || f.none {
+		return 0, err
 	}
 	q := &sql{}
 	ridColumn := "r.rid"
 	if d.rid {
 		ridColumn = "d.rid"
 	}
-	q.add("SELECT count(*) FROM (SELECT DISTINCT " + ridColumn + " AS rid")
+	distinct := "DISTINCT "
+	if d.once {
+		distinct = ""
+	}
+	q.add("SELECT count(*) FROM (SELECT " + distinct + ridColumn + " AS rid")
 	if err := f.body(q, d); err != nil {
 		return 0, err
 	}
@@ -384,86 +394,4 @@ func (tx *Tx) fetch(ctx context.Context, rids []int64) ([]Version, error) {
 		}
 	}
 	return out, nil
-}
-
-// included finds what the matches refer to and what refers to them, each once, under the same scope.
-func (f *finder) included(matches []int64) ([]Version, error) {
-	seen := map[int64]bool{}
-	for _, rid := range matches {
-		seen[rid] = true
-	}
-	var extra []int64
-	take := func(q *sql) error {
-		return f.tx.Query(f.ctx, q.String(), q.args, func(scan func(...any) error) error {
-			var rid int64
-			if err := scan(&rid); err != nil {
-				return err
-			}
-			if !seen[rid] && len(extra) < MaxIncluded {
-				seen[rid] = true
-				extra = append(extra, rid)
-			}
-			return nil
-		})
-	}
-	args := make([]any, len(matches))
-	for i, rid := range matches {
-		args[i] = rid
-	}
-	in := marks(len(matches))
-	hop := func(inc search.Include, reverse bool) error {
-		if inc.Param != nil && base(inc.Param) != inc.Param && inc.Target == "" {
-			inc.Target = "Patient"
-		}
-		if len(matches) == 0 {
-			return nil
-		}
-		params := includeParams(inc)
-		if len(params) == 0 {
-			return nil
-		}
-		q := &sql{}
-		if reverse {
-			q.add("SELECT DISTINCT r.rid FROM ix_ref f CROSS JOIN resource r WHERE f.target IN ("+in+")", args...)
-			q.add(" AND f.param IN ("+marks(len(params))+") AND r.rid = f.rid AND r.deleted = 0", params...)
-		} else {
-			q.add("SELECT DISTINCT r.rid FROM ix_ref f CROSS JOIN resource r WHERE f.rid IN ("+in+")", args...)
-			q.add(" AND f.param IN ("+marks(len(params))+") AND r.rid = f.target AND r.deleted = 0", params...)
-			if inc.Target != "" {
-				q.add(" AND r.type = ?", spec.TypeID(inc.Target))
-			}
-		}
-		f.see.visible(q, "r")
-		q.add(" ORDER BY 1 LIMIT ?", MaxIncluded)
-		return take(q)
-	}
-	for _, inc := range f.q.Include {
-		if err := hop(inc, false); err != nil {
-			return nil, err
-		}
-	}
-	for _, inc := range f.q.RevInclude {
-		if err := hop(inc, true); err != nil {
-			return nil, err
-		}
-	}
-	return f.tx.fetch(f.ctx, extra)
-}
-
-func includeParams(inc search.Include) []any {
-	if inc.Param != nil {
-		return []any{base(inc.Param).ID}
-	}
-	var ids []int
-	for _, p := range spec.Params(inc.Source) {
-		if p.Type == spec.Reference {
-			ids = append(ids, int(p.ID))
-		}
-	}
-	sort.Ints(ids)
-	params := make([]any, len(ids))
-	for i, id := range ids {
-		params[i] = id
-	}
-	return params
 }

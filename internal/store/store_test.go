@@ -263,7 +263,7 @@ func TestBodyKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, _ := s.Prepare(fhir.New("Basic", "code", fhir.Obj{"text", text}))
+	p, _ := s.Prepare(fhir.New("Basic", "text", fhir.Obj{"status", "generated", "div", "<div>" + text + "</div>"}))
 	read := func(s *store.Store) (v store.Version, err error) {
 		err = s.View(ctx, func(tx *store.Tx) error { v, err = tx.Read(ctx, search.Everything, "Basic", "b"); return err })
 		return v, err

@@ -2,13 +2,18 @@ package store
 
 import (
 	"fmt"
-	"time"
+	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/store/engine"
 )
+
+// MaxDepth bounds how deep chains, _has and filters may be nested in one another.
+const MaxDepth = 12
+
+const nothing, everything = "1 = 0", "1 = 1"
 
 // where adds " AND (…)" for one clause on the resource row r.
 func (f *finder) where(q *sql, pl *plan, c *search.Clause, r string) error {
@@ -26,16 +31,210 @@ func special(c *search.Clause) string {
 	return c.Special
 }
 
+// clause is the condition of one clause on the resource row r.
+func (f *finder) clause(q *sql, pl *plan, c *search.Clause, r string) error {
+	if f.depth++; f.depth > MaxDepth {
+		return fhir.Refuse(400, "too-costly", "too-deep", "the search is nested too deep", "检索条件嵌套过深")
+	}
+	defer func() { f.depth-- }()
+	switch name := special(c); {
+	case c.Filter != nil:
+		return f.filter(q, pl, c.Filter, r)
+	case c.Has != nil:
+		return f.has(q, c.Has, r)
+	case c.Chain != nil:
+		return f.chain(q, c.Param, c.Chain, r)
+	case c.Modifier == "missing":
+		return f.missing(q, pl, c, r)
+	case c.Modifier == "not" || c.Modifier == "not-in":
+		q.add("NOT (")
+		err := f.holds(q, pl, c, r)
+		q.add(")")
+		return err
+	case c.Param == nil && name != "_id" && name != "_lastUpdated" && name != "_list" && !fullText(name):
+		return fhir.Refuse(400, "not-supported", "unknown-parameter", "cannot search by "+name, "不支持的检索参数："+name)
+	}
+	return f.holds(q, pl, c, r)
+}
+
+// holds is the condition that any value of a clause is found at r.
+func (f *finder) holds(q *sql, pl *plan, c *search.Clause, r string) error {
+	if len(c.Values) == 0 {
+		q.add(nothing)
+		return nil
+	}
+	p := c.Param
+	switch name := special(c); {
+	case name == "_id":
+		rids, err := f.byID(pl, c)
+		f.in(q, r+".rid", rids)
+		return err
+	case name == "_lastUpdated":
+		return each(q, c.Values, func(v *search.Value) error {
+			// a point in time, as an interval of no length
+			dateCondition(q, v, r+".updated", r+".updated + 1", f.tx.now)
+			return nil
+		})
+	case name == "_list":
+		return f.listed(q, c, r)
+	case fullText(name):
+		return f.words(q, c, r)
+	case c.Modifier == "identifier" && p.Type == spec.Reference, p.Sealed, c.Modifier == "of-type":
+		return f.sealedAt(q, p, c, r)
+	case c.Modifier == "text" && p.Type == spec.Token:
+		return f.textAt(q, pl, c, r)
+	}
+	params := f.params(pl, p)
+	switch p.Type {
+	case spec.Token:
+		return f.tokensAt(q, params, c, r)
+	case spec.Reference:
+		return f.referencesAt(q, params, c, r)
+	case spec.URI:
+		return f.urisAt(q, params, c, r)
+	}
+	return each(q, c.Values, func(v *search.Value) error {
+		switch p.Type {
+		case spec.String:
+			q.add("EXISTS (SELECT 1 FROM ix_string s WHERE s.rid = " + r + ".rid AND ")
+			f.in(q, "s.param", ids(params))
+			q.add(" AND ")
+			f.text(q, c.Modifier, v, "s")
+			q.add(")")
+		case spec.Date:
+			if pl != nil && pl.date != nil && p.ID == pl.date.ID {
+				q.add(r+".at > ? AND (", int64(minDate))
+				dateCondition(q, v, r+".at", r+".till", f.tx.now)
+				q.add(")")
+				return nil
+			}
+			q.add("EXISTS (SELECT 1 FROM ix_date s WHERE s.rid = " + r + ".rid AND ")
+			f.in(q, "s.param", ids(params))
+			q.add(" AND (")
+			dateCondition(q, v, "s.low", "s.high", f.tx.now)
+			q.add("))")
+		case spec.Number, spec.Quantity:
+			return f.numberAt(q, params, v, r)
+		case spec.Composite:
+			return f.pairAt(q, params, v, r)
+		default:
+			return unsupported(p)
+		}
+		return nil
+	})
+}
+
+func unsupported(p *spec.Param) error {
+	return fhir.Refuse(400, "not-supported", "unsupported-parameter", p.Code+" cannot be searched yet", "暂不支持按 "+p.Code+" 检索")
+}
+
+// each joins the conditions of the values by OR.
+func each(q *sql, values []search.Value, one func(v *search.Value) error) error {
+	for i := range values {
+		if i > 0 {
+			q.add(" OR ")
+		}
+		q.add("(")
+		if err := one(&values[i]); err != nil {
+			return err
+		}
+		q.add(")")
+	}
+	return nil
+}
+
+// in writes column IN (…); a long list goes as one argument.
+func (f *finder) in(q *sql, column string, ids []any) {
+	const long = 100
+	switch {
+	case len(ids) == 1:
+		q.add(column+" = ?", ids[0])
+	case len(ids) <= long:
+		q.add(column+" IN ("+marks(len(ids))+")", ids...)
+	case f.tx.s.db.Dialect() == engine.Postgres:
+		q.add(column+" = ANY(?::text::bigint[])", "{"+joined(ids)+"}")
+	default:
+		q.add(column+" IN (SELECT value FROM json_each(?))", "["+joined(ids)+"]")
+	}
+}
+
+func joined(ids []any) string {
+	var b strings.Builder
+	for i, id := range ids {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprint(&b, id)
+	}
+	return b.String()
+}
+
+// params are the parameters in whose rows one parameter stands: across types those of every type that has it.
+func (f *finder) params(pl *plan, p *spec.Param) []*spec.Param {
+	if pl != nil {
+		return parts(p)
+	}
+	types := f.q.Types
+	if len(types) == 0 {
+		types = spec.Types()
+	}
+	var all []*spec.Param
+	for _, t := range types {
+		if other := spec.Lookup(t, p.Code); other != nil && other.Type == p.Type {
+			all = append(all, parts(other)...)
+		}
+	}
+	return all
+}
+
+func ids(params []*spec.Param) []any {
+	out := make([]any, len(params))
+	for i, p := range params {
+		out[i] = p.ID
+	}
+	return out
+}
+
+// missing asks whether the resource has the parameter at all: its shape lists all that it has.
+func (f *finder) missing(q *sql, pl *plan, c *search.Clause, r string) error {
+	has, hasNot := everything, nothing
+	if name := special(c); name == "_id" || name == "_lastUpdated" {
+		if c.Missing {
+			has = hasNot
+		}
+		q.add(has)
+		return nil
+	}
+	if c.Param == nil {
+		return fhir.Refuse(400, "not-supported", "bad-modifier", c.Special+" does not take :missing", c.Special+" 不支持 :missing")
+	}
+	params := []*spec.Param{c.Param}
+	if pl == nil {
+		params = f.params(nil, c.Param)
+	} else if stands(c.Param) {
+		params = append(params, parts(c.Param)...)
+	}
+	not := ""
+	if c.Missing {
+		not = "NOT "
+	}
+	q.add(r + ".shape " + not + "IN (SELECT id FROM symbol WHERE text >= 'shape:' AND text < 'shape;' AND (" + nothing)
+	for _, p := range params {
+		q.add(" OR text LIKE ?", fmt.Sprintf("%%,%d,%%", p.ID))
+	}
+	q.add("))")
+	return nil
+}
+
 // byID finds the numbers of the resources named, of one type or, without one, of those asked for.
 func (f *finder) byID(pl *plan, c *search.Clause) ([]any, error) {
-	var rids []any
-	var ids []any
+	var rids, ids []any
 	for _, v := range c.Values {
 		id := v.Text
 		if id == "" {
 			id = v.Raw
 		}
-		if pl == nil {
+		if pl == nil || len(c.Values) > 20 {
 			ids = append(ids, id)
 			continue
 		}
@@ -47,369 +246,31 @@ func (f *finder) byID(pl *plan, c *search.Clause) ([]any, error) {
 			rids = append(rids, rid)
 		}
 	}
-	if pl != nil || len(ids) == 0 {
-		return rids, nil
-	}
-	types := f.q.Types
-	if len(types) == 0 {
-		types = spec.Types()
-	}
-	args := make([]any, 0, len(types)+len(ids))
-	for _, t := range types {
-		args = append(args, spec.TypeID(t))
-	}
-	err := f.tx.Query(f.ctx, "SELECT rid FROM resource_id WHERE type IN ("+marks(len(types))+") AND id IN ("+marks(len(ids))+")", append(args, ids...), func(scan func(...any) error) error {
-		var rid int64
-		err := scan(&rid)
-		rids = append(rids, rid)
-		return err
-	})
-	return rids, err
-}
-
-const nothing = "1 = 0"
-
-func (f *finder) clause(q *sql, pl *plan, c *search.Clause, r string) error {
-	p := c.Param
+	types := []any{}
 	switch {
-	case special(c) == "_id":
-		rids, err := f.byID(pl, c)
-		q.add(r+".rid IN ("+marks(len(rids))+")", rids...)
-		return err
-	case special(c) == "_lastUpdated":
-		return f.any(q, c.Values, func(v *search.Value) error {
-			// a point in time, as an interval of no length
-			dateCondition(q, v, r+".updated", r+".updated + 1", f.tx.now)
-			return nil
-		})
-	case p == nil:
-		return fhir.Refuse(400, "not-supported", "unknown-parameter", "cannot search by "+c.Special, "不支持的检索参数："+c.Special)
-	case c.Chain != nil:
-		return f.chain(q, p, c.Chain, r)
-	case c.Modifier == "missing":
-		not := ""
-		if c.Missing {
-			not = "NOT "
-		}
-		q.add(fmt.Sprintf("%s.shape %sIN (SELECT id FROM symbol WHERE text >= 'shape:' AND text < 'shape;' AND text LIKE '%%,%d,%%')", r, not, p.ID))
-		return nil
-	case c.Modifier == "not":
-		q.add("NOT (")
-		err := f.any(q, c.Values, func(v *search.Value) error { return f.value(q, pl, c, v, r) })
-		q.add(")")
-		return err
-	}
-	return f.any(q, c.Values, func(v *search.Value) error { return f.value(q, pl, c, v, r) })
-}
-
-// any joins the conditions of the values by OR.
-func (f *finder) any(q *sql, values []search.Value, one func(v *search.Value) error) error {
-	if len(values) == 0 {
-		q.add(nothing)
-	}
-	for i := range values {
-		if i > 0 {
-			q.add(" OR ")
-		}
-		if err := one(&values[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// value is the condition of one value on the resource row r.
-func (f *finder) value(q *sql, pl *plan, c *search.Clause, v *search.Value, r string) error {
-	p := c.Param
-	if p.Sealed {
-		mac, err := f.mac(p, v)
-		if err != nil {
-			return err
-		}
-		q.add("EXISTS (SELECT 1 FROM ix_sealed s WHERE s.param = ? AND s.mac = ? AND s.rid = "+r+".rid)", p.ID, mac)
-		return nil
-	}
-	switch p.Type {
-	case spec.Token:
-		cond, err := f.token(p, v, "t")
-		switch {
-		case err != nil:
-			return err
-		case cond == nil:
-			q.add(nothing)
-		case byText(p):
-			q.add("EXISTS (SELECT 1 FROM ix_ident t WHERE t.rid = " + r + ".rid AND ")
-			q.add(cond.String()+")", cond.args...)
-		case v.Code == "":
-			q.add(r + ".rid IN (SELECT t.rid FROM ix_token t WHERE ")
-			q.add(cond.String()+")", cond.args...)
-		default:
-			q.add("EXISTS (SELECT 1 FROM ix_token t WHERE t.at = " + r + ".at AND t.rid = " + r + ".rid AND ")
-			q.add(cond.String()+")", cond.args...)
-		}
-	case spec.String:
-		q.add("EXISTS (SELECT 1 FROM ix_string s WHERE s.rid = "+r+".rid AND s.param = ? AND ", p.ID)
-		f.text(q, c.Modifier, v, "s")
-		q.add(")")
-	case spec.Date:
-		if pl.date != nil && p.ID == pl.date.ID {
-			q.add(r+".at > ? AND ", int64(minDate))
-			q.add("(")
-			dateCondition(q, v, r+".at", r+".till", f.tx.now)
-			q.add(")")
-			return nil
-		}
-		q.add("EXISTS (SELECT 1 FROM ix_date s WHERE s.rid = "+r+".rid AND s.param = ? AND (", p.ID)
-		dateCondition(q, v, "s.low", "s.high", f.tx.now)
-		q.add("))")
-	case spec.Number, spec.Quantity:
-		q.add("EXISTS (SELECT 1 FROM ix_quantity s WHERE s.rid = "+r+".rid AND s.param = ? AND ", p.ID)
-		if err := f.quantity(q, v, "s"); err != nil {
-			return err
-		}
-		q.add(")")
-	case spec.Reference:
-		targets, err := f.targets(p, v)
-		if err != nil {
-			return err
-		}
-		switch {
-		case len(targets) > 0:
-			q.add("EXISTS (SELECT 1 FROM ix_ref f WHERE f.param = ? AND f.target IN ("+marks(len(targets))+")", append([]any{base(p).ID}, targets...)...)
-			q.add(" AND f.at = " + r + ".at AND f.rid = " + r + ".rid)")
-		case v.URL != "":
-			return f.uri(q, p, v.URL, r)
-		default:
-			q.add(nothing)
-		}
-	case spec.URI:
-		return f.uri(q, p, v.Text, r)
-	default:
-		return fhir.Refuse(400, "not-supported", "unsupported-parameter", p.Code+" cannot be searched yet", "暂不支持按 "+p.Code+" 检索")
-	}
-	return nil
-}
-
-func (f *finder) mac(p *spec.Param, v *search.Value) ([]byte, error) {
-	code := v.Code
-	if p.Type == spec.String {
-		code = v.Text
-	}
-	code = fold(code)
-	if code == "" {
-		return nil, fhir.Refuse(400, "value", "sealed-needs-value", p.Code+" is sealed: it is found by its whole value only", p.Code+" 已加密保存，只能按完整的值检索")
-	}
-	if v.System != nil && *v.System != "" {
-		code = sealedValue(*v.System, code)
-	}
-	return f.tx.s.seal.mac(p.Code, code), nil
-}
-
-// token is the condition on a row of ix_token or ix_ident; nil = no row can match.
-func (f *finder) token(p *spec.Param, v *search.Value, t string) (*sql, error) {
-	q := &sql{}
-	q.add(t+".param = ?", p.ID)
-	if v.Code != "" {
-		if byText(p) {
-			q.add(" AND "+t+".code = ?", clip(v.Code))
-		} else {
-			code, ok, err := f.tx.findSymbol(f.ctx, clip(v.Code))
-			if err != nil || !ok {
-				return nil, err
-			}
-			q.add(" AND "+t+".code = ?", code)
-		}
-	} else if v.System == nil || *v.System == "" {
-		return nil, nil
-	}
-	if v.System != nil {
-		system, ok, err := f.tx.findSymbol(f.ctx, clip(*v.System))
-		if err != nil || !ok {
-			return nil, err
-		}
-		q.add(" AND "+t+".system = ?", system)
-	}
-	return q, nil
-}
-
-// text is the condition on a row of ix_string.
-func (f *finder) text(q *sql, modifier string, v *search.Value, s string) {
-	folded := fold(v.Text)
-	switch {
-	case folded == "":
-		q.add(nothing)
-	case modifier == "exact":
-		exact := clip(v.Text)
-		if exact == folded {
-			exact = ""
-		}
-		q.add(s+".folded = ? AND "+s+".exact = ?", folded, exact)
-	case modifier == "contains":
-		if f.tx.s.db.Dialect() == engine.Postgres {
-			q.add("strpos("+s+".folded, ?) > 0", folded)
-		} else {
-			q.add("instr("+s+".folded, ?) > 0", folded)
+	case pl != nil:
+		types = append(types, pl.id)
+	case len(f.q.Types) > 0:
+		for _, t := range f.q.Types {
+			types = append(types, spec.TypeID(t))
 		}
 	default:
-		q.add(s+".folded >= ? AND "+s+".folded < ?", folded, folded+last)
-	}
-}
-
-// dateCondition compares the interval [low, high) of a resource with that of the value.
-func dateCondition(q *sql, v *search.Value, low, high string, now time.Time) {
-	l, h := bound(v.Low), bound(v.High)
-	switch v.Prefix {
-	case search.Ne:
-		q.add("NOT ("+low+" >= ? AND "+high+" <= ?)", l, h)
-	case search.Gt:
-		q.add(high+" > ?", h)
-	case search.Ge:
-		q.add("("+high+" > ? OR "+low+" >= ?)", h, l)
-	case search.Lt:
-		q.add(low+" < ?", l)
-	case search.Le:
-		q.add("("+low+" < ? OR "+high+" <= ?)", l, h)
-	case search.Sa:
-		q.add(low+" >= ?", h)
-	case search.Eb:
-		q.add(high+" <= ?", l)
-	case search.Ap:
-		margin := max((now.UnixMicro()-l)/10, (l-now.UnixMicro())/10, h-l)
-		q.add(low+" < ? AND "+high+" > ?", bound(h+margin), bound(l-margin))
-	default:
-		q.add(low+" >= ? AND "+high+" <= ?", l, h)
-	}
-}
-
-// dateBounds narrows an index on the beginning of intervals to where the values of a clause can be;
-// the longest interval of the parameter says how far before the value a match can begin.
-func dateBounds(q *sql, c *search.Clause, column string) {
-	if len(c.Values) != 1 || c.Modifier != "" {
-		return
-	}
-	v := &c.Values[0]
-	l, h := bound(v.Low), bound(v.High)
-	span := " > ? - (SELECT coalesce(max(span), 0) FROM date_span WHERE param = ?)"
-	switch v.Prefix {
-	case search.Eq:
-		q.add(" AND "+column+" >= ? AND "+column+" <= ?", l, h)
-	case search.Gt, search.Ge:
-		q.add(" AND "+column+span, l, c.Param.ID)
-	case search.Sa:
-		q.add(" AND "+column+" >= ?", h)
-	case search.Lt, search.Eb:
-		q.add(" AND "+column+" < ?", l)
-	case search.Le:
-		q.add(" AND "+column+" < ?", h)
-	}
-}
-
-func (f *finder) quantity(q *sql, v *search.Value, s string) error {
-	x := s + ".value"
-	switch v.Prefix {
-	case search.Ne:
-		q.add("NOT ("+x+" >= ? AND "+x+" < ?)", v.NumLow, v.NumHi)
-	case search.Gt, search.Sa:
-		q.add(x+" > ?", v.Number)
-	case search.Ge:
-		q.add(x+" >= ?", v.Number)
-	case search.Lt, search.Eb:
-		q.add(x+" < ?", v.Number)
-	case search.Le:
-		q.add(x+" <= ?", v.Number)
-	case search.Ap:
-		margin := max(v.Number/10, -v.Number/10)
-		q.add(x+" >= ? AND "+x+" <= ?", v.Number-margin, v.Number+margin)
-	default:
-		q.add(x+" >= ? AND "+x+" < ?", v.NumLow, v.NumHi)
-	}
-	for _, part := range []struct {
-		column string
-		text   *string
-	}{{"system", v.System}, {"unit", &v.Code}} {
-		if part.text == nil || *part.text == "" {
-			continue
-		}
-		id, ok, err := f.tx.findSymbol(f.ctx, clip(*part.text))
-		if err != nil {
-			return err
-		}
-		if !ok {
-			q.add(" AND " + nothing)
-		} else {
-			q.add(" AND "+s+"."+part.column+" = ?", id)
+		for _, t := range spec.Types() {
+			types = append(types, spec.TypeID(t))
 		}
 	}
-	return nil
-}
-
-// targets are the numbers of the resources that a reference value may mean.
-func (f *finder) targets(p *spec.Param, v *search.Value) ([]any, error) {
-	if v.RefID == "" {
-		return nil, nil
-	}
-	types := []string{v.RefType}
-	if base(p) != p && v.RefType != "" && v.RefType != "Patient" {
-		return nil, nil
-	}
-	if v.RefType == "" {
-		if types = p.Targets; len(types) == 0 {
-			types = spec.Types()
-		}
-	}
-	var rids []any
-	for _, t := range types {
-		id := spec.TypeID(t)
-		if id == 0 {
-			continue
-		}
-		rid, err := f.tx.rid(f.ctx, id, v.RefID)
-		if err != nil {
-			return nil, err
-		}
-		if rid != 0 {
+	for len(ids) > 0 {
+		some := ids[:min(len(ids), 200)]
+		ids = ids[len(some):]
+		err := f.tx.Query(f.ctx, "SELECT rid FROM resource_id WHERE type IN ("+marks(len(types))+") AND id IN ("+marks(len(some))+")", append(types[:len(types):len(types)], some...), func(scan func(...any) error) error {
+			var rid int64
+			err := scan(&rid)
 			rids = append(rids, rid)
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	return rids, nil
-}
-
-func (f *finder) uri(q *sql, p *spec.Param, text, r string) error {
-	uri, ok, err := f.tx.findSymbol(f.ctx, clip(text))
-	if err != nil {
-		return err
-	}
-	if !ok || text == "" {
-		q.add(nothing)
-		return nil
-	}
-	q.add("EXISTS (SELECT 1 FROM ix_uri u WHERE u.param = ? AND u.uri = ? AND u.rid = "+r+".rid)", p.ID, uri)
-	return nil
-}
-
-// chain follows one reference and asks there, under the same scope.
-func (f *finder) chain(q *sql, p *spec.Param, ch *search.Chain, r string) error {
-	first := true
-	for _, t := range ch.Types {
-		pl := planOf(t)
-		inner, ok := ch.Where[t]
-		if pl == nil || !ok || !f.see.reads(pl.id) {
-			continue
-		}
-		if !first {
-			q.add(" OR ")
-		}
-		first = false
-		next := r + "c"
-		q.add("EXISTS (SELECT 1 FROM ix_ref f"+next+" JOIN resource "+next+" ON "+next+".rid = f"+next+".target WHERE f"+next+".rid = "+r+".rid AND f"+next+".param = ? AND "+next+".type = ? AND "+next+".deleted = 0", base(p).ID, pl.id)
-		f.see.visible(q, next)
-		if err := f.where(q, pl, &inner, next); err != nil {
-			return err
-		}
-		q.add(")")
-	}
-	if first {
-		q.add(nothing)
-	}
-	return nil
 }

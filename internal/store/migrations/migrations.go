@@ -9,8 +9,14 @@ var sqlite0001 string
 //go:embed 0001_postgres.sql
 var postgres0001 string
 
+//go:embed 0002_sqlite.sql
+var sqlite0002 string
+
+//go:embed 0002_postgres.sql
+var postgres0002 string
+
 // Step is one change of the tables, for both databases.
 type Step struct{ Name, SQLite, Postgres string }
 
 // All stand in the order in which they run.
-var All = []Step{{"store/0001_resources", sqlite0001, postgres0001}}
+var All = []Step{{"store/0001_resources", sqlite0001, postgres0001}, {"store/0002_search", sqlite0002, postgres0002}}
