@@ -1,0 +1,5 @@
+package subscription
+
+type sock struct{}
+
+func (e *Engine) wakeSocks() {}
