@@ -75,6 +75,9 @@ func (s *server) restCapability() *fhir.Node {
 			"conditionalCreate", true, "conditionalRead", "full-support", "conditionalUpdate", true, "conditionalDelete", "single",
 			"referencePolicy", fhir.Arr{"literal", "logical", "enforced"},
 			"searchInclude", includes, "searchParam", params}
+		if typ == "Subscription" && s.Subscriptions != nil {
+			resource = append(resource, "extension", topics())
+		}
 		if operations := s.operationsOf(typ); len(operations) > 0 {
 			resource = append(resource, "operation", operations)
 		}

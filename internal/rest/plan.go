@@ -239,6 +239,9 @@ func (p *planner) write(ctx context.Context, ch *change, own map[string]bool, mi
 			missing[typ][id] = &use{ch, r}
 		}
 	}
+	if err := p.hide(ch); err != nil {
+		return err
+	}
 	if ch.op == store.Update && ch.found {
 		before, err := fhir.Parse(ch.previous.JSON)
 		if err != nil {

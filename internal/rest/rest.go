@@ -20,6 +20,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/store"
+	"github.com/xinglin-health/xinglin/internal/subscription"
 )
 
 // Options of New. Store and Audit must be given.
@@ -38,6 +39,8 @@ type Options struct {
 	MaxCount     int   // 0 = 1000
 
 	Within func(org, top string) bool // is org at or beneath top; nil = equality only
+
+	Subscriptions *subscription.Engine // nil = Subscriptions are stored and nothing more
 
 	AllowDangling bool // do not refuse references to local resources that do not exist
 
@@ -89,6 +92,7 @@ type server struct {
 // New returns the handler for /fhir and everything below.
 func New(o Options) http.Handler {
 	setDefaults(&o)
+	o.Operations = append(slices.Clip(o.Operations), subscriptionOperations(o)...)
 	s := &server{Options: o, writer: NewBundles(o)}
 	gzip, err := gzhttp.NewWrapper(gzhttp.MinSize(4096), gzhttp.CompressionLevel(1))
 	if err != nil {

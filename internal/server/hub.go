@@ -18,21 +18,23 @@ import (
 	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/internal/rest"
 	"github.com/xinglin-health/xinglin/internal/store"
+	"github.com/xinglin-health/xinglin/internal/subscription"
 )
 
 // Hub is one opened house: every room wired, nothing listening yet.
 type Hub struct {
 	Options
-	Store      *store.Store
-	Tree       *access.Tree
-	Audit      *audit.Book
-	Identity   *identity.Service
-	Events     *event.Hub
-	Jobs       *job.Runner
-	Dispatcher *event.Dispatcher
-	Files      *blob.Files
-	Runner     *line.Runner
-	Bundles    *rest.Bundles
+	Store         *store.Store
+	Tree          *access.Tree
+	Audit         *audit.Book
+	Identity      *identity.Service
+	Events        *event.Hub
+	Jobs          *job.Runner
+	Dispatcher    *event.Dispatcher
+	Files         *blob.Files
+	Runner        *line.Runner
+	Subscriptions *subscription.Engine
+	Bundles       *rest.Bundles
 
 	handler http.Handler
 	meter   *meter

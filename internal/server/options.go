@@ -39,6 +39,7 @@ type Options struct {
 	Traces       string         // OTLP over HTTP, http://collector:4318; "" = no traces
 	PasswordCost identity.Cost  // zero = the usual; tests make it cheap
 	Hosts        []string       // hosts beyond this machine to which notices may be sent
+	Hooks        []string       // hosts to which rest-hook subscriptions may be sent; none = they are refused
 }
 
 // Errors that commands tell apart.

@@ -20,13 +20,14 @@ import (
 	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/internal/rest"
 	"github.com/xinglin-health/xinglin/internal/store"
+	"github.com/xinglin-health/xinglin/internal/subscription"
 	"github.com/xinglin-health/xinglin/lines"
 	"github.com/xinglin-health/xinglin/web"
 )
 
 // migrations of the services, in the order in which they were released. Only append.
 func migrations() []store.Migration {
-	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations())
+	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations)
 }
 
 // openStore: floor 1, with what runs in the transaction of every write.
@@ -39,12 +40,13 @@ func (h *Hub) openStore(ctx context.Context) error {
 		h.onClose("data folder", func() error { l.release(); return nil })
 	}
 	h.Tree = access.NewTree()
+	h.Subscriptions = subscription.New(subscription.Options{Clock: h.Clock, Zone: h.Zone, Base: h.pageURL() + "/fhir", Hosts: h.Hooks, Log: h.Log})
 	s, err := store.Open(ctx, h.dsn(), store.Options{
 		Clock:      h.Clock,
 		Zone:       h.Zone,
 		Migrations: migrations(),
-		Derive:     []store.Deriver{h.Tree.Derive, access.Derive, line.Derive(lines.All)},
-		Guard:      []store.Guard{h.Tree.Guard, line.Guard(lines.All)},
+		Derive:     []store.Deriver{h.Tree.Derive, access.Derive, line.Derive(lines.All), h.Subscriptions.Derive},
+		Guard:      []store.Guard{h.Tree.Guard, line.Guard(lines.All), h.Subscriptions.Guard},
 		Watch:      h.watch,
 	})
 	if err != nil {
@@ -72,6 +74,9 @@ func (h *Hub) openServices(ctx context.Context) (err error) {
 		Refuse: api.Refuse, Note: func(ctx context.Context, tx *store.Tx, action, what, target string) error {
 			return h.Audit.Write(ctx, tx, audit.Of(ctx, action, what, target))
 		}})
+	h.Subscriptions.Open(h.Store, h.Audit, func(ctx context.Context, o subscription.Owner) (*access.Caller, error) {
+		return h.Identity.Standing(ctx, o.User, o.Role, o.Org)
+	})
 	h.Events = event.NewHub(h.Store)
 	h.Jobs = job.NewRunner(h.Store, h.Clock)
 	address := h.Blob
@@ -109,6 +114,7 @@ func (h *Hub) openDoors(context.Context) error {
 	doors := rest.Options{
 		Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone, BaseURL: h.BaseURL, Version: Version,
 		Operations: operations(h.Runner), Within: h.Tree.Within, Log: h.Log, Observe: interaction,
+		Subscriptions: h.Subscriptions,
 	}
 	h.Bundles = rest.NewBundles(doors)
 	fhirAPI := rest.New(doors)
@@ -126,6 +132,7 @@ func (h *Hub) Start(ctx context.Context) {
 	h.background(ctx, "events", h.Events.Run)
 	h.background(ctx, "jobs", h.Jobs.Run)
 	h.background(ctx, "outgoing notices", h.Dispatcher.Run)
+	h.background(ctx, "subscriptions", h.Subscriptions.Run)
 	h.background(ctx, "deadlines", every(2*time.Second, func(ctx context.Context) error {
 		_, err := h.Runner.Tick(ctx)
 		return err

@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,7 +72,11 @@ func (v *version) clause(c *search.Clause, now time.Time) (ok, known bool) {
 		return false, false
 	}
 	switch c.Param.Type {
-	case spec.Token, spec.String, spec.Date, spec.Number, spec.Quantity, spec.Reference, spec.URI:
+	case spec.Token, spec.String, spec.Date, spec.Reference, spec.URI:
+	case spec.Number, spec.Quantity:
+		if anyOf(c.Values, func(w *search.Value) bool { return w.Code != "" }) || slices.ContainsFunc(has, func(x *index.Entry) bool { return x.Interval }) {
+			return false, false // units that compare, and values that are ranges
+		}
 	default:
 		return false, false
 	}

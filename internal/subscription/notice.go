@@ -74,8 +74,8 @@ func see(ctx context.Context, tx *store.Tx, scope search.Scope, list []Event) ([
 	return out, nil
 }
 
-// patients lists whose data a notification shows.
-func patients(list []Told) (out []string) {
+// Patients lists whose data a notification shows.
+func Patients(list []Told) (out []string) {
 	seen := map[string]bool{}
 	for _, t := range list {
 		if t.Patient != "" && !seen[t.Patient] {

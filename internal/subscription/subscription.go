@@ -110,6 +110,15 @@ func (e *Engine) Open(s *store.Store, a audit.Log, standing func(context.Context
 
 // Run works until ctx ends.
 func (e *Engine) Run(ctx context.Context) error {
+	if e.store.Database() == "sqlite" { // nobody else works here: what a killed process held is free
+		err := e.store.Update(ctx, func(tx *store.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE subscription_state SET lease = 0 WHERE lease > 0`)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.followForever(ctx) })
 	g.Go(func() error { return e.deliverForever(ctx) })
