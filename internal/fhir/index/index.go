@@ -31,4 +31,9 @@ type Entry struct {
 	URI     string
 
 	Parts []Entry
+
+	Types []Coding // of an identifier: Identifier.type, for :of-type
 }
+
+// Coding is a code of a system.
+type Coding struct{ System, Code string }

@@ -49,7 +49,7 @@ func TestCompositesJoinWhatStandsTogether(t *testing.T) {
 		{"group's yes or no", `{"resourceType":"Group","characteristic":[{"code":{"coding":[{"code":"smoker"}]},"valueBoolean":true}]}`, "characteristic-value", "characteristic=|smoker & value=|true"},
 		{"three parts, one from the whole resource", `{"resourceType":"MolecularSequence","referenceSeq":{"chromosome":{"coding":[{"code":"3"}]}},"variant":[{"start":5,"end":6},{"start":7,"end":9}]}`,
 			"chromosome-variant-coordinate", "chromosome=|3 & variant-start=4.5…5.5 | & variant-end=5.5…6.5 |; chromosome=|3 & variant-start=6.5…7.5 | & variant-end=8.5…9.5 |"},
-		{"context and range", `{"resourceType":"ValueSet","useContext":[{"code":{"system":"s","code":"age"},"valueRange":{"low":{"value":1,"code":"a"},"high":{"value":3}}}]}`, "context-type-quantity", "context-type=s|age & context-quantity=0.5…3.5 |a"},
+		{"context and range", `{"resourceType":"ValueSet","useContext":[{"code":{"system":"s","code":"age"},"valueRange":{"low":{"value":1,"code":"a"},"high":{"value":3}}}]}`, "context-type-quantity", "context-type=s|age & context-quantity=1…3 |a"},
 	} {
 		n, err := fhir.Parse([]byte(c.json))
 		if err != nil {
@@ -200,10 +200,46 @@ func TestCompartments(t *testing.T) {
 
 func TestSounds(t *testing.T) {
 	for in, want := range map[string]string{"张三": "zhangsan zs", "单雄信": "shanxiongxin sxx", "曾国": "zengguo zg", "解放": "xiefang xf", "仇英": "qiuying qy", "区志": "ouzhi oz",
-		"查良镛": "zhaliangyong zly", "尉迟恭": "yuchigong ycg", "Smith": "smith", "阿依古丽·买买提": "ayigulimaimaiti ayglmmt", "": "", "欧阳修": "ouyangxiu oyx", "覃丽": "qinli ql tanli tl", "万俟卨": "moqixie mqx", "乐": "le l", "沈阳": "shenyang sy", "ＡＢ张": "ａｂzhang ａｂz"} {
+		"查良镛": "zhaliangyong zly", "尉迟恭": "yuchigong ycg", "Smith": "smith", "阿依古丽·买买提": "ayigulimaimaiti ayglmmt", "": "", "欧阳修": "ouyangxiu oyx", "覃丽": "qinli ql tanli tl", "万俟卨": "moqixie mqx", "乐": "le l", "沈阳": "shenyang sy", "ＡＢ张": "ａｂzhang ａｂz",
+		"John O’Neil-Smith": "johnoneilsmith", "吕布": "lvbu lb"} {
 		if got := strings.Join(Sounds(in), " "); got != want {
 			t.Errorf("Sounds(%s): got %q; want %q", in, got, want)
 		}
+	}
+}
+
+func TestHeardIsWhatPeopleType(t *testing.T) {
+	for in, want := range map[string]string{"Zhang San": "zhangsan", "zhangsan": "zhangsan", "zs": "zs", "ZHANG,san": "zhang,san", "张三": "zhangsan", "覃丽": "qinli tanli", "lü bu": "lvbu", "Lyu Bu": "lyubu lvbu", "lv": "lv",
+		"xi'an": "xian", "O’Neil": "oneil", "": "", "  ": "", "单": "dan"} {
+		if got := strings.Join(Heard(in), " "); got != want {
+			t.Errorf("Heard(%s): got %q; want %q", in, got, want)
+		}
+	}
+}
+
+func TestIdentifiersKnowTheirTypes(t *testing.T) {
+	n, _ := fhir.Parse([]byte(`{"resourceType":"Patient","identifier":[{"system":"h","value":"1","type":{"coding":[{"system":"v2","code":"MR"},{"code":"X"}],"text":"病案号"}},{"value":"2"}]}`))
+	got := ""
+	for _, e := range Extract(n, nil) {
+		if e.Param.Code == "identifier" {
+			got += fmt.Sprintf("%s %v %s;", e.Code, e.Types, e.Text)
+		}
+	}
+	if want := "1 [{v2 MR} { X}] 病案号;2 [] ;"; got != want {
+		t.Errorf("got %s; want %s", got, want)
+	}
+}
+
+func TestTextOfAConceptIsFoundBesideItsDisplays(t *testing.T) {
+	n, _ := fhir.Parse([]byte(`{"resourceType":"Observation","code":{"coding":[{"code":"a","display":"Glucose"},{"code":"b"}],"text":"血糖"},"category":[{"coding":[{"code":"c","display":"Lab"}],"text":"检验"}]}`))
+	got := ""
+	for _, e := range Extract(n, nil) {
+		if e.Param.Code == "code" || e.Param.Code == "category" {
+			got += e.Code + "=" + e.Text + ";"
+		}
+	}
+	if want := "a=Glucose;b=血糖;c=Lab;=检验;"; got != want {
+		t.Errorf("got %s; want %s", got, want)
 	}
 }
 

@@ -67,8 +67,61 @@ func Sounds(name string) []string {
 		return nil
 	}
 	if !hasHan(name) {
-		return []string{strings.ToLower(name)}
+		return []string{letters(name)}
 	}
+	var forms []string
+	for _, reading := range readings(name) {
+		var full, initials strings.Builder
+		for _, s := range reading {
+			full.WriteString(s)
+			initials.WriteString(s[:letterLen(s)])
+		}
+		for _, f := range []string{full.String(), initials.String()} {
+			if f != "" && !slices.Contains(forms, f) {
+				forms = append(forms, f)
+			}
+		}
+	}
+	return forms
+}
+
+// Heard are the phonetic forms that a search may mean: Chinese by its full readings, pinyin with or without
+// spaces, tone marks and apostrophes, and lü as lv, lyu or lü.
+func Heard(text string) []string {
+	var forms []string
+	add := func(f string) {
+		if f != "" && !slices.Contains(forms, f) {
+			forms = append(forms, f)
+		}
+	}
+	if hasHan(text) {
+		for _, reading := range readings(strings.TrimSpace(text)) {
+			add(strings.Join(reading, ""))
+		}
+		return forms
+	}
+	add(letters(text))
+	if len(forms) > 0 {
+		add(strings.NewReplacer("lyu", "lv", "nyu", "nv").Replace(forms[0]))
+	}
+	return forms
+}
+
+// letters is text that is no Chinese as it is compared: in lower case, without spaces and apostrophes.
+func letters(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch r {
+		case 'ü', 'ǖ', 'ǘ', 'ǚ', 'ǜ':
+			return 'v'
+		case ' ', '\'', '’', '-', '.', '·', '\u3000':
+			return -1
+		}
+		return r
+	}, strings.ToLower(text))
+}
+
+// readings are the syllables of a name, once for each way in which its surname is read.
+func readings(name string) [][]string {
 	rest := []rune(name)
 	first := []string{""}
 	for _, n := range []int{2, 1} {
@@ -80,20 +133,11 @@ func Sounds(name string) []string {
 		}
 	}
 	tail := syllables(rest)
-	var forms []string
+	var all [][]string
 	for _, reading := range first {
-		var full, initials strings.Builder
-		for _, s := range append(strings.Fields(reading), tail...) {
-			full.WriteString(s)
-			initials.WriteString(s[:letterLen(s)])
-		}
-		for _, f := range []string{full.String(), initials.String()} {
-			if f != "" && !slices.Contains(forms, f) {
-				forms = append(forms, f)
-			}
-		}
+		all = append(all, append(strings.Fields(reading), tail...))
 	}
-	return forms
+	return all
 }
 
 // syllables reads each character; letters and digits stand for themselves.

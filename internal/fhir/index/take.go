@@ -65,21 +65,36 @@ func concept(x *walk, t *take, n *fhir.Node) {
 	if text == "" {
 		return
 	}
-	if len(x.entries) == before {
-		x.add(Entry{Param: t.param, Text: text})
-		return
-	}
+	said := false // by one of the codes
 	for i := before; i < len(x.entries); i++ {
 		if x.entries[i].Text == "" {
 			x.entries[i].Text = text
 		}
+		said = said || x.entries[i].Text == text
+	}
+	if !said {
+		x.add(Entry{Param: t.param, Text: text})
 	}
 }
 
+// maxTypes bounds the types of one identifier.
+const maxTypes = 8
+
 func identifier(x *walk, t *take, n *fhir.Node) {
-	if value := n.Str("value"); value != "" {
-		x.add(Entry{Param: t.param, System: n.Str("system"), Code: Normal(t.param, value), Text: n.Str("type.text")})
+	value := n.Str("value")
+	if value == "" {
+		return
 	}
+	e := Entry{Param: t.param, System: n.Str("system"), Code: Normal(t.param, value)}
+	if typ := n.Child("type"); typ != nil {
+		e.Text = typ.Str("text")
+		for _, c := range typ.All("coding") {
+			if code := c.Str("code"); code != "" && len(e.Types) < maxTypes {
+				e.Types = append(e.Types, Coding{c.Str("system"), code})
+			}
+		}
+	}
+	x.add(e)
 }
 
 func contact(x *walk, t *take, n *fhir.Node) {

@@ -22,13 +22,15 @@ type Options struct {
 	MaxCount     int            // 0 = 1000
 	DefaultCount int            // 0 = 50
 	Base         string         // our own base URL: absolute references below it are local
+	Compartment  *Compartment   // of the address Patient/1/Observation
+	Contained    bool           // the store can search contained resources
 }
 
 // Request is a search with how its answer is to be shown.
 type Request struct {
 	Query
 	Summary  string   // "", true, text, data, count
-	Elements []string // of _elements
+	Elements []string // of _elements: "status", or "Observation.status" for one type only
 	Applied  []Param  // what counted, for the self link; without the cursor
 	Warnings []fhir.Issue
 }
@@ -40,6 +42,8 @@ const (
 	maxHops   = 6
 	maxSort   = 6
 	maxChain  = 2000 // clauses that untyped chains may branch into
+	maxFilter = 200  // tests of one _filter
+	maxDepth  = 20   // parentheses of one _filter
 )
 
 // ParseQuery splits a raw query string and keeps its order.
@@ -102,7 +106,24 @@ func Parse(resourceType string, params []Param, o Options) (Request, error) {
 		return r, refuse("too-many-parameters", fmt.Sprintf("more than %d search parameters", maxParams), "检索条件过多")
 	}
 	p := parser{Options: o, r: &r}
+	if o.Compartment != nil {
+		if err := p.compartment(*o.Compartment); err != nil {
+			return r, err
+		}
+	}
+	if resourceType == "" { // what the others mean depends on the types asked for
+		for _, q := range params {
+			if q.Name == "_type" && q.Value != "" {
+				if err := p.one(q); err != nil {
+					return r, err
+				}
+			}
+		}
+	}
 	for _, q := range params {
+		if q.Name == "_type" && resourceType == "" {
+			continue
+		}
 		if err := p.one(q); err != nil {
 			return r, err
 		}
@@ -110,10 +131,28 @@ func Parse(resourceType string, params []Param, o Options) (Request, error) {
 	if r.Summary == "count" || r.Count == 0 {
 		r.Count, r.Total = 0, TotalAccurate
 	}
-	if r.Summary == "text" {
-		r.Include, r.RevInclude = nil, nil
+	if r.Summary == "text" && len(r.Include)+len(r.RevInclude) > 0 {
+		if err := p.dropIncludes(); err != nil {
+			return r, err
+		}
 	}
 	return r, nil
+}
+
+// dropIncludes leaves them out where _summary=text shows narratives only (FHIR 3.1.1.5.8).
+func (p *parser) dropIncludes() error {
+	p.r.Include, p.r.RevInclude = nil, nil
+	for _, q := range p.r.Applied {
+		if strings.HasPrefix(q.Name, "_include") || strings.HasPrefix(q.Name, "_revinclude") {
+			if err := p.unknown(q, q.Name+" does not go with _summary=text"); err != nil {
+				return err
+			}
+		}
+	}
+	p.r.Applied = slices.DeleteFunc(p.r.Applied, func(q Param) bool {
+		return strings.HasPrefix(q.Name, "_include") || strings.HasPrefix(q.Name, "_revinclude")
+	})
+	return nil
 }
 
 type parser struct {
@@ -155,10 +194,12 @@ func (p *parser) one(q Param) error {
 		}
 	case "_elements":
 		for e := range strings.SplitSeq(q.Value, ",") {
-			// Type.element is allowed in FHIR for included resources
-			if e = strings.TrimPrefix(strings.TrimSpace(e), p.r.Type+"."); e != "" {
+			if e = strings.TrimSpace(e); e != "" {
 				p.r.Elements = append(p.r.Elements, e)
 			}
+		}
+		if len(p.r.Elements) > maxParams {
+			return refuse("too-many-parameters", fmt.Sprintf("more than %d elements", maxParams), "_elements 列得过多")
 		}
 	case "_sort":
 		if err := p.sort(q.Value); err != nil {
@@ -170,18 +211,27 @@ func (p *parser) one(q Param) error {
 		if p.r.Type != "" {
 			return p.unknown(q, fmt.Sprintf("_type is for searches across types, not for %s", p.r.Type))
 		}
-		for t := range strings.SplitSeq(q.Value, ",") {
-			if !spec.IsResource(t) {
-				return refuse("unknown-type", fmt.Sprintf("_type: %q is not a resource type of FHIR R4", t), "没有这种资源类型")
-			}
-			p.r.Types = append(p.r.Types, t)
+		if err := p.types(q.Value); err != nil {
+			return err
 		}
 	case "_contained":
-		if q.Value != "false" {
+		if !slices.Contains([]string{"false", "true", "both"}, q.Value) {
+			return refuse("bad-contained", "_contained is true, false or both", "_contained 只能是 true、false 或 both")
+		}
+		if q.Value != "false" && !p.Contained {
 			return p.unknown(q, "_contained is supported as false only")
 		}
+		p.r.Contained = strings.TrimPrefix(q.Value, "false")
+	case "_containedType":
+		if q.Value != "container" && q.Value != "contained" {
+			return refuse("bad-contained", "_containedType is container or contained", "_containedType 只能是 container 或 contained")
+		}
+		if !p.Contained {
+			return p.unknown(q, "_contained is supported as false only")
+		}
+		p.r.Container = q.Value == "container"
 	default:
-		c, err := p.clause(p.r.Type, q.Name, q.Value, 0)
+		c, err := p.top(q.Name, q.Value)
 		if u, ok := err.(unknownParam); ok {
 			return p.unknown(q, string(u))
 		}
@@ -189,8 +239,36 @@ func (p *parser) one(q Param) error {
 			return err
 		}
 		p.r.Where = append(p.r.Where, c)
+		p.apply(q)
+		return nil
+	}
+	if modifier != "" {
+		return refuse("bad-modifier", name+" takes no modifier", name+" 不能带修饰符")
+	}
+	if name != "_sort" && name != "_elements" && name != "_type" { // of the others the last one counts
+		p.r.Applied = slices.DeleteFunc(p.r.Applied, func(a Param) bool { return a.Name == name })
 	}
 	p.apply(q)
+	return nil
+}
+
+func (p *parser) types(value string) error {
+	var types []string
+	for t := range strings.SplitSeq(value, ",") {
+		if !spec.IsResource(t) {
+			return refuse("unknown-type", fmt.Sprintf("_type: %q is not a resource type of FHIR R4", printable(t)), "没有这种资源类型")
+		}
+		if !slices.Contains(types, t) {
+			types = append(types, t)
+		}
+	}
+	if p.r.Types != nil { // those of a compartment, or of another _type: both must hold
+		types = slices.DeleteFunc(types, func(t string) bool { return !slices.Contains(p.r.Types, t) })
+		if len(types) == 0 {
+			return refuse("unknown-type", "_type: no such type is asked for here", "此处没有这些资源类型")
+		}
+	}
+	p.r.Types = types
 	return nil
 }
 
@@ -250,11 +328,11 @@ func (p *parser) sort(value string) error {
 }
 
 func (p *parser) include(q Param, name, modifier string) error {
-	if modifier != "" {
-		return p.unknown(q, fmt.Sprintf("%s:%s is not supported yet", name, printable(modifier)))
+	if modifier != "" && modifier != "iterate" && modifier != "recurse" {
+		return refuse("bad-modifier", fmt.Sprintf("%s knows :iterate, not :%s", name, printable(modifier)), name+" 只支持 :iterate")
 	}
 	parts := strings.Split(q.Value, ":")
-	inc := Include{Source: parts[0]}
+	inc := Include{Source: parts[0], Iterate: modifier != ""}
 	if q.Value == "*" {
 		inc.Source = p.r.Type
 		if name == "_revinclude" || inc.Source == "" {
@@ -285,152 +363,5 @@ func (p *parser) include(q Param, name, modifier string) error {
 		return refuse("too-many-parameters", "too many includes", "包含项过多")
 	}
 	p.apply(q)
-	return nil
-}
-
-// clause reads one parameter at typ, which may be a chain.
-func (p *parser) clause(typ, name, value string, hop int) (Clause, error) {
-	head, rest, chained := strings.Cut(name, ".")
-	code, modifier, _ := strings.Cut(head, ":")
-	if code == "_id" || code == "_lastUpdated" {
-		return p.special(code, modifier, value, chained)
-	}
-	if typ == "" {
-		return Clause{}, unknownParam(fmt.Sprintf("a search across types knows _id, _lastUpdated and _type, not %q", printable(name)))
-	}
-	param := spec.Lookup(typ, code)
-	if param == nil || param.Type == spec.Composite || param.Type == spec.Special {
-		return Clause{}, unknownParam(fmt.Sprintf("%s has no search parameter %q here", typ, printable(code)))
-	}
-	c := Clause{Param: param}
-	if chained {
-		return p.chain(c, typ, modifier, rest, value, hop)
-	}
-	if err := checkModifier(param, modifier); err != nil {
-		return c, err
-	}
-	c.Modifier = modifier
-	if modifier == "missing" {
-		switch value {
-		case "true", "false":
-			c.Missing = value == "true"
-		default:
-			return c, refuse("bad-missing", fmt.Sprintf("%s:missing is true or false", code), ":missing 只能是 true 或 false")
-		}
-		return c, nil
-	}
-	values := splitUnescaped(value, ',')
-	if len(values) > maxValues {
-		return c, refuse("too-many-values", fmt.Sprintf("more than %d values in one parameter", maxValues), "一个条件里的值过多")
-	}
-	for _, raw := range values {
-		if raw == "" {
-			continue
-		}
-		v, err := p.value(param, modifier, raw)
-		if err != nil {
-			return c, err
-		}
-		c.Values = append(c.Values, v)
-	}
-	if len(c.Values) == 0 {
-		return c, refuse("bad-value", fmt.Sprintf("%s has no value", code), "条件没有值："+code)
-	}
-	return c, nil
-}
-
-func (p *parser) special(code, modifier, value string, chained bool) (Clause, error) {
-	c := Clause{Special: code}
-	if modifier != "" || chained {
-		return c, refuse("bad-modifier", code+" takes no modifier", code+" 不能带修饰符")
-	}
-	values := splitUnescaped(value, ',')
-	if len(values) > maxValues {
-		return c, refuse("too-many-values", fmt.Sprintf("more than %d values in one parameter", maxValues), "一个条件里的值过多")
-	}
-	for _, raw := range values {
-		if raw == "" {
-			continue
-		}
-		v := Value{Raw: raw, Text: unescape(raw)}
-		if code == "_lastUpdated" {
-			var err error
-			if v, err = p.date(code, raw); err != nil {
-				return c, err
-			}
-		}
-		c.Values = append(c.Values, v)
-	}
-	if len(c.Values) == 0 {
-		return c, refuse("bad-value", code+" has no value", "条件没有值："+code)
-	}
-	return c, nil
-}
-
-func (p *parser) chain(c Clause, typ, modifier, rest, value string, hop int) (Clause, error) {
-	if c.Param.Type != spec.Reference {
-		return c, refuse("bad-chain", fmt.Sprintf("%s.%s is not a reference and cannot be chained", typ, c.Param.Code), "只有引用类条件可以用点号继续："+c.Param.Code)
-	}
-	if hop >= maxHops {
-		return c, refuse("bad-chain", fmt.Sprintf("a chain has at most %d steps", maxHops), "点号层数过多")
-	}
-	targets := c.Param.Targets
-	if modifier != "" {
-		if !spec.IsResource(modifier) {
-			return c, badModifier(c.Param, modifier)
-		}
-		targets = []string{modifier}
-	} else if len(targets) == 0 || slices.Contains(targets, "Resource") {
-		targets = spec.Types()
-	}
-	ch := &Chain{Where: map[string]Clause{}}
-	var firstErr error
-	for _, t := range targets {
-		if p.clauses++; p.clauses > maxChain {
-			return c, refuse("bad-chain", "this chain branches too far; name the types as in subject:Patient.name", "点号链分支过多，须写明类型，如 subject:Patient.name")
-		}
-		sub, err := p.clause(t, rest, value, hop+1)
-		if err != nil {
-			if _, unknown := err.(unknownParam); !unknown {
-				return c, err
-			}
-			if firstErr == nil {
-				firstErr = err
-			}
-			continue
-		}
-		ch.Types = append(ch.Types, t)
-		ch.Where[t] = sub
-	}
-	if len(ch.Types) == 0 {
-		if firstErr == nil {
-			firstErr = unknownParam(fmt.Sprintf("%s.%s leads to no type that can be searched", typ, c.Param.Code))
-		}
-		return c, firstErr
-	}
-	c.Chain = ch
-	return c, nil
-}
-
-func badModifier(param *spec.Param, modifier string) error {
-	return fhir.Refuse(400, "not-supported", "bad-modifier", fmt.Sprintf("modifier :%s is not supported on %s", printable(modifier), param.Code),
-		"不支持的修饰符 :"+printable(modifier))
-}
-
-func checkModifier(param *spec.Param, modifier string) error {
-	ok := false
-	switch modifier {
-	case "", "missing":
-		ok = true
-	case "not":
-		ok = param.Type == spec.Token
-	case "exact", "contains":
-		ok = param.Type == spec.String && (!param.Sealed || modifier == "exact")
-	default:
-		ok = param.Type == spec.Reference && spec.IsResource(modifier)
-	}
-	if !ok {
-		return badModifier(param, modifier)
-	}
 	return nil
 }

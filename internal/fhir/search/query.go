@@ -19,6 +19,8 @@ type Query struct {
 	Include     []Include
 	RevInclude  []Include
 	Compartment *Compartment // only what belongs to it; nil = no limit
+	Contained   string       // _contained: "" = containers only, "true" = contained resources only, "both"
+	Container   bool         // _containedType=container: show what contains the match
 	Scope       Scope
 }
 
@@ -29,14 +31,34 @@ type Compartment struct{ Type, ID string }
 // Clause is one parameter: any of its values must hold.
 type Clause struct {
 	Param    *spec.Param // nil for ID and LastUpdated clauses
-	Special  string      // when Param is nil: "_id", "_lastUpdated", "_text", "_content", "_list", …
-	Modifier string      // "", "missing", "not", "exact", "contains", "text", "of-type", "identifier", or a resource type for references
+	Special  string      // when Param is nil: "_id", "_lastUpdated", "_text", "_content", "_list"
+	Modifier string      // see below
 	Values   []Value
 	Missing  bool    // Modifier "missing": the wanted answer
 	Chain    *Chain  // Values are empty then
 	Has      *Has    // _has; Param is nil then
 	Filter   *Filter // a tree of clauses; Param is nil then
+
+	// Across is set in searches over several types (Query.Type ""): the clause as each type has it, by type;
+	// types that are not in it do not match. Param is nil then.
+	Across map[string]*Clause
 }
+
+// Modifiers of a Clause, as they reach the store:
+//
+//	missing     any parameter: Missing is the wanted answer, Values are empty
+//	not         token: no value holds; also where the element is absent
+//	exact       string: Text as written
+//	contains    string: Text anywhere
+//	equal, ends string, from _filter only: the whole folded text, its end
+//	text        token: Text begins the display or text of the code
+//	of-type     token (identifiers): System and Code are those of Identifier.type, Text the value
+//	identifier  reference: System and Code are those of Reference.identifier
+//	below       uri: Text itself or below it by path; reference: URL itself or a longer version of it (url|1 finds url|1.2)
+//	Patient, …  reference: only to that type
+//
+// Of tokens, in, not-in, above and below, and of references to a hierarchy (Location, Organization, …) above and
+// below, become plain values or "not" by Resolve; :above of URIs and canonicals does by Parse.
 
 // Has asks for resources that others refer to: _has:Observation:patient:code=… ; nested by a Where that has a Has itself.
 type Has struct {
@@ -71,6 +93,7 @@ const (
 	Sa
 	Eb
 	Ap
+	Po // dates, from _filter only: the intervals overlap
 )
 
 // Value is one of the comma-separated values of a clause, parsed for the parameter's type.
@@ -83,7 +106,7 @@ type Value struct {
 	System *string
 	Code   string // "" = any code of the system ("system|")
 
-	Text string // String, URI, _id
+	Text string // String, URI, _id, _list, _text, _content; with "text" and "of-type" also tokens
 
 	Low, High int64 // Date: UTC microseconds [Low, High) by the precision given
 

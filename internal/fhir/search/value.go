@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
@@ -47,22 +48,145 @@ func badValue(code, want, zh string) *fhir.Error {
 	return fhir.Refuse(400, "value", "bad-value", fmt.Sprintf("%s: the value is not %s", code, want), code+"："+zh)
 }
 
-func (p *parser) value(param *spec.Param, modifier, raw string) (Value, error) {
+// value reads one of the values between commas; some forms stand for several.
+func (p *parser) value(param *spec.Param, modifier, raw string) ([]Value, error) {
 	switch param.Type {
 	case spec.Token:
+		switch modifier {
+		case "text", "in", "not-in":
+			return []Value{{Raw: raw, Text: unescape(raw)}}, nil
+		case "of-type":
+			return ofType(param, raw)
+		}
 		v := token(raw)
 		v.Code = index.Normal(param, v.Code)
-		return v, nil
-	case spec.String, spec.URI:
-		return Value{Raw: raw, Text: unescape(raw)}, nil
+		if (modifier == "above" || modifier == "below") && (v.System == nil || *v.System == "" || v.Code == "") {
+			return nil, badValue(param.Code, "system|code, which :above and :below need", ":above 和 :below 的写法是 体系|代码")
+		}
+		return []Value{v}, nil
+	case spec.String:
+		if param.Code == "phonetic" {
+			return sounds(raw), nil
+		}
+		return []Value{{Raw: raw, Text: unescape(raw)}}, nil
+	case spec.URI:
+		if modifier == "above" || modifier == "below" {
+			return paths(param, modifier, raw)
+		}
+		return []Value{{Raw: raw, Text: unescape(raw)}}, nil
 	case spec.Date:
-		return p.date(param.Code, raw)
+		v, err := p.date(param.Code, raw)
+		return []Value{v}, err
 	case spec.Number, spec.Quantity:
-		return quantity(param, raw)
+		v, err := quantity(param, raw)
+		return []Value{v}, err
 	case spec.Reference:
-		return p.reference(modifier, raw), nil
+		if modifier == "identifier" {
+			v := token(raw)
+			return []Value{v}, nil
+		}
+		v := p.reference(param, modifier, raw)
+		if modifier == "above" && v.URL != "" {
+			return olderVersions(v), nil
+		}
+		return []Value{v}, nil
+	case spec.Composite:
+		return p.composite(param, raw)
 	}
-	return Value{}, badValue(param.Code, "searchable", "不可检索")
+	return nil, badValue(param.Code, "searchable", "不可检索")
+}
+
+// maxForms bounds the combinations that one composite value may stand for.
+const maxForms = 16
+
+// composite reads a$b, each part as its component would be.
+func (p *parser) composite(param *spec.Param, raw string) ([]Value, error) {
+	parts := splitUnescaped(raw, '$')
+	if len(parts) != len(param.Components) {
+		var names []string
+		for _, c := range param.Components {
+			names = append(names, c.Code)
+		}
+		return nil, badValue(param.Code, "written "+strings.Join(names, "$"), "写法是 "+strings.Join(names, "$"))
+	}
+	all := []Value{{Raw: raw}}
+	for i, c := range param.Components {
+		if parts[i] == "" {
+			return nil, badValue(param.Code+"."+c.Code, "given", "缺少")
+		}
+		forms, err := p.value(c, "", parts[i])
+		if err != nil {
+			return nil, err
+		}
+		var next []Value
+		for _, v := range all {
+			for _, f := range forms {
+				if len(next) < maxForms {
+					next = append(next, Value{Raw: raw, Parts: append(slices.Clone(v.Parts), f)})
+				}
+			}
+		}
+		all = next
+	}
+	return all, nil
+}
+
+// ofType reads system|code|value: an identifier of that type.
+func ofType(param *spec.Param, raw string) ([]Value, error) {
+	parts := splitUnescaped(raw, '|')
+	if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
+		return nil, badValue(param.Code, "written system|code|value, where system and code are of the identifier's type", "写法是 类型体系|类型代码|值")
+	}
+	system := unescape(parts[0])
+	v := Value{Raw: raw, Code: unescape(parts[1]), Text: index.Normal(param, unescape(parts[2]))}
+	if system != "" {
+		v.System = &system
+	}
+	return []Value{v}, nil
+}
+
+func sounds(raw string) []Value {
+	var r []Value
+	for _, form := range index.Heard(unescape(raw)) {
+		r = append(r, Value{Raw: raw, Text: form})
+	}
+	return r
+}
+
+// paths reads the value of a uri with :below or :above; above names every place above it.
+func paths(param *spec.Param, modifier, raw string) ([]Value, error) {
+	text := unescape(raw)
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return nil, badValue(param.Code, "a URL with a path, which :above and :below need", ":above 和 :below 只用于 URL")
+	}
+	if modifier == "below" {
+		return []Value{{Raw: raw, Text: strings.TrimRight(text, "/")}}, nil
+	}
+	root := len(scheme) + len("://") + len(rest) - len(strings.TrimLeft(rest, "/"))
+	r := []Value{{Raw: raw, Text: text}}
+	for i := len(text); i > root && len(r) < maxValues; i-- {
+		if i == len(text) || text[i] != '/' {
+			continue
+		}
+		r = append(r, Value{Raw: raw, Text: text[:i+1]}, Value{Raw: raw, Text: text[:i]})
+	}
+	return r, nil
+}
+
+// olderVersions are the canonicals above url|1.2.3: itself, url|1.2, url|1, url.
+func olderVersions(v Value) []Value {
+	r := []Value{v}
+	url, version, _ := strings.Cut(v.URL, "|")
+	for version != "" && len(r) < 10 {
+		version = version[:max(strings.LastIndexByte(version, '.'), 0)]
+		next := v
+		if next.URL = url; version != "" {
+			next.URL += "|" + version
+		}
+		r = append(r, next)
+	}
+	return r
 }
 
 func token(raw string) Value {
@@ -125,7 +249,10 @@ func (p *parser) date(code, raw string) (Value, error) {
 	return v, nil
 }
 
-func (p *parser) reference(modifier, raw string) Value {
+func (p *parser) reference(param *spec.Param, modifier, raw string) Value {
+	if modifier == "above" || modifier == "below" {
+		modifier = ""
+	}
 	text := unescape(raw)
 	v := Value{Raw: raw}
 	if p.Base != "" {
@@ -147,6 +274,9 @@ func (p *parser) reference(modifier, raw string) Value {
 		v.URL = text
 	default:
 		v.RefType, v.RefID = modifier, text
+		if modifier == "" && len(param.Targets) == 1 {
+			v.RefType = param.Targets[0]
+		}
 	}
 	return v
 }

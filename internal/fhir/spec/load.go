@@ -15,17 +15,17 @@ import (
 var packed []byte
 
 type tables struct {
-	types       []string
-	typeID      map[string]int16
-	typeName    map[int16]string
-	primitives  map[string]bool
-	elements    map[string][]Element
-	params      map[string][]*Param
-	byCode      map[string]map[string]*Param
-	byID        []*Param
-	codes       map[string]*codeSet
-	compartment map[string][]string
-	defined     int
+	types        []string
+	typeID       map[string]int16
+	typeName     map[int16]string
+	primitives   map[string]bool
+	elements     map[string][]Element
+	params       map[string][]*Param
+	byCode       map[string]map[string]*Param
+	byID         []*Param
+	codes        map[string]*codeSet
+	compartments map[string]map[string][]string // compartment, type → parameters
+	defined      int
 }
 
 type codeSet struct {
@@ -46,7 +46,7 @@ func load() *tables {
 		panic("spec: " + err.Error())
 	}
 	t := &tables{typeID: map[string]int16{}, typeName: map[int16]string{}, primitives: map[string]bool{}, elements: make(map[string][]Element, 1024),
-		params: map[string][]*Param{}, byCode: map[string]map[string]*Param{}, codes: map[string]*codeSet{}, compartment: map[string][]string{}}
+		params: map[string][]*Param{}, byCode: map[string]map[string]*Param{}, codes: map[string]*codeSet{}, compartments: map[string]map[string][]string{}}
 	lists := map[string][]string{"": nil}
 	list := func(s string) []string {
 		l, ok := lists[s]
@@ -95,7 +95,10 @@ func load() *tables {
 			p := t.byID[number(f[1])]
 			p.Components = append(p.Components, &Param{Base: p.Base, Code: f[2], Type: paramTypes[f[3]], Expression: f[4], Targets: list(f[5]), URL: f[6]})
 		case "C":
-			t.compartment[f[1]] = list(f[2])
+			if t.compartments[f[1]] == nil {
+				t.compartments[f[1]] = map[string][]string{}
+			}
+			t.compartments[f[1]][f[2]] = list(f[3])
 		case "V":
 			if len(f) < 4 {
 				continue

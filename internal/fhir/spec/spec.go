@@ -4,6 +4,8 @@ package spec
 //go:generate sh gen/fetch.sh
 
 import (
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -125,6 +127,36 @@ func setOf(valueset string) *codeSet {
 	return l.codes[url]
 }
 
+// CodesBySystem lists the codes of a value set that some element requires, by system; nil when the set is not one of
+// those or cannot be listed.
+func CodesBySystem(valueset string) map[string][]string {
+	c := setOf(valueset)
+	if c == nil {
+		return nil
+	}
+	r := make(map[string][]string, len(c.bySystem))
+	for system, codes := range c.bySystem {
+		r[system] = slices.Sorted(maps.Keys(codes))
+	}
+	return r
+}
+
+// Compartments lists the types that have a compartment.
+func Compartments() []string {
+	return []string{"Device", "Encounter", "Patient", "Practitioner", "RelatedPerson"}
+}
+
+// CompartmentOf lists the search parameters that put a resource of type t into the compartment of another
+// type; "{def}" is its own id. None when the type is not part of it.
+func CompartmentOf(compartment, t string) []string {
+	return loaded().compartments[compartment][t]
+}
+
+// InCompartment lists the types that can be in a compartment, sorted.
+func InCompartment(compartment string) []string {
+	return slices.Sorted(maps.Keys(loaded().compartments[compartment]))
+}
+
 // CompartmentParams lists the search parameters that put a resource of type t into a
 // Patient's compartment; none when the type is not part of it.
-func CompartmentParams(t string) []string { return loaded().compartment[t] }
+func CompartmentParams(t string) []string { return CompartmentOf("Patient", t) }

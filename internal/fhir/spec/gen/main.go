@@ -61,7 +61,11 @@ func run(from, to string) error {
 	if err := writeParams(&out, raw["search-parameters.json"], types, ids); err != nil {
 		return err
 	}
-	if err := writeCompartment(&out, raw["compartmentdefinition-patient.json"]); err != nil {
+	others, err := os.ReadFile(filepath.Join(to, "gen", "compartments.tsv"))
+	if err != nil {
+		return err
+	}
+	if err := writeCompartments(&out, raw["compartmentdefinition-patient.json"], others); err != nil {
 		return err
 	}
 	if err := writeCodes(&out, raw); err != nil {

@@ -109,7 +109,9 @@ func part(expression, t, base string) string {
 	return strings.Join(keep, " | ")
 }
 
-func writeCompartment(out *bytes.Buffer, data []byte) error {
+// writeCompartments takes that of patients from the definitions and the others from our own table, since the
+// package does not carry them.
+func writeCompartments(out *bytes.Buffer, data, others []byte) error {
 	var c struct {
 		Resource []struct {
 			Code  string
@@ -121,7 +123,12 @@ func writeCompartment(out *bytes.Buffer, data []byte) error {
 	}
 	for _, r := range c.Resource {
 		if len(r.Param) > 0 {
-			fmt.Fprintf(out, "C\t%s\t%s\n", r.Code, strings.Join(r.Param, ","))
+			fmt.Fprintf(out, "C\tPatient\t%s\t%s\n", r.Code, strings.Join(r.Param, ","))
+		}
+	}
+	for line := range strings.Lines(string(others)) {
+		if !strings.HasPrefix(line, "#") {
+			fmt.Fprintf(out, "C\t%s", line)
 		}
 	}
 	return nil
