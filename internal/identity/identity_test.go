@@ -406,3 +406,38 @@ func TestForwardedAddressCountsFromTrustedProxiesOnly(t *testing.T) {
 		t.Errorf("got %s; want the address that connected", got)
 	}
 }
+
+func TestRenewGivesWhatHoldsNow(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, with storetest.Open) {
+		h := open(t, with)
+		u := h.add(t, identity.NewUser{Username: "li", Roles: doctor("Organization/a")})
+		asked := access.Caller{User: u.ID, Role: access.ReferringDoctor, Org: "Organization/a", Request: "r1"}
+		if c, err := h.Renew(ctx, asked); err != nil || c.User != u.ID || c.Org != "Organization/a" || c.Request != "r1" || len(c.Scope.Parties) == 0 {
+			t.Errorf("got %+v, %v; want the account as it stands", c, err)
+		}
+		other := asked
+		other.Org = "Organization/b"
+		if _, err := h.Renew(ctx, other); err == nil {
+			t.Error("a role that the account does not have was renewed")
+		}
+		disabled := true
+		if _, _, err := h.ChangeUser(ctx, u.ID, identity.Change{Disabled: &disabled}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Renew(ctx, asked); !identity.LoginNeeded(err) {
+			t.Errorf("a disabled account: got %v; want a refusal", err)
+		}
+		token, _, err := h.NewToken(ctx, "lab", []string{"system/*.rs"}, "Organization/a", time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		program := access.Caller{User: token.ID, Role: access.Program}
+		if c, err := h.Renew(ctx, program); err != nil || c.Org != "Organization/a" || len(c.Scopes) != 1 {
+			t.Errorf("got %+v, %v; want the token", c, err)
+		}
+		h.wall.Turn(2 * time.Hour)
+		if _, err := h.Renew(ctx, program); detail(err) != "bad-token" {
+			t.Errorf("an expired token: got %v; want bad-token", err)
+		}
+	})
+}

@@ -66,6 +66,22 @@ func (b *Bundles) Import(ctx context.Context, n *fhir.Node, key string) (again b
 	return false, err
 }
 
+// PutAll writes resources as a client's updates would, as the caller in ctx, all or nothing. What says nothing new makes
+// no version. References to what is not here yet are let through, those to patients not.
+func (b *Bundles) PutAll(ctx context.Context, resources []*fhir.Node, what string) error {
+	caller := access.From(ctx)
+	if caller == nil {
+		return errors.New("rest: a write needs a caller")
+	}
+	u := &unit{caller: caller, base: b.BaseURL, loose: true}
+	for _, n := range resources {
+		u.changes = append(u.changes, &change{method: "PUT", typ: n.Type(), id: n.ID(), node: n})
+	}
+	u.audit = auditEntry(caller, caller.Request)
+	u.audit.Action, u.audit.What = "E", what
+	return b.apply(ctx, u)
+}
+
 var errImported = errors.New("imported before")
 
 // transaction turns the writing entries into one unit, in the order of processing.

@@ -143,7 +143,7 @@ func (h *hub) do(as *access.Caller, method, url, body string, headers ...string)
 	w := httptest.NewRecorder()
 	h.handler.ServeHTTP(w, r)
 	out := reply{Response: w.Result(), body: w.Body.String()}
-	if strings.HasPrefix(out.body, "{") {
+	if strings.HasPrefix(out.body, "{") && strings.Contains(out.Header.Get("Content-Type"), "json") && !strings.Contains(out.Header.Get("Content-Type"), "ndjson") {
 		n, err := fhir.Parse([]byte(out.body))
 		if err != nil {
 			h.t.Fatalf("%s %s: the answer is not JSON: %v\n%s", method, url, err, out.body)

@@ -2,10 +2,19 @@ package rest
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
 )
+
+// own are the operations that this room brings itself.
+func (s *server) own() (all []Operation) {
+	if s.Bulk != nil {
+		all = append(all, s.bulkOperations()...)
+	}
+	return all
+}
 
 // operation finds Type/$name or Type/{id}/$name among those registered.
 func (s *server) operation(c *call, seg []string) (func(*call) (*answer, error), error) {
@@ -15,16 +24,20 @@ func (s *server) operation(c *call, seg []string) (func(*call) (*answer, error),
 		if op.Type != c.typ && (op.Type != "*" || c.typ == "") || op.Name != name || op.Instance != (c.id != "") || len(seg) != segments(c) {
 			continue
 		}
-		if c.method != http.MethodPost && !(op.Safe && (c.method == http.MethodGet || c.method == http.MethodHead)) {
-			if op.Safe {
-				return nil, methodNotAllowed("GET, POST")
-			}
-			return nil, methodNotAllowed("POST")
+		if allowed := op.methods(); !slices.Contains(allowed, c.method) && !(op.Safe && c.method == http.MethodHead) {
+			return nil, methodNotAllowed(strings.Join(allowed, ", "))
 		}
 		c.what, c.operator = "operation", op
 		return s.operate, nil
 	}
 	return nil, fhir.Refuse(http.StatusNotFound, "not-supported", "unknown-operation", "no such operation here", "没有这个操作")
+}
+
+func (op *Operation) methods() []string {
+	if op.Safe {
+		return []string{http.MethodGet, http.MethodPost}
+	}
+	return append([]string{http.MethodPost}, op.Methods...)
 }
 
 // segments is how many parts the path of an operation has.
@@ -39,7 +52,7 @@ func segments(c *call) int {
 }
 
 func (s *server) operate(c *call) (*answer, error) {
-	out, err := c.operator.Handle(c.ctx, Call{Type: c.typ, ID: c.id, Name: c.operator.Name, Body: c.body, Query: c.query, Key: c.key, IfMatch: c.ifMatch, Request: c.request,
+	out, err := c.operator.Handle(c.ctx, Call{Method: c.method, Type: c.typ, ID: c.id, Name: c.operator.Name, Body: c.body, Query: c.query, Key: c.key, IfMatch: c.ifMatch, Request: c.request,
 		Scope: c.scope, Base: c.base, Lang: c.lang, Prefer: c.preferred})
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/audit"
+	"github.com/xinglin-health/xinglin/internal/bulk"
 	"github.com/xinglin-health/xinglin/internal/clock"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
@@ -41,6 +42,7 @@ type Options struct {
 	Within func(org, top string) bool // is org at or beneath top; nil = equality only
 
 	Subscriptions *subscription.Engine // nil = Subscriptions are stored and nothing more
+	Bulk          *bulk.Room           // $export and $import; nil = none
 
 	AllowDangling bool // do not refuse references to local resources that do not exist
 
@@ -53,14 +55,17 @@ type Options struct {
 type Operation struct {
 	Type, Name string // Type "" = /fhir/$name, "*" = every type; Name without the "$"
 	Instance   bool
-	Safe       bool   // changes nothing: GET will do
-	Doc        string // for the capability statement
+	Safe       bool     // changes nothing: GET will do, and it may stand in a bundle
+	Methods    []string // further methods that will do beside POST, for what is not Safe: GET, DELETE
+	Files      bool     // answers with files of their own kind: Accept is not looked at
+	Doc        string   // for the capability statement
 	Handle     func(ctx context.Context, c Call) (Answer, error)
 }
 
 // Call is one invocation of an operation.
 type Call struct {
 	Type, ID, Name string
+	Method         string
 	Body           *fhir.Node // as sent: Parameters or a resource; nil when none was sent
 	Query          []search.Param
 	Scope          search.Scope // what this call may read
@@ -94,6 +99,7 @@ func New(o Options) http.Handler {
 	setDefaults(&o)
 	o.Operations = append(slices.Clip(o.Operations), subscriptionOperations(o)...)
 	s := &server{Options: o, writer: NewBundles(o)}
+	s.Operations = append(slices.Clone(o.Operations), s.own()...)
 	gzip, err := gzhttp.NewWrapper(gzhttp.MinSize(4096), gzhttp.CompressionLevel(1))
 	if err != nil {
 		panic(err) // constant options
@@ -254,7 +260,7 @@ func (s *server) send(w http.ResponseWriter, c *call, a *answer) {
 	if a.status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="xinglin"`)
 	}
-	if len(a.body) > 0 {
+	if len(a.body) > 0 && h.Get("Content-Type") == "" {
 		h.Set("Content-Type", "application/fhir+json; charset=utf-8")
 	}
 	if c.what != "capabilities" {
@@ -282,12 +288,14 @@ func (s *server) serve(c *call, r *http.Request) (*answer, error) {
 	if c.query, err = search.ParseQuery(r.URL.RawQuery); err != nil {
 		return nil, err
 	}
-	if err := checkAccept(r, c.query); err != nil {
-		return nil, err
-	}
 	interaction, err := s.route(c, seg)
 	if err != nil {
 		return nil, err
+	}
+	if c.operator == nil || !c.operator.Files {
+		if err := checkAccept(r, c.query); err != nil {
+			return nil, err
+		}
 	}
 	if c.what == "capabilities" {
 		return interaction(c)

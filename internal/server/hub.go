@@ -12,6 +12,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/blob"
+	"github.com/xinglin-health/xinglin/internal/bulk"
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/identity"
 	"github.com/xinglin-health/xinglin/internal/job"
@@ -35,6 +36,7 @@ type Hub struct {
 	Runner        *line.Runner
 	Subscriptions *subscription.Engine
 	Bundles       *rest.Bundles
+	Bulk          *bulk.Room
 
 	handler http.Handler
 	meter   *meter

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -13,7 +14,9 @@ import (
 	"github.com/xinglin-health/xinglin/internal/api"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/blob"
+	"github.com/xinglin-health/xinglin/internal/bulk"
 	"github.com/xinglin-health/xinglin/internal/event"
+	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/validate"
 	"github.com/xinglin-health/xinglin/internal/identity"
 	"github.com/xinglin-health/xinglin/internal/job"
@@ -27,7 +30,7 @@ import (
 
 // migrations of the services, in the order in which they were released. Only append.
 func migrations() []store.Migration {
-	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations)
+	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations, bulk.Migrations)
 }
 
 // openStore: floor 1, with what runs in the transaction of every write.
@@ -117,6 +120,12 @@ func (h *Hub) openDoors(context.Context) error {
 		Subscriptions: h.Subscriptions,
 	}
 	h.Bundles = rest.NewBundles(doors)
+	h.Bulk = bulk.New(bulk.Options{Store: h.Store, Files: h.Files, Audit: h.Audit, Zone: h.Zone, Renew: h.Identity.Renew, Uploaded: h.uploaded, Subset: rest.Subset,
+		Write: func(ctx context.Context, resources []*fhir.Node) error {
+			return h.Bundles.PutAll(ctx, resources, "import")
+		}})
+	h.Jobs.Handle(bulk.Job, h.Bulk.Work())
+	doors.Bulk = h.Bulk
 	fhirAPI := rest.New(doors)
 	mux.Handle("/fhir", h.Identity.Authenticate(fhirAPI))
 	mux.Handle("/fhir/", h.Identity.Authenticate(fhirAPI))
@@ -138,9 +147,16 @@ func (h *Hub) Start(ctx context.Context) {
 		return err
 	}))
 	h.background(ctx, "organisations", every(15*time.Second, func(ctx context.Context) error { return h.Tree.Refresh(ctx, h.Store) }))
+	h.background(ctx, "expired bulk files", every(10*time.Minute, h.Bulk.Sweep))
 	h.background(ctx, "unfinished uploads", every(time.Hour, func(ctx context.Context) error {
 		return api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock}.Sweep(ctx)
 	}))
+}
+
+// uploaded opens a file for an import.
+func (h *Hub) uploaded(ctx context.Context, hash string) (io.ReadSeekCloser, error) {
+	f, _, err := h.Files.Open(ctx, hash)
+	return f, err
 }
 
 // operations hangs the lines' steps under /fhir/Task.
