@@ -365,7 +365,7 @@ func (f *finder) way(pl *plan, c *search.Clause, i int) (*driver, error) {
 	if loose {
 		d.skip = -1
 	}
-	if d.inner = f.inner; c.Has != nil || c.Filter != nil || special(c) != "" || pl == nil {
+	if d.inner = f.inner; c.Has != nil || c.Filter != nil || c.Across != nil || special(c) != "" || pl == nil {
 		d.bare = false
 	}
 	if p != nil && p.Type == spec.String && !p.Sealed && c.Chain == nil && (c.Modifier == "contains" || c.Modifier == "text") {

@@ -271,6 +271,7 @@ func (tx *Tx) indexEntry(ctx context.Context, pl *plan, ix *indexed, e *index.En
 		return nil
 	}
 	r := row{param: p.ID}
+	tx.indexTypes(e, add)
 	if p.Sealed || p.Type == spec.Reference && e.RefType == "" && e.URI == "" && e.Code != "" {
 		for _, v := range sealedForms(e) {
 			add(row{table: ixSealed, param: p.ID, s: string(tx.s.seal.mac(p.Code, v))})

@@ -18,6 +18,8 @@ func (f *finder) set(pl *plan, c *search.Clause) (q *sql, loose bool, err error)
 		return f.filterSet(pl, c.Filter)
 	case c.Has != nil:
 		return f.hasSet(c.Has)
+	case c.Across != nil:
+		return f.acrossSet(c)
 	case c.Chain != nil:
 		return f.chainSet(p, c.Chain)
 	case c.Modifier == "missing" || c.Modifier == "not" || c.Modifier == "not-in" || len(c.Values) == 0:

@@ -2,6 +2,7 @@ package store
 
 import (
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/index"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/store/engine"
@@ -258,11 +259,25 @@ func (f *finder) sealOf(p *spec.Param, modifier string, v *search.Value) ([]byte
 
 // typedValue is what stands in a seal for system|code|value of an identifier's type.
 func typedValue(v *search.Value) string {
-	out := "type"
-	for i := range v.Parts {
-		out += "\x00" + fold(v.Parts[i].Code+v.Parts[i].Text)
+	system := ""
+	if v.System != nil {
+		system = *v.System
 	}
-	return out
+	return typed(system, v.Code, v.Text)
+}
+
+func typed(system, code, value string) string {
+	return "type\x00" + system + "\x00" + code + "\x00" + fold(value)
+}
+
+// indexTypes keeps what :of-type asks for: a seal over the type of an identifier and its value, with the type's system and without.
+func (tx *Tx) indexTypes(e *index.Entry, add func(row)) {
+	for _, t := range e.Types {
+		add(row{table: ixSealed, param: e.Param.ID, s: string(tx.s.seal.mac(e.Param.Code, typed(t.System, t.Code, e.Code)))})
+		if t.System != "" {
+			add(row{table: ixSealed, param: e.Param.ID, s: string(tx.s.seal.mac(e.Param.Code, typed("", t.Code, e.Code)))})
+		}
+	}
 }
 
 // codedText is the condition on rows c of ix_code whose usual text has the words asked for.

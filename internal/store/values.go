@@ -3,6 +3,7 @@ package store
 import (
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
@@ -19,6 +20,10 @@ func (f *finder) text(q *sql, modifier string, v *search.Value, s string) {
 		q.add(s+".folded = ? AND "+s+".exact = ?", folded, exact)
 	case modifier == "contains" || modifier == "text":
 		f.contains(q, s+".folded", folded)
+	case modifier == "equal":
+		q.add(s+".folded = ?", folded)
+	case modifier == "ends":
+		q.add("substr("+s+".folded, length("+s+".folded) - ?) = ?", utf8.RuneCountInString(folded)-1, folded)
 	default:
 		q.add(s+".folded >= ? AND "+s+".folded < ?", folded, folded+last)
 	}
@@ -45,6 +50,8 @@ func dateCondition(q *sql, v *search.Value, low, high string, now time.Time) {
 	case search.Ap:
 		margin := max((now.UnixMicro()-l)/10, (l-now.UnixMicro())/10, h-l)
 		q.add(low+" < ? AND "+high+" > ?", bound(h+margin), bound(l-margin))
+	case search.Po:
+		q.add(low+" < ? AND "+high+" > ?", h, l)
 	default:
 		q.add(low+" >= ? AND "+high+" <= ?", l, h)
 	}
@@ -237,7 +244,11 @@ func (f *finder) uris(q *sql, c *search.Clause, column string) (bool, error) {
 		f.in(q, column, numbers)
 	}
 	for _, b := range below { // what follows a slash, or a # or | of a canonical
-		for _, end := range []string{"/", "|", "#"} {
+		ends := []string{"/", "|", "#"}
+		if strings.Contains(b, "|") {
+			ends = []string{".", "#"} // url|1 stands above url|1.2
+		}
+		for _, end := range ends {
 			q.add(" OR "+column+" IN (SELECT y.id FROM symbol y WHERE y.text >= ? AND y.text < ?)", b+end, b+end+last)
 		}
 	}

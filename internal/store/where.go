@@ -42,6 +42,8 @@ func (f *finder) clause(q *sql, pl *plan, c *search.Clause, r string) error {
 		return f.filter(q, pl, c.Filter, r)
 	case c.Has != nil:
 		return f.has(q, c.Has, r)
+	case c.Across != nil:
+		return f.across(q, c, r)
 	case c.Chain != nil:
 		return f.chain(q, c.Param, c.Chain, r)
 	case c.Modifier == "missing":
