@@ -26,13 +26,14 @@ import (
 
 // Options of New. Store and Audit must be given.
 type Options struct {
-	Store      *store.Store
-	Audit      audit.Log
-	Clock      clock.Clock    // nil = the machine's
-	Zone       *time.Location // of zoneless dates in searches; nil = Asia/Shanghai
-	BaseURL    string         // as clients see it, https://hub.example/fhir; "" = from each request
-	Version    string         // of this program, for the capability statement
-	Operations []Operation
+	Store       *store.Store
+	Audit       audit.Log
+	Clock       clock.Clock    // nil = the machine's
+	Zone        *time.Location // of zoneless dates in searches; nil = Asia/Shanghai
+	BaseURL     string         // as clients see it, https://hub.example/fhir; "" = from each request
+	Version     string         // of this program, for the capability statement
+	Operations  []Operation
+	Terminology Terminology // nil = no $expand and its like
 
 	MaxBody      int64 // bytes of one resource; 0 = 16 MB
 	MaxBundle    int64 // bytes of a batch or transaction; 0 = 64 MB
@@ -98,6 +99,9 @@ type server struct {
 func New(o Options) http.Handler {
 	setDefaults(&o)
 	o.Operations = append(slices.Clip(o.Operations), subscriptionOperations(o)...)
+	if o.Terminology != nil {
+		o.Operations = append(slices.Clip(o.Operations), terminologyOperations(o.Terminology)...)
+	}
 	s := &server{Options: o, writer: NewBundles(o)}
 	s.Operations = append(slices.Clone(o.Operations), s.own()...)
 	gzip, err := gzhttp.NewWrapper(gzhttp.MinSize(4096), gzhttp.CompressionLevel(1))

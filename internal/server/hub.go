@@ -20,6 +20,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/rest"
 	"github.com/xinglin-health/xinglin/internal/store"
 	"github.com/xinglin-health/xinglin/internal/subscription"
+	"github.com/xinglin-health/xinglin/internal/term"
 )
 
 // Hub is one opened house: every room wired, nothing listening yet.
@@ -30,6 +31,7 @@ type Hub struct {
 	Audit         *audit.Book
 	Identity      *identity.Service
 	Events        *event.Hub
+	Terms         *term.Service
 	Jobs          *job.Runner
 	Dispatcher    *event.Dispatcher
 	Files         *blob.Files

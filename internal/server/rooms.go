@@ -24,13 +24,14 @@ import (
 	"github.com/xinglin-health/xinglin/internal/rest"
 	"github.com/xinglin-health/xinglin/internal/store"
 	"github.com/xinglin-health/xinglin/internal/subscription"
+	"github.com/xinglin-health/xinglin/internal/term"
 	"github.com/xinglin-health/xinglin/lines"
 	"github.com/xinglin-health/xinglin/web"
 )
 
 // migrations of the services, in the order in which they were released. Only append.
 func migrations() []store.Migration {
-	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations, bulk.Migrations)
+	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations, bulk.Migrations, term.Migrations)
 }
 
 // openStore: floor 1, with what runs in the transaction of every write.
@@ -48,7 +49,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Clock:      h.Clock,
 		Zone:       h.Zone,
 		Migrations: migrations(),
-		Derive:     []store.Deriver{h.Tree.Derive, access.Derive, line.Derive(lines.All), h.Subscriptions.Derive},
+		Derive:     []store.Deriver{h.Tree.Derive, access.Derive, line.Derive(lines.All), h.Subscriptions.Derive, term.Derive},
 		Guard:      []store.Guard{h.Tree.Guard, line.Guard(lines.All), h.Subscriptions.Guard},
 		Watch:      h.watch,
 	})
@@ -80,6 +81,10 @@ func (h *Hub) openServices(ctx context.Context) (err error) {
 	h.Subscriptions.Open(h.Store, h.Audit, func(ctx context.Context, o subscription.Owner) (*access.Caller, error) {
 		return h.Identity.Standing(ctx, o.User, o.Role, o.Org)
 	})
+	h.Terms = term.New(h.Store)
+	if err := term.Build(ctx, h.Store); err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
 	h.Events = event.NewHub(h.Store)
 	h.Jobs = job.NewRunner(h.Store, h.Clock)
 	address := h.Blob
@@ -116,7 +121,7 @@ func (h *Hub) openDoors(context.Context) error {
 	mux.Handle("GET /metrics", h.metrics())
 	doors := rest.Options{
 		Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone, BaseURL: h.BaseURL, Version: Version,
-		Operations: operations(h.Runner), Within: h.Tree.Within, Log: h.Log, Observe: interaction,
+		Operations: operations(h.Runner), Terminology: h.Terms, Within: h.Tree.Within, Log: h.Log, Observe: interaction,
 		Subscriptions: h.Subscriptions,
 	}
 	h.Bundles = rest.NewBundles(doors)

@@ -118,6 +118,11 @@ func SystemOf(valueset string) string {
 	return ""
 }
 
+// ValueSets lists the value sets that some element requires and that can be listed, in no order.
+func ValueSets() []string {
+	return slices.Collect(maps.Keys(loaded().codes))
+}
+
 func setOf(valueset string) *codeSet {
 	l := loaded()
 	if c := l.codes[valueset]; c != nil {
