@@ -132,6 +132,7 @@ func (h *Hub) openDoors(context.Context) error {
 	h.Jobs.Handle(bulk.Job, h.Bulk.Work())
 	doors.Bulk = h.Bulk
 	fhirAPI := rest.New(doors)
+	mux.Handle("GET /fhir/ws", h.Identity.Authenticate(&subscription.Door{Engine: h.Subscriptions, Holds: h.Identity.Holds, Ends: h.streams}))
 	mux.Handle("/fhir", h.Identity.Authenticate(fhirAPI))
 	mux.Handle("/fhir/", h.Identity.Authenticate(fhirAPI))
 	mux.Handle("/api/", h.Identity.Authenticate(h.ownAPI()))

@@ -20,7 +20,8 @@ import (
 func (e *Engine) deliverForever(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for n := 0; ; n++ {
+	var next time.Time
+	for {
 		for {
 			started, err := e.dispatch(ctx)
 			if err != nil {
@@ -30,8 +31,9 @@ func (e *Engine) deliverForever(ctx context.Context) error {
 				break
 			}
 		}
-		if n%600 == 0 {
-			if err := e.clear(ctx); err != nil {
+		if now := time.Now(); now.After(next) {
+			next = now.Add(time.Minute)
+			if err := errors.Join(e.clear(ctx), e.lapse(ctx)); err != nil {
 				return err
 			}
 		}
@@ -164,7 +166,7 @@ func (e *Engine) turn(ctx context.Context, id string) (more bool, err error) {
 	case r.Status == Off:
 		return false, nil
 	case r.Def.End > 0 && r.Def.End <= micros(now):
-		return false, e.turnTo(ctx, r, Off, "the time that the client named has ended", nil)
+		return false, e.settle(ctx, r, Off, "the time that the client named has ended", nil)
 	case r.Due.After(now):
 		return false, nil
 	}
@@ -174,7 +176,7 @@ func (e *Engine) turn(ctx context.Context, id string) (more bool, err error) {
 	}
 	switch {
 	case caller == nil && r.Status != Failed:
-		return false, e.giveUp(ctx, r, "the account of this subscription is not in force any more")
+		return false, e.giveUp(ctx, r, notInForce)
 	case r.Status == Requested:
 		return e.begin(ctx, r)
 	case r.Status != Active || r.Def.Channel != RestHook:
@@ -207,7 +209,7 @@ func (e *Engine) begin(ctx context.Context, r Row) (more bool, err error) {
 			return false, e.note(ctx, r, nil, nil, err)
 		}
 	}
-	return true, e.turnTo(ctx, r, Active, "", func(ctx context.Context, tx *store.Tx) error {
+	return true, e.settle(ctx, r, Active, "", func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE subscription_state SET sent = ?, attempts = 0, error = '', error_at = 0 WHERE id = ?`, micros(tx.Now()), r.ID)
 		return err
 	})
@@ -398,7 +400,7 @@ func trouble(ctx context.Context, tx *store.Tx, id string, attempt int, err erro
 // giveUp sets a subscription to error; what waits becomes dead letters, which a person may send again or drop.
 func (e *Engine) giveUp(ctx context.Context, r Row, why string) error {
 	e.o.Log.Warn("subscription given up", "subscription", r.ID, "attempts", r.Attempts+1, "why", why)
-	return e.turnTo(ctx, r, Failed, why, func(ctx context.Context, tx *store.Tx) error {
+	return e.settle(ctx, r, Failed, why, func(ctx context.Context, tx *store.Tx) error {
 		if err := trouble(ctx, tx, r.ID, r.Attempts+1, errors.New(why)); err != nil {
 			return err
 		}
@@ -410,17 +412,30 @@ func (e *Engine) giveUp(ctx context.Context, r Row, why string) error {
 	})
 }
 
-// turnTo writes a status into the Subscription, as the hub itself; also is committed with it. Whoever changed the
-// Subscription meanwhile wins.
+// settle is turnTo as the engine's own decision: whoever has changed the Subscription meanwhile wins.
+func (e *Engine) settle(ctx context.Context, r Row, status, why string, also func(context.Context, *store.Tx) error) error {
+	err := e.turnTo(ctx, r, status, why, also)
+	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrGone) || errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// turnTo writes a status into the Subscription; also is committed with it. Guards see no caller: a status is the hub's
+// to set; the audit entry names who asked for it.
 func (e *Engine) turnTo(ctx context.Context, r Row, status, why string, also func(context.Context, *store.Tx) error) error {
+	entry := audit.Of(ctx, "U", "subscription-"+status, "Subscription/"+r.ID)
+	if entry.User == "" {
+		entry.User, entry.Name = "hub", "xinglin"
+	}
 	ctx = access.With(context.WithoutCancel(ctx), nil)
 	var v store.Version
 	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
 		v, err = tx.Read(ctx, search.Everything, "Subscription", r.ID)
 		return err
 	})
-	if errors.Is(err, store.ErrGone) || errors.Is(err, store.ErrNotFound) || err == nil && v.VID != r.VID {
-		return nil
+	if err == nil && v.VID != r.VID {
+		err = store.ErrConflict
 	}
 	if err != nil {
 		return err
@@ -438,7 +453,7 @@ func (e *Engine) turnTo(ctx context.Context, r Row, status, why string, also fun
 	if err != nil {
 		return err
 	}
-	err = e.store.Update(ctx, func(tx *store.Tx) error {
+	return e.store.Update(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Put(ctx, store.Put{Op: store.Update, Type: "Subscription", ID: r.ID, Resource: prepared, IfMatch: v.VID}); err != nil {
 			return err
 		}
@@ -447,13 +462,41 @@ func (e *Engine) turnTo(ctx context.Context, r Row, status, why string, also fun
 				return err
 			}
 		}
-		return e.audit.Write(ctx, tx, audit.Entry{User: "hub", Name: "xinglin", Action: "U", What: "subscription-" + status, Target: "Subscription/" + r.ID, Outcome: "0"})
+		return e.audit.Write(ctx, tx, entry)
 	})
-	if errors.Is(err, store.ErrConflict) {
-		return nil
-	}
-	return err
 }
+
+// lapse ends the subscriptions of accounts that are not in force any more, also when nothing happens for them to hear.
+func (e *Engine) lapse(ctx context.Context) error {
+	var list []Row
+	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
+		list, err = rows(ctx, tx, `WHERE status IN ('requested', 'active')`)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	over := map[Owner]bool{}
+	for _, r := range list {
+		gone, asked := over[r.Owner]
+		if !asked {
+			c, err := e.standing(ctx, r.Owner)
+			if err != nil {
+				return err
+			}
+			gone = c == nil
+			over[r.Owner] = gone
+		}
+		if gone {
+			if err := e.giveUp(ctx, r, notInForce); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+const notInForce = "the account of this subscription is not in force any more"
 
 // clear drops delivered events that are old, and what was dropped.
 func (e *Engine) clear(ctx context.Context) error {

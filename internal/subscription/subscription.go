@@ -138,6 +138,9 @@ func (e *Engine) Tick(ctx context.Context) error {
 			break
 		}
 	}
+	if err := e.lapse(ctx); err != nil {
+		return err
+	}
 	for {
 		n, err := e.dispatch(ctx)
 		if err != nil {

@@ -191,6 +191,7 @@ func TestAnAccountThatIsRevokedHearsNothing(t *testing.T) {
 		w.clock.Turn(time.Minute)
 		w.tick()
 		w.want("afterwards", rc.said(), "")
-		w.want("and it says why", w.status("s"), "error")
+		w.want("and it ends", w.status("s"), "error")
+		w.want("and says why", w.resource("Subscription", "s").Str("error"), "the account of this subscription is not in force any more")
 	}, subscription.Options{})
 }
