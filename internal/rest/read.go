@@ -24,11 +24,7 @@ func (s *server) read(c *call) (*answer, error) {
 	if err := c.may(mayRead, c.typ); err != nil {
 		return nil, err
 	}
-	var v store.Version
-	err := s.Store.View(c.ctx, func(tx *store.Tx) (err error) {
-		v, err = tx.Read(c.ctx, c.scope, c.typ, c.id)
-		return err
-	})
+	v, err := s.Store.Read(c.ctx, c.scope, c.typ, c.id)
 	if err != nil {
 		return nil, err
 	}

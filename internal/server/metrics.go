@@ -69,11 +69,13 @@ var (
 	dueDesc      = prometheus.NewDesc("xinglin_jobs_due", "Jobs that could run now.", nil, nil)
 	deadDesc     = prometheus.NewDesc("xinglin_jobs_dead", "Jobs given up, for a person to look at.", nil, nil)
 	unsealedDesc = prometheus.NewDesc("xinglin_audit_unsealed", "Audit entries that wait to be sealed into the chain.", nil, nil)
+	keptDesc     = prometheus.NewDesc("xinglin_kept_reads_total", "Reads by id, by whether memory had the body.", []string{"memory"}, nil)
+	keptSizeDesc = prometheus.NewDesc("xinglin_kept_bytes", "Bodies that are kept in memory.", nil, nil)
 	readyDesc    = prometheus.NewDesc("xinglin_ready", "1 while the server takes requests.", nil, nil)
 )
 
 func (b *backlog) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{lagDesc, dueDesc, deadDesc, unsealedDesc, readyDesc} {
+	for _, d := range []*prometheus.Desc{lagDesc, dueDesc, deadDesc, unsealedDesc, keptDesc, keptSizeDesc, readyDesc} {
 		ch <- d
 	}
 }
@@ -87,6 +89,10 @@ func (b *backlog) Collect(ch chan<- prometheus.Metric) {
 		ready = 1
 	}
 	gauge(readyDesc, ready)
+	hits, misses, size := b.hub.Store.Kept()
+	ch <- prometheus.MustNewConstMetric(keptDesc, prometheus.CounterValue, float64(hits), "hit")
+	ch <- prometheus.MustNewConstMetric(keptDesc, prometheus.CounterValue, float64(misses), "miss")
+	gauge(keptSizeDesc, float64(size))
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	lag, err := b.hub.Store.Lag(ctx)

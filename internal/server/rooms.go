@@ -52,6 +52,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Derive:     []store.Deriver{h.Tree.Derive, access.Derive, line.Derive(lines.All), h.Subscriptions.Derive, term.Derive},
 		Guard:      []store.Guard{h.Tree.Guard, line.Guard(lines.All), h.Subscriptions.Guard},
 		Watch:      h.watch,
+		Alone:      h.SQLite() && !h.Beside,
 	})
 	if err != nil {
 		return fmt.Errorf("server: %w: %w", ErrUnavailable, err)

@@ -77,6 +77,8 @@ type Options struct {
 	Key        []byte         // hub key of sealed parameters; nil = made and kept beside the database
 	BodyKey    []byte         // 32 bytes: bodies are sealed by AES-GCM; nil = off
 
+	Alone bool  // no other process writes to this database
+	Cache int64 // bytes of bodies that are kept in memory for Read; 0 = 32 MB
 	// Watch is told of every unit, "view" or "update", and gives what to call at its end; nil = nobody watches.
 	Watch func(ctx context.Context, unit string) (end func(error))
 }

@@ -55,8 +55,8 @@ type unitNames struct {
 
 // Bounds of the memory; a full map starts anew.
 const (
-	maxSymbols = 200_000
-	maxRIDs    = 300_000
+	maxSymbols = 100_000
+	maxRIDs    = 50_000
 )
 
 func (n *names) init() {

@@ -58,16 +58,16 @@ func (tx *Tx) version(ctx context.Context, scan func(...any) error) (v Version, 
 }
 
 // first returns the first version that q finds.
-func (tx *Tx) first(ctx context.Context, q *sql) (v Version, found bool, err error) {
+func (tx *Tx) first(ctx context.Context, q *sql) (v Version, rid int64, found bool, err error) {
 	err = tx.Query(ctx, q.String(), q.args, func(scan func(...any) error) error {
 		if found {
 			return nil
 		}
 		found = true
-		v, _, err = tx.version(ctx, scan)
+		v, rid, err = tx.version(ctx, scan)
 		return err
 	})
-	return v, found, err
+	return v, rid, found, err
 }
 
 // Read returns the current version; ErrNotFound, ErrGone.
@@ -84,13 +84,18 @@ func (tx *Tx) ReadVersion(ctx context.Context, scope search.Scope, typ, id strin
 }
 
 func (tx *Tx) read(ctx context.Context, scope search.Scope, typ, id string, vid int64) (Version, error) {
+	v, _, err := tx.readRID(ctx, scope, typ, id, vid)
+	return v, err
+}
+
+func (tx *Tx) readRID(ctx context.Context, scope search.Scope, typ, id string, vid int64) (Version, int64, error) {
 	t := spec.TypeID(typ)
 	see, err := tx.sight(ctx, scope)
 	if err != nil {
-		return Version{}, err
+		return Version{}, 0, err
 	}
 	if t == 0 || !see.reads(t) {
-		return Version{}, fmt.Errorf("%s/%s: %w", typ, id, ErrNotFound)
+		return Version{}, 0, fmt.Errorf("%s/%s: %w", typ, id, ErrNotFound)
 	}
 	q := &sql{}
 	q.add("SELECT "+versionColumns+" FROM resource_id i CROSS JOIN resource r CROSS JOIN version v LEFT JOIN resource h ON h.rid = r.home WHERE i.type = ? AND i.id = ? AND r.rid = i.rid", t, id)
@@ -100,7 +105,7 @@ func (tx *Tx) read(ctx context.Context, scope search.Scope, typ, id string, vid 
 		q.add(" AND v.rid = i.rid AND v.vid = ?", vid)
 	}
 	see.visible(q, "r")
-	v, found, err := tx.first(ctx, q)
+	v, rid, found, err := tx.first(ctx, q)
 	if err == nil && !found {
 		err = ErrNotFound
 	}
@@ -108,9 +113,9 @@ func (tx *Tx) read(ctx context.Context, scope search.Scope, typ, id string, vid 
 		err = ErrGone
 	}
 	if err != nil {
-		return v, fmt.Errorf("%s/%s: %w", typ, id, err)
+		return v, rid, fmt.Errorf("%s/%s: %w", typ, id, err)
 	}
-	return v, nil
+	return v, rid, nil
 }
 
 // History answers one page of versions, newest first; Total is known for one resource only.

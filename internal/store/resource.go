@@ -183,6 +183,9 @@ func (tx *Tx) Put(ctx context.Context, p Put) (Version, error) {
 		op = Update
 	}
 
+	if h.vid > 0 {
+		tx.replacing(ident{pl.id, p.ID})
+	}
 	var before *fhir.Node
 	var old *indexed
 	if alive {

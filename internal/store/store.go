@@ -28,6 +28,7 @@ type Store struct {
 	seal  sealer
 	names names
 	body  bodies
+	cache cache
 }
 
 // Open opens or makes the database. dsn is "file:DIR" (SQLite in DIR/xinglin.db), ":memory:"
@@ -65,6 +66,10 @@ func (s *Store) start(ctx context.Context) error {
 		return err
 	}
 	s.names.init()
+	if s.opts.Cache == 0 {
+		s.opts.Cache = cacheDefault
+	}
+	s.cache.init(s.opts.Cache)
 	if err := s.settle(ctx); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ type Tx struct {
 	names    unitNames
 	absent   map[ident]bool  // looked for in this unit and not found
 	promised map[ident]int64 // numbers given to what this unit is going to create
+	keys     map[ident]bool  // what this unit replaces, of all its runs
 	after    []func()
 }
 
@@ -40,8 +41,10 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) (err error) {
 		defer func() { end(err) }()
 	}
 	var tx *Tx
+	keys := map[ident]bool{}
+	defer s.cache.end(keys)
 	err = s.db.Update(ctx, func(c engine.Conn) error {
-		tx = &Tx{now: s.clock.Now(), s: s, c: c}
+		tx = &Tx{now: s.clock.Now(), s: s, c: c, keys: keys}
 		if err := fn(tx); err != nil {
 			return err
 		}

@@ -39,7 +39,7 @@ const (
 
 // What one connection gathers before it writes, and the rows of one statement.
 const (
-	maxGathered = 20_000
+	maxGathered = 8_000
 	wide        = 24
 )
 

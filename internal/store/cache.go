@@ -1,0 +1,212 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
+)
+
+// cache keeps current versions as they are shown, up to a number of bytes. It never decides who may see
+// one. A version leaves when a unit begins to replace it and comes back when somebody reads the new one.
+type cache struct {
+	seed   maphash.Seed
+	parts  [cacheParts]cachePart
+	hits   atomic.Int64
+	misses atomic.Int64
+}
+
+const (
+	cacheParts   = 16
+	cacheDefault = 32 << 20
+	cacheLargest = 256 << 10 // a longer body is not kept
+)
+
+type cachePart struct {
+	sync.Mutex
+	limit   int
+	bytes   int
+	entries map[ident]*cached
+	first   *cached       // used last
+	last    *cached       // goes next
+	writing map[ident]int // being replaced: neither shown nor kept
+	writes  uint64        // replacements that have ended
+}
+
+type cached struct {
+	key          ident
+	rid          int64
+	v            Version
+	newer, older *cached
+}
+
+func (e *cached) size() int { return len(e.v.JSON) + 400 }
+
+func (c *cache) init(limit int64) {
+	c.seed = maphash.MakeSeed()
+	for i := range c.parts {
+		c.parts[i].limit = int(limit / cacheParts)
+		c.parts[i].entries, c.parts[i].writing = map[ident]*cached{}, map[ident]int{}
+	}
+}
+
+func (c *cache) part(key ident) *cachePart {
+	return &c.parts[maphash.String(c.seed, key.id)%cacheParts]
+}
+
+// get returns what is kept, and the mark that put wants if there is nothing.
+func (c *cache) get(key ident) (v Version, rid int64, ok bool, mark uint64) {
+	p := c.part(key)
+	p.Lock()
+	defer p.Unlock()
+	e := p.entries[key]
+	if e == nil || p.writing[key] > 0 {
+		c.misses.Add(1)
+		return Version{}, 0, false, p.writes
+	}
+	c.hits.Add(1)
+	p.unlink(e)
+	p.link(e)
+	return e.v, e.rid, true, p.writes
+}
+
+// put keeps a version that was read after get had given mark, unless something was written since.
+func (c *cache) put(key ident, v Version, rid int64, mark uint64) {
+	p := c.part(key)
+	p.Lock()
+	defer p.Unlock()
+	if p.writes != mark || p.writing[key] > 0 || len(v.JSON) > min(cacheLargest, p.limit/4) {
+		return
+	}
+	p.remove(key)
+	e := &cached{key: ident{key.typ, strings.Clone(key.id)}, v: v, rid: rid}
+	p.entries[e.key] = e
+	p.bytes += e.size()
+	p.link(e)
+	for p.bytes > p.limit {
+		p.remove(p.last.key)
+	}
+}
+
+// replace forgets a version that is about to be replaced; nothing is kept of it until end.
+func (c *cache) replace(key ident) {
+	p := c.part(key)
+	p.Lock()
+	defer p.Unlock()
+	p.remove(key)
+	p.writing[key]++
+}
+
+// end says that replacements have ended, well or not.
+func (c *cache) end(keys map[ident]bool) {
+	for key := range keys {
+		p := c.part(key)
+		p.Lock()
+		p.writes++
+		if p.writing[key]--; p.writing[key] == 0 {
+			delete(p.writing, key)
+		}
+		p.Unlock()
+	}
+}
+
+func (p *cachePart) remove(key ident) {
+	if e := p.entries[key]; e != nil {
+		p.unlink(e)
+		p.bytes -= e.size()
+		delete(p.entries, key)
+	}
+}
+
+func (p *cachePart) unlink(e *cached) {
+	if e.newer != nil {
+		e.newer.older = e.older
+	} else {
+		p.first = e.older
+	}
+	if e.older != nil {
+		e.older.newer = e.newer
+	} else {
+		p.last = e.newer
+	}
+}
+
+func (p *cachePart) link(e *cached) {
+	e.newer, e.older = nil, p.first
+	if p.first != nil {
+		p.first.newer = e
+	} else {
+		p.last = e
+	}
+	p.first = e
+}
+
+// Kept says how the memory of bodies does: reads that it answered, reads that it did not, bytes held.
+func (s *Store) Kept() (hits, misses, bytes int64) {
+	for i := range s.cache.parts {
+		p := &s.cache.parts[i]
+		p.Lock()
+		bytes += int64(p.bytes)
+		p.Unlock()
+	}
+	return s.cache.hits.Load(), s.cache.misses.Load(), bytes
+}
+
+// Read returns the current version as of now; ErrNotFound, ErrGone. Its JSON is shared: do not change it.
+func (s *Store) Read(ctx context.Context, scope search.Scope, typ, id string) (Version, error) {
+	key := ident{spec.TypeID(typ), id}
+	kept, rid, ok, mark := s.cache.get(key)
+	if ok && s.opts.Alone && scope.All && (scope.Types == nil || slices.Contains(scope.Types, typ)) {
+		return kept, nil
+	}
+	var v Version
+	err := s.View(ctx, func(tx *Tx) (err error) {
+		if ok {
+			// Only whether it is still current and visible is asked.
+			if ok, err = tx.stands(ctx, scope, key, rid, kept.Seq); ok || err != nil {
+				v = kept
+				return err
+			}
+		}
+		v, rid, err = tx.readRID(ctx, scope, typ, id, 0)
+		return err
+	})
+	if err != nil {
+		return Version{}, err
+	}
+	if !ok {
+		s.cache.put(key, v, rid, mark)
+	}
+	return v, nil
+}
+
+// stands tells whether a version is the current one and visible.
+func (tx *Tx) stands(ctx context.Context, scope search.Scope, key ident, rid, seq int64) (bool, error) {
+	see, err := tx.sight(ctx, scope)
+	if err != nil || !see.reads(key.typ) {
+		return false, err
+	}
+	q := &sql{}
+	q.add("SELECT 1 FROM resource r WHERE r.rid = ? AND r.seq = ? AND r.deleted = 0", rid, seq)
+	see.visible(q, "r")
+	var one int64
+	found, err := tx.one(ctx, q.String(), q.args, &one)
+	if err != nil {
+		return false, fmt.Errorf("store: %w", err)
+	}
+	return found, nil
+}
+
+// replacing keeps readers from the version that this unit replaces, until the unit has ended.
+func (tx *Tx) replacing(key ident) {
+	if !tx.keys[key] {
+		tx.s.cache.replace(key)
+		tx.keys[key] = true
+	}
+}
