@@ -16,7 +16,7 @@ type capability struct {
 }
 
 var paramTypes = map[spec.ParamType]string{spec.Token: "token", spec.String: "string", spec.Date: "date", spec.Number: "number",
-	spec.Quantity: "quantity", spec.Reference: "reference", spec.URI: "uri"}
+	spec.Quantity: "quantity", spec.Reference: "reference", spec.URI: "uri", spec.Composite: "composite"}
 
 // capabilities says what is really here: types and parameters from the tables, operations from those registered.
 func (s *server) capabilities(c *call) (*answer, error) {
@@ -48,8 +48,24 @@ func codes(list ...string) fhir.Arr {
 	return out
 }
 
+// revIncludes lists by type the references that lead there by name.
+func revIncludes() map[string][]string {
+	out := map[string][]string{}
+	for _, typ := range spec.Types() {
+		for _, p := range spec.Params(typ) {
+			if p.Type == spec.Reference {
+				for _, to := range p.Targets {
+					out[to] = append(out[to], typ+":"+p.Code)
+				}
+			}
+		}
+	}
+	return out
+}
+
 func (s *server) restCapability() *fhir.Node {
 	resources := fhir.Arr{}
+	back := revIncludes()
 	for _, typ := range spec.Types() {
 		params, includes := fhir.Arr{}, []string{}
 		for _, p := range spec.Params(typ) {
@@ -61,7 +77,7 @@ func (s *server) restCapability() *fhir.Node {
 				kind = "date"
 			}
 			if kind == "" {
-				continue // composite and special parameters are not searched yet
+				continue // special parameters: _text and _content are said below, near and _query are not known
 			}
 			params = append(params, fhir.Obj{"name", p.Code, "definition", p.URL, "type", kind})
 			if p.Type == spec.Reference {
@@ -74,7 +90,7 @@ func (s *server) restCapability() *fhir.Node {
 			"versioning", "versioned-update", "readHistory", true, "updateCreate", true,
 			"conditionalCreate", true, "conditionalRead", "full-support", "conditionalUpdate", true, "conditionalDelete", "single",
 			"referencePolicy", fhir.Arr{"literal", "logical", "enforced"},
-			"searchInclude", includes, "searchParam", params}
+			"searchInclude", append([]string{"*"}, includes...), "searchRevInclude", back[typ], "searchParam", params}
 		if typ == "Subscription" && s.Subscriptions != nil {
 			resource = append(resource, "extension", topics())
 		}

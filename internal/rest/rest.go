@@ -40,6 +40,8 @@ type Options struct {
 	DefaultCount int   // page size; 0 = 50
 	MaxCount     int   // 0 = 1000
 
+	Terms search.Terms // for :in, :below and :above of codes; nil = only the value sets of R4 itself
+
 	Within func(org, top string) bool // is org at or beneath top; nil = equality only
 
 	Subscriptions *subscription.Engine // nil = Subscriptions are stored and nothing more
@@ -149,6 +151,7 @@ type call struct {
 	what      string // interaction, as audited and measured
 	method    string
 	typ, id   string
+	within    *search.Compartment // of the address Patient/1/Observation
 	vid       string
 	query     []search.Param
 	body      *fhir.Node
@@ -335,6 +338,12 @@ func (s *server) route(c *call, seg []string) (func(*call) (*answer, error), err
 		}
 	}
 	shape := shapeOf(c, seg)
+	if rest, ok := strings.CutPrefix(shape, "T/I/C"); ok {
+		if c.within = (&search.Compartment{Type: c.typ, ID: c.id}); seg[2] == "*" {
+			seg[2] = ""
+		}
+		c.typ, c.id, shape = seg[2], "", "C"+rest
+	}
 	switch {
 	case shape == "metadata" && get:
 		c.what = "capabilities"
@@ -344,6 +353,9 @@ func (s *server) route(c *call, seg []string) (func(*call) (*answer, error), err
 		return s.bundle, nil
 	case (shape == "" || shape == "_search") && (get || shape == "_search" && c.method == http.MethodPost):
 		c.what = "search-system"
+		return s.search, nil
+	case shape == "C" && get || shape == "C/_search" && (get || c.method == http.MethodPost):
+		c.what = "search-compartment"
 		return s.search, nil
 	case (shape == "T" && get) || (shape == "T/_search" && (get || c.method == http.MethodPost)):
 		c.what = "search-type"
@@ -378,7 +390,7 @@ func (s *server) route(c *call, seg []string) (func(*call) (*answer, error), err
 	case strings.HasSuffix(shape, "$"):
 		return s.operation(c, seg)
 	}
-	allow := map[string]string{"": "GET, POST", "metadata": "GET", "_history": "GET", "_search": "GET, POST", "T": "GET, POST, PUT, PATCH, DELETE", "T/_search": "GET, POST",
+	allow := map[string]string{"": "GET, POST", "metadata": "GET", "_history": "GET", "_search": "GET, POST", "T": "GET, POST, PUT, PATCH, DELETE", "T/_search": "GET, POST", "C": "GET", "C/_search": "GET, POST",
 		"T/I": "GET, PUT, PATCH, DELETE", "T/_history": "GET", "T/I/_history": "GET", "T/I/_history/V": "GET"}[shape]
 	if allow == "" {
 		return nil, fhir.Refuse(http.StatusNotFound, "not-supported", "unknown-address", "nothing is at this address", "没有这个地址")
@@ -386,7 +398,8 @@ func (s *server) route(c *call, seg []string) (func(*call) (*answer, error), err
 	return nil, methodNotAllowed(allow)
 }
 
-// shapeOf writes a path with T for a type, I for an id, V for a version, $ for an operation.
+// shapeOf writes a path with T for a type, I for an id, V for a version, $ for an operation, C for the type that is
+// searched in a compartment.
 func shapeOf(c *call, seg []string) string {
 	out := slices.Clone(seg)
 	if c.typ != "" {
@@ -397,6 +410,9 @@ func shapeOf(c *call, seg []string) string {
 	}
 	if len(out) == 4 && out[2] == "_history" {
 		out[3] = "V"
+	}
+	if c.id != "" && len(out) > 2 && (out[2] == "*" || spec.IsResource(out[2])) {
+		out[2] = "C"
 	}
 	if n := len(out); n > 0 && strings.HasPrefix(out[n-1], "$") {
 		out[n-1] = "$"

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
@@ -11,8 +12,11 @@ import (
 )
 
 func (s *server) parse(c *call, typ string, params []search.Param, lenient bool) (search.Request, error) {
-	r, err := search.Parse(typ, params, search.Options{Zone: s.Zone, Lenient: lenient, MaxCount: s.MaxCount, DefaultCount: s.DefaultCount, Base: c.base})
+	r, err := search.Parse(typ, params, search.Options{Zone: s.Zone, Lenient: lenient, MaxCount: s.MaxCount, DefaultCount: s.DefaultCount, Base: c.base, Compartment: c.within})
 	r.Scope = c.scope
+	if err == nil {
+		err = s.resolve(c.ctx, &r.Query)
+	}
 	return r, err
 }
 
@@ -42,7 +46,7 @@ func (s *server) search(c *call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	entry := c.entry("R", auditTarget(c.typ, r.Applied))
+	entry := c.entry("R", c.place()+auditTarget(c.typ, r.Applied))
 	if r.Count > 0 {
 		entry.Patients = patients(append(page.Matches[:len(page.Matches):len(page.Matches)], page.Includes...)...)
 		entry.Count = len(page.Matches) + len(page.Includes)
@@ -51,9 +55,9 @@ func (s *server) search(c *call) (*answer, error) {
 }
 
 func (s *server) searchset(c *call, r search.Request, page store.Page) ([]byte, error) {
-	path := c.base
-	if c.typ != "" {
-		path += "/" + c.typ
+	path := strings.TrimSuffix(c.base+"/"+c.place()+c.typ, "/")
+	if c.within != nil && c.typ == "" {
+		path += "/*"
 	}
 	b := newBundleWriter("searchset", s.Clock.Now())
 	if page.Total >= 0 && r.Total != search.TotalNone {
@@ -97,6 +101,14 @@ func (s *server) searchset(c *call, r search.Request, page store.Page) ([]byte, 
 	return b.done(), nil
 }
 
+// place is the compartment that the address names, "Patient/1/"; "" for none.
+func (c *call) place() string {
+	if c.within == nil {
+		return ""
+	}
+	return c.within.Type + "/" + c.within.ID + "/"
+}
+
 // auditTarget writes a search without the values that are sealed in the database, and without names.
 func auditTarget(typ string, applied []search.Param) string {
 	var b strings.Builder
@@ -123,12 +135,12 @@ func tellable(typ, name string) bool {
 	if strings.Contains(name, ".") {
 		return false
 	}
-	code, _, _ := strings.Cut(name, ":")
+	code, modifier, _ := strings.Cut(name, ":")
 	if strings.HasPrefix(code, "_") {
-		return true
+		return !slices.Contains([]string{"_has", "_filter", "_text", "_content"}, code)
 	}
 	p := spec.Lookup(typ, code)
-	if p == nil || p.Sealed {
+	if p == nil || p.Sealed || modifier == "identifier" || modifier == "text" {
 		return false
 	}
 	switch p.Type {
@@ -150,12 +162,21 @@ func subset(data []byte, summary string, elements []string) ([]byte, error) {
 	}
 	typ := n.Type()
 	keep := map[string]bool{"resourceType": true, "id": true, "meta": true}
+	asked := len(elements)
 	for _, e := range elements {
 		name, rest, typed := strings.Cut(e, ".")
-		if typed && name == typ {
+		if typed && spec.IsResource(name) {
+			if name != typ {
+				asked--
+				continue
+			}
 			name = rest
 		}
+		name, _, _ = strings.Cut(name, ".") // a part of an element brings the element
 		keep[name] = true
+	}
+	if asked == 0 && len(elements) > 0 && summary == "" {
+		return data, nil // what was asked for speaks of other types
 	}
 	all := summary == "data"
 	for _, e := range spec.Elements(typ) {
