@@ -228,11 +228,14 @@ func (q *session) valueSetOf(ctx context.Context, canonical string) (*valueSet, 
 		}
 		return nil, nil
 	}
+	if url == "" {
+		return nil, nil
+	}
 	list, err := q.entries(ctx, "whole = ? AND kind = 'CodeSystem'", url)
 	if err != nil {
 		return nil, err
 	}
-	if e := choose(list, version); e != nil && url != "" {
+	if e := choose(list, version); e != nil {
 		return include(fhir.Obj{"system", e.url, "version", e.version}), nil
 	}
 	if own := spec.CodesBySystem(url); own != nil && (version == "" || version == "4.0.1") {

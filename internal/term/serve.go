@@ -1,6 +1,11 @@
 package term
 
-import "context"
+import (
+	"context"
+	"strings"
+
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
+)
 
 // Has says whether the value set holds the code; known is false when the set, or a code system it takes codes
 // from, is not here. system "" asks in any system.
@@ -17,55 +22,69 @@ func (s *Service) Has(ctx context.Context, valueset, system, code string) (has, 
 	return has, known, err
 }
 
-// Codes lists a value set; known is false when it, or a code system it takes codes from, is not here, or it has more
-// codes than one answer may.
-func (s *Service) Codes(ctx context.Context, valueset string) (codes []Code, known bool, err error) {
+var _ search.Terms = (*Service)(nil)
+
+// Codes lists a value set, named by canonical or as ValueSet/id, for searches with :in and :not-in.
+func (s *Service) Codes(ctx context.Context, valueset string, limit int) (codes []search.Coding, err error) {
 	err = s.ask(ctx, func(q *session) error {
 		set, err := q.whole(ctx, valueset)
-		if set == nil || err != nil {
+		switch {
+		case err != nil:
 			return err
+		case set == nil:
+			return search.ErrUnknownTerms
+		case set.Len() > limit:
+			return search.ErrTooMany
 		}
-		known = true
-		codes = make([]Code, 0, set.Len())
+		codes = make([]search.Coding, 0, set.Len())
 		for _, p := range set.parts {
 			for i := range p.len() {
 				c, _ := p.concept(i)
-				codes = append(codes, Code{System: p.system, Version: p.version, Code: c.Code, Display: c.Display})
+				codes = append(codes, search.Coding{System: p.system, Code: c.Code})
 			}
 		}
 		return nil
 	})
-	return codes, known, err
+	return codes, err
 }
 
 // whole evaluates a value set; nil when it cannot be known here.
-func (q *session) whole(ctx context.Context, canonical string) (*Set, error) {
-	v, err := q.valueSetOf(ctx, canonical)
-	if v == nil || err != nil {
-		return nil, err
+func (q *session) whole(ctx context.Context, name string) (*Set, error) {
+	w := Where{URL: name}
+	if id, ok := strings.CutPrefix(name, "ValueSet/"); ok {
+		w = Where{ID: id}
 	}
-	set, err := q.evaluate(ctx, v)
-	if refused(err) {
+	v, err := q.set(ctx, w)
+	if err == nil {
+		var set *Set
+		if set, err = q.evaluate(ctx, v); err == nil {
+			return set, nil
+		}
+	}
+	if refused(err) || absent(err) {
 		return nil, nil
 	}
-	return set, err
+	return nil, err
 }
 
-// Below lists a code and all that it subsumes; known is false when the system or the code is not here.
-func (s *Service) Below(ctx context.Context, system, code string) (codes []string, known bool, err error) {
-	return s.line(ctx, system, code, (*book).below)
+// Below lists a code and all that it subsumes.
+func (s *Service) Below(ctx context.Context, system, code string, limit int) ([]search.Coding, error) {
+	return s.line(ctx, system, code, limit, (*book).below)
 }
 
 // Above lists a code and all that subsume it.
-func (s *Service) Above(ctx context.Context, system, code string) (codes []string, known bool, err error) {
-	return s.line(ctx, system, code, (*book).above)
+func (s *Service) Above(ctx context.Context, system, code string, limit int) ([]search.Coding, error) {
+	return s.line(ctx, system, code, limit, (*book).above)
 }
 
-func (s *Service) line(ctx context.Context, system, code string, reach func(*book, int32) []int32) (codes []string, known bool, err error) {
+func (s *Service) line(ctx context.Context, system, code string, limit int, reach func(*book, int32) []int32) (codes []search.Coding, err error) {
 	err = s.ask(ctx, func(q *session) error {
 		e, err := q.system(ctx, system, "")
-		if e == nil || err != nil {
+		if err != nil {
 			return err
+		}
+		if e == nil {
+			return search.ErrUnknownTerms
 		}
 		b, err := q.bookOf(ctx, e)
 		if err != nil {
@@ -73,13 +92,17 @@ func (s *Service) line(ctx context.Context, system, code string, reach func(*boo
 		}
 		i, ok := b.find(code)
 		if !ok {
-			return nil
+			return search.ErrUnknownTerms
 		}
-		known = true
-		for _, x := range reach(b, i) {
-			codes = append(codes, b.concepts[x].Code)
+		list := reach(b, i)
+		if len(list) > limit {
+			return search.ErrTooMany
+		}
+		codes = make([]search.Coding, len(list))
+		for n, x := range list {
+			codes[n] = search.Coding{System: e.url, Code: b.concepts[x].Code}
 		}
 		return nil
 	})
-	return codes, known, err
+	return codes, err
 }
