@@ -34,6 +34,7 @@ func (h *Hub) ownAPI() http.Handler {
 		&api.Stream{Store: h.Store, Hub: h.Events, Book: notices, Ends: h.streams, Counts: cases.Waiting, Recheck: h.Identity.Holds},
 		&api.Notices{Store: h.Store, Book: notices},
 		channels,
+		&api.Subscriptions{Engine: h.Subscriptions, Tree: h.Tree},
 		cases,
 		api.Patients{Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone},
 		api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock},

@@ -114,7 +114,7 @@ func (e *Engine) leave(id, host string) {
 }
 
 // lent is how long a worker holds a subscription against those of other processes.
-const lent = 3 * time.Minute
+const lent = 100 * time.Second
 
 func (e *Engine) lease(ctx context.Context, id string) (taken bool, err error) {
 	err = e.store.Update(ctx, func(tx *store.Tx) error {
