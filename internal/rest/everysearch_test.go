@@ -10,11 +10,14 @@ import (
 
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/rest"
+	"github.com/xinglin-health/xinglin/internal/store/storetest"
 )
 
 // ward is a small hospital for searches of every kind.
-func ward(t *testing.T) *hub {
-	h := newHub(t)
+func ward(t *testing.T) *hub { return wardOn(t, storetest.Memory) }
+
+func wardOn(t *testing.T, open storetest.Open) *hub {
+	h := newHubOn(t, open)
 	for _, r := range []string{
 		`{"resourceType":"Location","id":"campus","name":"东院"}`,
 		`{"resourceType":"Location","id":"block","name":"住院楼","partOf":{"reference":"Location/campus"}}`,
@@ -215,7 +218,11 @@ var everySearch = []struct{ name, query, want string }{
 }
 
 func TestEverySearch(t *testing.T) {
-	h := ward(t)
+	storetest.Both(t, everySearchOn)
+}
+
+func everySearchOn(t *testing.T, open storetest.Open) {
+	h := wardOn(t, open)
 	h.options.Terms = vocabulary{}
 	h.handler = rest.New(h.options)
 	for _, c := range everySearch {
