@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -74,6 +75,9 @@ func serveCommand() *cobra.Command {
 }
 
 func serve(cmd *cobra.Command, o server.Options, started func(url string)) error {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(o.Heap())
+	}
 	hub, err := server.Open(cmd.Context(), o)
 	if err != nil {
 		return err
@@ -102,6 +106,7 @@ func listening(cmd *cobra.Command) {
 	f.String("listen", "127.0.0.1:8080", "address to listen on, host:port")
 	f.String("cert", "", "TLS certificate (PEM); with --key the server speaks HTTPS only")
 	f.String("key", "", "TLS key (PEM)")
+	f.Int("memory", 256, "memory in MB that the hub aims to stay within, the database's caches included; more makes large databases faster")
 	f.String("base-url", "", "address of the FHIR API as others reach it, https://hub.example/fhir (default: as each request says)")
 	f.StringSlice("proxy", nil, "trusted proxies, such as 10.0.0.0/8; their X-Forwarded-For counts")
 	f.StringSlice("metrics-from", nil, "addresses that may read /metrics, such as 10.0.0.5/32 (default: this machine)")
@@ -122,6 +127,11 @@ func options(cmd *cobra.Command) (server.Options, error) {
 	}
 	if f.Lookup("listen") != nil {
 		o.Listen, _ = f.GetString("listen")
+		megabytes, _ := f.GetInt("memory")
+		if megabytes < 128 {
+			return o, usage("--memory: the hub needs at least 128 MB")
+		}
+		o.Budget = int64(megabytes) << 20
 		o.Cert, _ = f.GetString("cert")
 		o.Key, _ = f.GetString("key")
 		o.BaseURL, _ = f.GetString("base-url")

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -269,6 +270,7 @@ func (s *server) send(w http.ResponseWriter, c *call, a *answer) {
 	}
 	if len(a.body) > 0 && h.Get("Content-Type") == "" {
 		h.Set("Content-Type", "application/fhir+json; charset=utf-8")
+		h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
 	if c.what != "capabilities" {
 		h.Set("Cache-Control", "no-store") // wards share their computers

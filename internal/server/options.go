@@ -14,6 +14,7 @@ import (
 
 	"github.com/xinglin-health/xinglin/internal/clock"
 	"github.com/xinglin-health/xinglin/internal/identity"
+	"github.com/xinglin-health/xinglin/internal/store"
 )
 
 // Version is set at build time.
@@ -26,6 +27,7 @@ type Options struct {
 	Data         string      // folder of the database, files, keys and the audit journal
 	DB           string      // postgres://…; "" = SQLite in Data
 	Blob         string      // file:///… or s3://…; "" = Data/files
+	Budget       int64       // bytes of memory to stay within, the database's caches included; 0 = 256 MB
 	Clock        clock.Clock // business time; nil = the machine's
 	Log          *slog.Logger
 	Zone         *time.Location // of dates without a zone, fixed when the database is made
@@ -57,6 +59,18 @@ func (o Options) dsn() string {
 		return o.DB
 	}
 	return "file:" + o.Data
+}
+
+// Heap is the part of the memory that is left to everything but the database's caches.
+func (o Options) Heap() int64 {
+	budget := o.Budget
+	if budget == 0 {
+		budget = store.DefaultMemory
+	}
+	if o.SQLite() {
+		return budget / 16 * 9
+	}
+	return budget / 16 * 14
 }
 
 // SQLite tells whether the database is the file in the data folder.

@@ -53,6 +53,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Guard:      []store.Guard{h.Tree.Guard, line.Guard(lines.All), h.Subscriptions.Guard},
 		Watch:      h.watch,
 		Alone:      h.SQLite() && !h.Beside,
+		Memory:     h.Budget,
 	})
 	if err != nil {
 		return fmt.Errorf("server: %w: %w", ErrUnavailable, err)

@@ -77,11 +77,15 @@ type Options struct {
 	Key        []byte         // hub key of sealed parameters; nil = made and kept beside the database
 	BodyKey    []byte         // 32 bytes: bodies are sealed by AES-GCM; nil = off
 
-	Alone bool  // no other process writes to this database
-	Cache int64 // bytes of bodies that are kept in memory for Read; 0 = 32 MB
+	Alone  bool  // no other process writes to this database
+	Memory int64 // bytes for the program as a whole, of which the database's caches take a part; 0 = DefaultMemory
+	Cache  int64 // bytes of bodies that are kept in memory for Read; 0 = an eighth of Memory
 	// Watch is told of every unit, "view" or "update", and gives what to call at its end; nil = nobody watches.
 	Watch func(ctx context.Context, unit string) (end func(error))
 }
+
+// DefaultMemory is what a hub of a region's size does well with.
+const DefaultMemory = 256 << 20
 
 // Written is what a Deriver sees. Before is nil on creation, After is nil on delete.
 type Written struct {

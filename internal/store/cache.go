@@ -24,7 +24,6 @@ type cache struct {
 
 const (
 	cacheParts   = 16
-	cacheDefault = 32 << 20
 	cacheLargest = 256 << 10 // a longer body is not kept
 )
 

@@ -38,10 +38,13 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	if s.clock == nil {
 		s.clock = clock.System
 	}
+	if s.opts.Memory == 0 {
+		s.opts.Memory = DefaultMemory
+	}
 	var err error
 	switch {
 	case dsn == ":memory:":
-		s.db, err = sqlite.Open(ctx, dsn)
+		s.db, err = sqlite.Open(ctx, dsn, s.opts.Memory)
 	case strings.HasPrefix(dsn, "postgres://"), strings.HasPrefix(dsn, "postgresql://"):
 		s.db, err = postgres.Open(ctx, dsn)
 	default:
@@ -49,7 +52,7 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 		if err := os.MkdirAll(s.dir, 0o700); err != nil {
 			return nil, fmt.Errorf("store: %w", err)
 		}
-		s.db, err = sqlite.Open(ctx, filepath.Join(s.dir, "xinglin.db"))
+		s.db, err = sqlite.Open(ctx, filepath.Join(s.dir, "xinglin.db"), s.opts.Memory)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("store: open: %w", err)
@@ -67,7 +70,7 @@ func (s *Store) start(ctx context.Context) error {
 	}
 	s.names.init()
 	if s.opts.Cache == 0 {
-		s.opts.Cache = cacheDefault
+		s.opts.Cache = s.opts.Memory / 8
 	}
 	s.cache.init(s.opts.Cache)
 	if err := s.settle(ctx); err != nil {

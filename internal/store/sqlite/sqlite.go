@@ -22,6 +22,7 @@ type DB struct {
 	path    string
 	private string // folder that ends with the database; "" = it stays
 	sync    string // PRAGMA synchronous
+	memory  int64
 	writer  *conn
 	units   chan *unit
 	readers chan struct{} // a place per reader that may be open at once
@@ -60,8 +61,9 @@ const (
 var ErrClosed = errors.New("database is closed")
 
 // Open opens or makes the file at path; path ":memory:" makes a private database that ends with Close.
-func Open(ctx context.Context, path string) (*DB, error) {
-	db := &DB{path: path, sync: "FULL", units: make(chan *unit, 1024), done: make(chan struct{})}
+// memory is the program's, in bytes: the writer's cache takes a third of it, each reader's a 64th.
+func Open(ctx context.Context, path string, memory int64) (*DB, error) {
+	db := &DB{path: path, memory: memory, sync: "FULL", units: make(chan *unit, 1024), done: make(chan struct{})}
 	if path == ":memory:" {
 		// A file in memory behaves exactly as one on disk: snapshots, WAL, many readers.
 		root := "/dev/shm"
@@ -84,12 +86,12 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		PRAGMA page_size=4096;
 		PRAGMA journal_mode=WAL;
 		PRAGMA synchronous=%s;
-		PRAGMA cache_size=-98304;
+		PRAGMA cache_size=-%d;
 		PRAGMA wal_autocheckpoint=0;
 		PRAGMA journal_size_limit=268435456;
 		PRAGMA temp_store=MEMORY;
 		PRAGMA foreign_keys=OFF;
-		CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;`, db.sync))
+		CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;`, db.sync, memory/3>>10))
 	if err != nil {
 		db.remove()
 		return nil, fmt.Errorf("sqlite: open %s: %w", db.path, err)
@@ -143,7 +145,7 @@ func (db *DB) View(ctx context.Context, fn func(engine.Conn) error) (err error) 
 	}
 	db.idleMu.Unlock()
 	if c == nil {
-		if c, err = open(db.path, true, `PRAGMA query_only=ON; PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY;`); err != nil {
+		if c, err = open(db.path, true, fmt.Sprintf("PRAGMA query_only=ON; PRAGMA cache_size=-%d; PRAGMA temp_store=MEMORY;", db.memory/64>>10)); err != nil {
 			return fmt.Errorf("sqlite: reader: %w", err)
 		}
 	}
