@@ -13,7 +13,9 @@ func (s *server) own() (all []Operation) {
 	if s.Bulk != nil {
 		all = append(all, s.bulkOperations()...)
 	}
-	return all
+	all = append(all, s.everythingOperations()...)
+	all = append(all, s.metaOperations()...)
+	return append(all, s.lastnOperation())
 }
 
 // operation finds Type/$name or Type/{id}/$name among those registered.
@@ -65,7 +67,9 @@ func (s *server) operate(c *call) (*answer, error) {
 	case out.Body != nil:
 		a.body = out.Body.JSON()
 	case out.Version != nil:
-		a.body = out.Version.JSON
+		if a.body = out.Version.JSON; out.Version.ID == "" {
+			a.version = nil // no resource that is stored
+		}
 	}
 	if out.Version != nil && a.status == http.StatusCreated {
 		a.location = versionPath(*out.Version)

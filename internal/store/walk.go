@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,8 @@ type Walk struct {
 	Deleted  bool      // deletes are shown, too
 	Patients []string  // only what belongs to one of these, "Patient/…"; nil = no limit
 	Personal bool      // only what belongs to some patient
+	From     time.Time // with Until: only what has no main date, or one that touches this span; zero = open
+	Until    time.Time
 }
 
 // Walk calls fn for each version and returns the id to go on after, "" at the end.
@@ -68,6 +71,16 @@ func (tx *Tx) Walk(ctx context.Context, w Walk, fn func(Version) error) (next st
 	}
 	if w.Personal {
 		q.add(" AND (r.home <> 0 OR EXISTS (SELECT 1 FROM compartment c WHERE c.rid = r.rid AND c.extra = 1))")
+	}
+	if !w.From.IsZero() || !w.Until.IsZero() {
+		from, until := int64(minDate), int64(maxDate)
+		if !w.From.IsZero() {
+			from = w.From.UnixMicro()
+		}
+		if !w.Until.IsZero() {
+			until = w.Until.UnixMicro()
+		}
+		q.add(" AND (r.at = ? AND r.till = ? OR r.at < ? AND r.till > ?)", int64(minDate), int64(minDate), until, from)
 	}
 	see.visible(q, "r")
 	q.add(" ORDER BY r.id")
@@ -157,4 +170,96 @@ func (tx *Tx) Homes(ctx context.Context, scope search.Scope, typ string, ids []s
 		return nil
 	})
 	return homes, err
+}
+
+// TypesOf lists the types of which there is something in a patient's compartment, by name.
+func (tx *Tx) TypesOf(ctx context.Context, patient string) (types []string, err error) {
+	id, _ := strings.CutPrefix(patient, "Patient/")
+	rid, err := tx.rid(ctx, spec.TypeID("Patient"), id)
+	if err != nil || rid == 0 {
+		return nil, err
+	}
+	for t := int64(0); ; {
+		var next int64
+		found, err := tx.one(ctx, "SELECT type FROM compartment WHERE patient = ? AND type > ? ORDER BY type LIMIT 1", []any{rid, t}, &next)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			break
+		}
+		types, t = append(types, spec.TypeName(int16(next))), next
+	}
+	slices.Sort(types)
+	return types, nil
+}
+
+// Coded is one code of a patient's resources.
+type Coded struct{ System, Code string }
+
+// CodesOf lists the different codes that a type's resources of one patient have, at most limit: a seek in the index for
+// each. What the caller may see of them is for the search by each code to say.
+func (tx *Tx) CodesOf(ctx context.Context, typ, patient string, limit int) (codes []Coded, err error) {
+	pl := planOf(typ)
+	if pl == nil || pl.code == nil {
+		return nil, unknownType(typ)
+	}
+	id, _ := strings.CutPrefix(patient, "Patient/")
+	rid, err := tx.rid(ctx, spec.TypeID("Patient"), id)
+	if err != nil || rid == 0 {
+		return nil, err
+	}
+	for last := int64(-1); len(codes) < limit; {
+		var code int64
+		found, err := tx.one(ctx, "SELECT code FROM ix_hot WHERE param = ? AND patient = ? AND code > ? ORDER BY code LIMIT 1", []any{pl.code.ID, rid, last}, &code)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			return codes, nil
+		}
+		last = code
+		var systems []int64
+		err = tx.Query(ctx, "SELECT DISTINCT system FROM ix_hot WHERE param = ? AND patient = ? AND code = ?", []any{pl.code.ID, rid, code}, func(scan func(...any) error) error {
+			var system int64
+			err := scan(&system)
+			systems = append(systems, system)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, system := range systems {
+			var c Coded
+			if c.Code, err = tx.text(ctx, code); err == nil {
+				c.System, err = tx.text(ctx, system)
+			}
+			if err != nil {
+				return nil, err
+			}
+			codes = append(codes, c)
+		}
+	}
+	return codes, nil
+}
+
+// UncodedOf lists the ids of a patient's resources of a type that have no code, newest first by main date, at most limit.
+func (tx *Tx) UncodedOf(ctx context.Context, typ, patient string, limit int) (ids []string, err error) {
+	pl := planOf(typ)
+	if pl == nil || pl.code == nil {
+		return nil, unknownType(typ)
+	}
+	id, _ := strings.CutPrefix(patient, "Patient/")
+	rid, err := tx.rid(ctx, spec.TypeID("Patient"), id)
+	if err != nil || rid == 0 {
+		return nil, err
+	}
+	err = tx.Query(ctx, `SELECT r.id FROM (SELECT rid FROM compartment WHERE patient = ? AND type = ? EXCEPT SELECT rid FROM ix_hot WHERE param = ? AND patient = ?) u
+		JOIN resource r ON r.rid = u.rid WHERE r.deleted = 0 ORDER BY r.at DESC, r.rid DESC LIMIT ?`, []any{rid, pl.id, pl.code.ID, rid, limit}, func(scan func(...any) error) error {
+		var id string
+		err := scan(&id)
+		ids = append(ids, strings.Clone(id))
+		return err
+	})
+	return ids, err
 }
