@@ -27,7 +27,7 @@ func (h *hub) chart() {
 	h.audit.take()
 }
 
-func sorted(ids string) string {
+func inOrder(ids string) string {
 	list := strings.Fields(ids)
 	slices.Sort(list)
 	return strings.Join(list, " ")
@@ -50,7 +50,7 @@ func TestEverything(t *testing.T) {
 		} {
 			h.audit.take()
 			r := h.want(200, county, "GET", c.url, "")
-			if got := sorted(r.ids()); got != c.want {
+			if got := inOrder(r.ids()); got != c.want {
 				t.Errorf("%s: got %s; want %s", c.name, got, c.want)
 			}
 			entries := h.audit.take()
@@ -75,7 +75,7 @@ func TestEverything(t *testing.T) {
 				url = strings.TrimPrefix(linkOf(r, "next"), "http://hub.test/fhir")
 			}
 			matches := strings.Join(slices.DeleteFunc(strings.Fields(c.want), func(id string) bool { return id[0] == '+' }), " ")
-			if got := sorted(strings.Join(paged, " ")); got != matches {
+			if got := inOrder(strings.Join(paged, " ")); got != matches {
 				t.Errorf("%s by pages: got %s; want %s", c.name, got, matches)
 			}
 			for _, id := range paged {
@@ -106,10 +106,10 @@ func TestEverythingShowsAStrangerNothing(t *testing.T) {
 	}
 	// a task gives the patient, not the other one
 	h.put(system, `{"resourceType":"Task","id":"t","status":"requested","intent":"order","for":{"reference":"Patient/q"},"requester":{"reference":"Organization/county"},"owner":{"reference":"Organization/elsewhere"}}`)
-	if r := h.want(200, stranger, "GET", "/Patient/q/$everything?_type=Patient,Observation", ""); sorted(r.ids()) != "Observation/other Patient/q" {
+	if r := h.want(200, stranger, "GET", "/Patient/q/$everything?_type=Patient,Observation", ""); inOrder(r.ids()) != "Observation/other Patient/q" {
 		t.Errorf("with a grant: got %s", r.ids())
 	}
-	if r := h.want(200, program("system/Patient.rs", "system/Observation.rs"), "GET", "/Patient/p/$everything", ""); sorted(r.ids()) != "Observation/o0 Observation/o1 Observation/o2 Observation/undated Patient/p" {
+	if r := h.want(200, program("system/Patient.rs", "system/Observation.rs"), "GET", "/Patient/p/$everything", ""); inOrder(r.ids()) != "Observation/o0 Observation/o1 Observation/o2 Observation/undated Patient/p" {
 		t.Errorf("a token for two types: got %s", r.ids())
 	}
 	h.want(403, program("system/Observation.rs"), "GET", "/Patient/p/$everything", "")

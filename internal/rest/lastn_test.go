@@ -44,7 +44,7 @@ func TestLastN(t *testing.T) {
 		} {
 			h.audit.take()
 			r := h.want(200, county, "GET", "/Observation/$lastn?"+c.url, "")
-			if got := sorted(strings.ReplaceAll(r.ids(), "Observation/", "")); got != c.want {
+			if got := inOrder(strings.ReplaceAll(r.ids(), "Observation/", "")); got != c.want {
 				t.Errorf("%s: got %s; want %s", c.url, got, c.want)
 			}
 			if entries := h.audit.take(); len(entries) != 1 || entries[0].What != "lastn" || entries[0].Count != len(strings.Fields(c.want)) {
@@ -54,7 +54,7 @@ func TestLastN(t *testing.T) {
 				t.Errorf("%s: a stranger got %s", c.url, r.body)
 			}
 		}
-		if r := h.want(200, county, "POST", "/Observation/$lastn", `{"resourceType":"Parameters","parameter":[{"name":"patient","valueReference":{"reference":"Patient/q"}},{"name":"max","valuePositiveInt":2}]}`); sorted(r.ids()) != "Observation/q3 Observation/q4" {
+		if r := h.want(200, county, "POST", "/Observation/$lastn", `{"resourceType":"Parameters","parameter":[{"name":"patient","valueReference":{"reference":"Patient/q"}},{"name":"max","valuePositiveInt":2}]}`); inOrder(r.ids()) != "Observation/q3 Observation/q4" {
 			t.Errorf("by POST: got %s", r.ids())
 		}
 		for _, bad := range []string{"", "?max=2", "?patient=p&max=0", "?patient=p&nose=1", "?patient=../x"} {
