@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
-	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 )
 
 // finder is one search under way.
@@ -91,96 +89,6 @@ func (tx *Tx) Search(ctx context.Context, q search.Query) (Page, error) {
 		}
 	}
 	return page, nil
-}
-
-// keys is the order of the page.
-func (f *finder) keys(d *driver) ([]key, error) {
-	at := "r.at"
-	if d.at {
-		at = "d.at"
-	}
-	if f.pl == nil && len(f.q.Sort) == 0 {
-		return []key{{expr: "r.updated", desc: true}}, nil
-	}
-	if len(f.q.Sort) == 0 {
-		return []key{{expr: at, desc: true}}, nil
-	}
-	var keys []key
-	for _, s := range f.q.Sort {
-		k := key{desc: s.Descending}
-		p := s.Param
-		switch {
-		case s.Special == "_id" || p != nil && p.Code == "_id":
-			k.expr, k.text = "r.id", true
-		case s.Special == "_lastUpdated" || p != nil && p.Code == "_lastUpdated":
-			k.expr = "r.updated"
-		case p == nil || f.pl == nil:
-			return nil, badSort(s.Special)
-		case f.pl.date != nil && p.ID == f.pl.date.ID:
-			k.expr = at
-			if !s.Descending && !f.dated() { // those without a date come last, either way
-				k.expr, k.args = "CASE WHEN "+at+" = ? THEN ? ELSE "+at+" END", []any{int64(minDate), int64(maxDate)}
-			}
-		case p.Sealed:
-			return nil, fhir.Refuse(400, "not-supported", "sort-sealed", p.Code+" is sealed: nothing can be sorted by it", p.Code+" 已加密保存，不能用来排序")
-		case p.Type == spec.String:
-			k = k.from("ix_string", "folded", p.ID, "''", "'"+last+"'")
-			k.text = true
-		case p.Type == spec.Date && s.Descending:
-			k = k.from("ix_date", "high", p.ID, fmt.Sprint(int64(minDate)), fmt.Sprint(int64(maxDate)))
-		case p.Type == spec.Date:
-			k = k.from("ix_date", "low", p.ID, fmt.Sprint(int64(minDate)), fmt.Sprint(int64(maxDate)))
-		case p.Type == spec.Number || p.Type == spec.Quantity:
-			k = k.from("ix_quantity", "value", p.ID, "-1e300", "1e300")
-			k.real = true
-		case p.Type == spec.Reference:
-			k = k.from("ix_ref", "target", base(p).ID, "-1", fmt.Sprint(int64(maxDate)))
-		case p.Type == spec.Token && !byText(p):
-			codes, err := f.codes(p)
-			if err != nil {
-				return nil, err
-			}
-			minMax, missing := "min", "'"+last+"'"
-			if s.Descending {
-				minMax, missing = "max", "''"
-			}
-			k.text = true
-			k.expr = "coalesce((SELECT " + minMax + "(y.text) FROM ix_token t JOIN symbol y ON y.id = t.code WHERE t.param = ? AND t.code IN (" + marks(len(codes)) + ") AND t.at = r.at AND t.rid = r.rid), " + missing + ")"
-			k.args = append([]any{p.ID}, codes...)
-		default:
-			return nil, badSort(p.Code)
-		}
-		keys = append(keys, k)
-	}
-	return keys, nil
-}
-
-// last sorts behind every folded text.
-const last = "\U0010ffff"
-
-func (k key) from(table, column string, param int32, low, high string) key {
-	minMax, missing := "min", high
-	if k.desc {
-		minMax, missing = "max", low
-	}
-	k.expr = "coalesce((SELECT " + minMax + "(s." + column + ") FROM " + table + " s WHERE s.rid = r.rid AND s.param = ?), " + missing + ")"
-	k.args = []any{param}
-	return k
-}
-
-// codes lists the different codes of a token parameter, one seek each; a sort looks for each of them.
-func (f *finder) codes(p *spec.Param) ([]any, error) {
-	var codes []any
-	for last := int64(-1); ; {
-		var next int64
-		found, err := f.tx.one(f.ctx, "SELECT code FROM ix_token WHERE param = ? AND code > ? ORDER BY code LIMIT 1", []any{p.ID, last}, &next)
-		if err != nil || !found {
-			return codes, err
-		}
-		if codes, last = append(codes, next), next; len(codes) > 200 {
-			return nil, badSort(p.Code)
-		}
-	}
 }
 
 // page finds the numbers of one page, in order.

@@ -5,7 +5,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 )
@@ -281,8 +280,4 @@ func (f *finder) urisAt(q *sql, params []*spec.Param, c *search.Clause, r string
 	_, err := f.uris(q, c, "u.uri")
 	q.add(")")
 	return err
-}
-
-func badSort(code string) error {
-	return fhir.Refuse(400, "not-supported", "sort-unsupported", "cannot sort by "+code, "不能按 "+code+" 排序")
 }

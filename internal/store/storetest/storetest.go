@@ -124,6 +124,7 @@ func Run(t *testing.T, open Open) {
 		{"searches find what they say", searches},
 		{"searches carry the scope on every hop", scopeOfSearches},
 		{"searches follow changes and deletes", changes},
+		{"searches of every shape answer as R4 words it", againstNaive},
 		{"pages are stable under writes", paging},
 		{"sealed values stand in no table", sealed},
 		{"derivers and guards see before and after", deriveAndGuard},

@@ -1,0 +1,362 @@
+package storetest
+
+import (
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/index"
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
+)
+
+// naive answers searches by looking at every resource, as R4 words it: what the store is compared with.
+type naive struct {
+	items  []*item
+	grants map[string][]string // party -> patients
+	now    time.Time
+}
+
+// mainDates of the types in the population: these are sorted by their beginning, either way.
+var mainDates = []string{"date", "onset-date", "birthdate"}
+
+type item struct {
+	typ, id, custodian string
+	node               *fhir.Node
+	entries            []index.Entry
+	home               string
+	patients           []string
+	updated            time.Time
+}
+
+func (w *naive) find(typ, id string) *item {
+	for _, it := range w.items {
+		if it.typ == typ && it.id == id {
+			return it
+		}
+	}
+	return nil
+}
+
+func (w *naive) put(it *item) {
+	w.remove(it.typ, it.id)
+	it.entries, it.home, it.patients = index.Extract(it.node, zone), index.Home(it.node), index.Compartments(it.node)
+	w.items = append(w.items, it)
+}
+
+func (w *naive) remove(typ, id string) {
+	w.items = slices.DeleteFunc(w.items, func(it *item) bool { return it.typ == typ && it.id == id })
+}
+
+func (w *naive) visible(it *item, scope search.Scope) bool {
+	if scope.Types != nil && !slices.Contains(scope.Types, it.typ) {
+		return false
+	}
+	if scope.All || it.home == "" && slices.Contains(search.Shared, it.typ) || it.custodian != "" && slices.Contains(scope.Parties, it.custodian) {
+		return true
+	}
+	for _, party := range scope.Parties {
+		for _, patient := range it.patients {
+			if slices.Contains(w.grants[party], patient) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// search lists all matches, unordered.
+func (w *naive) search(q search.Query) []*item {
+	var out []*item
+	for _, it := range w.items {
+		if (q.Type == "" || it.typ == q.Type) && (len(q.Types) == 0 || slices.Contains(q.Types, it.typ)) && w.visible(it, q.Scope) && w.all(it, q) {
+			out = append(out, it)
+		}
+	}
+	return out
+}
+
+func (w *naive) all(it *item, q search.Query) bool {
+	if q.Compartment != nil && !slices.Contains(it.patients, "Patient/"+q.Compartment.ID) {
+		return false
+	}
+	for i := range q.Where {
+		if !w.matches(it, &q.Where[i], q.Scope) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *naive) filter(it *item, f *search.Filter, scope search.Scope) bool {
+	switch f.Op {
+	case "and":
+		return !slices.ContainsFunc(f.Parts, func(p search.Filter) bool { return !w.filter(it, &p, scope) })
+	case "or":
+		return slices.ContainsFunc(f.Parts, func(p search.Filter) bool { return w.filter(it, &p, scope) })
+	case "not":
+		return !w.filter(it, &f.Parts[0], scope)
+	}
+	return w.matches(it, f.Clause, scope)
+}
+
+func (w *naive) matches(it *item, c *search.Clause, scope search.Scope) bool {
+	switch {
+	case c.Filter != nil:
+		return w.filter(it, c.Filter, scope)
+	case c.Has != nil:
+		return slices.ContainsFunc(w.items, func(other *item) bool {
+			return other.typ == c.Has.Type && w.visible(other, scope) && refers(other, c.Has.Param, it) && w.matches(other, &c.Has.Where, scope)
+		})
+	case c.Chain != nil:
+		return slices.ContainsFunc(w.items, func(other *item) bool {
+			inner, ok := c.Chain.Where[other.typ]
+			return ok && slices.Contains(c.Chain.Types, other.typ) && w.visible(other, scope) && refers(it, c.Param, other) && w.matches(other, &inner, scope)
+		})
+	case c.Special == "_list":
+		return slices.ContainsFunc(c.Values, func(v search.Value) bool {
+			list := w.find("List", v.Text)
+			return list != nil && w.visible(list, scope) && refers(list, spec.Lookup("List", "item"), it)
+		})
+	case c.Special == "_id" || c.Param != nil && c.Param.Code == "_id":
+		return slices.ContainsFunc(c.Values, func(v search.Value) bool { return v.Text == it.id })
+	case c.Modifier == "missing":
+		return c.Missing == !slices.ContainsFunc(it.entries, func(e index.Entry) bool { return e.Param.ID == c.Param.ID })
+	case c.Modifier == "not":
+		return !w.holds(it, c)
+	}
+	return w.holds(it, c)
+}
+
+func refers(from *item, p *spec.Param, to *item) bool {
+	return slices.ContainsFunc(from.entries, func(e index.Entry) bool { return e.Param.ID == p.ID && e.RefType == to.typ && e.RefID == to.id })
+}
+
+func (w *naive) holds(it *item, c *search.Clause) bool {
+	for _, e := range it.entries {
+		if e.Param.ID != c.Param.ID {
+			continue
+		}
+		for i := range c.Values {
+			if w.equal(c.Param, c.Modifier, &e, &c.Values[i]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func lower(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+
+func (w *naive) equal(p *spec.Param, modifier string, e *index.Entry, v *search.Value) bool {
+	switch p.Type {
+	case spec.Token:
+		if modifier == "text" {
+			return v.Text != "" && strings.Contains(lower(e.Text), lower(v.Text))
+		}
+		return tokenEqual(e, v)
+	case spec.String:
+		a, b := lower(e.Text), lower(v.Text)
+		switch {
+		case p.Sealed:
+			return a == b
+		case modifier == "exact":
+			return e.Text == v.Text
+		case modifier == "contains":
+			return strings.Contains(a, b)
+		case modifier == "equal":
+			return a == b
+		case modifier == "ends":
+			return strings.HasSuffix(a, b)
+		}
+		return strings.HasPrefix(a, b)
+	case spec.Date:
+		return w.dateEqual(e, v)
+	case spec.Number, spec.Quantity:
+		return quantityEqual(p, e, v)
+	case spec.Reference:
+		if modifier == "identifier" {
+			return e.RefType == "" && e.URI == "" && tokenEqual(e, v)
+		}
+		if v.URL != "" {
+			return e.URI == v.URL
+		}
+		return e.RefID == v.RefID && e.RefType != "" && (v.RefType == "" || v.RefType == e.RefType)
+	case spec.URI:
+		if modifier == "below" {
+			return e.URI == v.Text || strings.HasPrefix(e.URI, v.Text+"/")
+		}
+		return e.URI == v.Text
+	case spec.Composite:
+		for i := range v.Parts {
+			if !w.equal(p.Components[i], "", &e.Parts[i], &v.Parts[i]) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+func tokenEqual(e *index.Entry, v *search.Value) bool {
+	switch {
+	case e.Code == "" && e.System == "":
+		return false
+	case v.Code == "":
+		return v.System != nil && *v.System != "" && *v.System == e.System
+	}
+	return e.Code == v.Code && (v.System == nil || *v.System == e.System)
+}
+
+func (w *naive) dateEqual(e *index.Entry, v *search.Value) bool {
+	low, high := e.Low, e.High
+	switch v.Prefix {
+	case search.Ne:
+		return !(low >= v.Low && high <= v.High)
+	case search.Gt:
+		return high > v.High
+	case search.Ge:
+		return high > v.High || low >= v.Low
+	case search.Lt:
+		return low < v.Low
+	case search.Le:
+		return low < v.Low || high <= v.High
+	case search.Sa:
+		return low >= v.High
+	case search.Eb:
+		return high <= v.Low
+	case search.Ap:
+		now := w.now.UnixMicro()
+		margin := max((now-v.Low)/10, (v.Low-now)/10, v.High-v.Low)
+		return low < v.High+margin && high > v.Low-margin
+	}
+	return low >= v.Low && high <= v.High
+}
+
+func quantityEqual(p *spec.Param, e *index.Entry, v *search.Value) bool {
+	if p.Type == spec.Quantity {
+		if v.Code != "" && e.Code != v.Code || v.System != nil && *v.System != "" && *v.System != e.System {
+			return false
+		}
+	}
+	low, high := e.Value, e.Value
+	if e.Interval {
+		low, high = e.NumLow, e.NumHi
+	}
+	switch v.Prefix {
+	case search.Ne:
+		return !(low >= v.NumLow && high < v.NumHi)
+	case search.Gt:
+		return high > v.Number
+	case search.Ge:
+		return high >= v.Number
+	case search.Sa:
+		return low > v.Number
+	case search.Lt:
+		return low < v.Number
+	case search.Le:
+		return low <= v.Number
+	case search.Eb:
+		return high < v.Number
+	case search.Ap:
+		margin := max(v.Number/10, -v.Number/10)
+		return low <= max(v.Number+margin, v.NumHi) && high >= min(v.Number-margin, v.NumLow)
+	}
+	return low >= v.NumLow && high < v.NumHi
+}
+
+// includes lists what comes with the matches.
+func (w *naive) includes(q search.Query, matches []*item) []string {
+	seen := map[*item]bool{}
+	for _, m := range matches {
+		seen[m] = true
+	}
+	var out []string
+	from := matches
+	for hop := 0; len(from) > 0; hop++ {
+		var next []*item
+		add := func(it *item) {
+			if !seen[it] && w.visible(it, q.Scope) {
+				seen[it] = true
+				next = append(next, it)
+				out = append(out, it.typ+"/"+it.id)
+			}
+		}
+		for _, inc := range q.Include {
+			for _, it := range from {
+				if hop > 0 && !inc.Iterate || it.typ != inc.Source {
+					continue
+				}
+				for _, other := range w.items {
+					if (inc.Target == "" || inc.Target == other.typ) && refers(it, inc.Param, other) {
+						add(other)
+					}
+				}
+			}
+		}
+		for _, inc := range q.RevInclude {
+			for _, it := range from {
+				if hop > 0 && !inc.Iterate || inc.Target != "" && it.typ != inc.Target {
+					continue
+				}
+				for _, other := range w.items {
+					if other.typ == inc.Source && refers(other, inc.Param, it) {
+						add(other)
+					}
+				}
+			}
+		}
+		from = next
+	}
+	sort.Strings(out)
+	return out
+}
+
+// sortKey is what a resource is sorted by; ok is false where it has nothing.
+func (it *item) sortKey(s search.SortKey) (text string, number float64, ok bool) {
+	for _, e := range it.entries {
+		if e.Param.ID != s.Param.ID {
+			continue
+		}
+		var t string
+		var n float64
+		switch s.Param.Type {
+		case spec.String:
+			t = lower(e.Text)
+		case spec.Token:
+			if t = e.Code; t == "" {
+				continue
+			}
+		case spec.Date:
+			if n = float64(e.Low); s.Descending && !slices.Contains(mainDates, s.Param.Code) {
+				n = float64(e.High)
+			}
+		default:
+			if n = e.Value; e.Interval {
+				n = e.NumLow
+			}
+		}
+		if !ok || !s.Descending && (t < text || n < number) || s.Descending && (t > text || n > number) {
+			text, number, ok = t, n, true
+		}
+	}
+	return text, number, ok
+}
+
+// ordered compares two neighbours by the keys: missing values come last.
+func ordered(a, b *item, keys []search.SortKey) bool {
+	for _, k := range keys {
+		at, an, aok := a.sortKey(k)
+		bt, bn, bok := b.sortKey(k)
+		switch {
+		case aok != bok:
+			return aok
+		case !aok || at == bt && an == bn:
+			continue
+		}
+		return (at < bt || an < bn) != k.Descending
+	}
+	return true
+}
