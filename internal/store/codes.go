@@ -79,3 +79,27 @@ func (tx *Tx) codeText(ctx context.Context, key codeKey, text string) (codeText,
 	tx.names.codes[key] = known
 	return known, nil
 }
+
+// sameText gives the usual text of a code a row, too, where the same resource writes another text beside the same
+// code elsewhere: that other row says that the usual one does not count.
+func (tx *Tx) sameText(ctx context.Context, entries []index.Entry, rows []row, add func(row)) error {
+	for _, r := range rows {
+		if r.table != ixText || r.n[0] == 0 && r.n[1] == 0 {
+			continue
+		}
+		for i := range entries {
+			e := &entries[i]
+			if e.Param.ID != r.param {
+				continue
+			}
+			system, code, err := tx.coded(ctx, e)
+			if err != nil {
+				return err
+			}
+			if text := fold(e.Text); code == r.n[0] && system == r.n[1] && text != r.s {
+				add(row{table: ixText, param: r.param, s: text, n: r.n})
+			}
+		}
+	}
+	return nil
+}

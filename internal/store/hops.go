@@ -80,7 +80,7 @@ func (f *finder) filter(q *sql, pl *plan, t *search.Filter, r string) error {
 		}
 		return f.clause(q, pl, t.Clause, r)
 	}
-	if f.depth++; f.depth > 4*MaxDepth {
+	if f.depth++; f.depth > MaxDepth {
 		return fhir.Refuse(400, "too-costly", "too-deep", "the search is nested too deep", "检索条件嵌套过深")
 	}
 	defer func() { f.depth-- }()

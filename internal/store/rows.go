@@ -250,6 +250,9 @@ func (tx *Tx) index(ctx context.Context, pl *plan, p *Prepared) (*indexed, error
 			return nil, err
 		}
 	}
+	if err := tx.sameText(ctx, p.Entries, ix.rows, add); err != nil {
+		return nil, err
+	}
 	ids := make([]int, 0, len(params))
 	for id := range params {
 		ids = append(ids, int(id))

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"strings"
+
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 )
@@ -52,14 +54,9 @@ func (f *finder) set(pl *plan, c *search.Clause) (q *sql, loose bool, err error)
 	}()
 	switch {
 	case p.Sealed || c.Modifier == "of-type" || c.Modifier == "identifier" && p.Type == spec.Reference:
-		for i := range c.Values {
-			mac, err := f.sealOf(p, c.Modifier, &c.Values[i])
-			if err != nil {
-				return nil, false, err
-			}
-			union().add("SELECT rid FROM ix_sealed WHERE param = ? AND mac = ?", p.ID, mac)
-		}
-		return q, false, nil
+		q.add("SELECT s.rid FROM ix_sealed s WHERE ")
+		err := f.sealed(q, c, "s")
+		return q, false, err
 	case c.Modifier == "text" && p.Type == spec.Token:
 		for i := range c.Values {
 			f.textSet(union(), params, &c.Values[i])
@@ -102,14 +99,20 @@ func (f *finder) set(pl *plan, c *search.Clause) (q *sql, loose bool, err error)
 		_, err := f.uris(q, c, "u.uri")
 		return q, false, err
 	}
+	if p.Type == spec.Token {
+		q.add("SELECT t.rid FROM ix_ident t WHERE ")
+		err := f.ident(q, params, c.Values, "t")
+		return q, false, err
+	}
+	if err := few(c); err != nil {
+		return nil, false, err
+	}
 	for i := range c.Values {
 		v := &c.Values[i]
+		if strings.Count(q.String(), "UNION ALL") > maxUnion {
+			return nil, false, nil
+		}
 		switch p.Type {
-		case spec.Token:
-			union().add("SELECT t.rid FROM ix_ident t WHERE ")
-			if _, err := f.ident(q, params, v, "t"); err != nil {
-				return nil, false, err
-			}
 		case spec.String:
 			union().add("SELECT s.rid FROM ix_string s WHERE ")
 			f.in(q, "s.param", ids(params))

@@ -47,7 +47,7 @@ func (f *finder) keys(d *driver) ([]key, error) {
 		case p.Type == spec.Date:
 			k = k.from(f, p, fmt.Sprint(int64(minDate)), fmt.Sprint(int64(maxDate)), "ix_date.low")
 		case p.Type == spec.Number || p.Type == spec.Quantity:
-			k = k.from(f, p, "-1e300", "1e300", "ix_quantity.value", "ix_range.low")
+			k = k.from(f, p, "-1e300", "1e300", "ix_quantity.value", "ix_range."+open)
 			k.real = true
 		case p.Type == spec.Reference:
 			k = k.from(f, base(p), "-1", fmt.Sprint(int64(maxDate)), "ix_ref.target")
@@ -66,6 +66,9 @@ func (f *finder) keys(d *driver) ([]key, error) {
 // last sorts behind every folded text.
 const last = "\U0010ffff"
 
+// open stands for the end of an interval that is not open.
+const open = "open"
+
 // from takes the least or the greatest value that a resource has in the columns given.
 func (k key) from(f *finder, p *spec.Param, low, high string, columns ...string) key {
 	minMax, missing := "min", high
@@ -78,6 +81,11 @@ func (k key) from(f *finder, p *spec.Param, low, high string, columns ...string)
 		table, name, _ := strings.Cut(column, ".")
 		if i > 0 {
 			q.add(" UNION ALL ")
+		}
+		if name == open {
+			q.add("SELECT CASE WHEN s.low < -1e300 THEN s.high ELSE s.low END AS x FROM ix_range s WHERE s.rid = r.rid AND ")
+			f.in(q, "s.param", ids(parts(p)))
+			continue
 		}
 		q.add("SELECT s." + name + " AS x FROM " + table + " s WHERE s.rid = r.rid AND ")
 		f.in(q, "s.param", ids(parts(p)))

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/index"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
@@ -190,36 +192,53 @@ func (f *finder) tokensAt(q *sql, params []*spec.Param, c *search.Clause, r stri
 	return nil
 }
 
-// ident is the condition on a row of ix_ident; false = no row can match.
-func (f *finder) ident(q *sql, params []*spec.Param, v *search.Value, t string) (bool, error) {
-	if v.Code == "" && (v.System == nil || *v.System == "") {
-		q.add(nothing)
-		return false, nil
+// ident is the condition on a row of ix_ident: any of the values.
+func (f *finder) ident(q *sql, params []*spec.Param, values []search.Value, t string) error {
+	codes := map[int64][]any{} // by system
+	var order []int64
+	for i := range values {
+		v := &values[i]
+		if v.Code == "" && (v.System == nil || *v.System == "") {
+			continue
+		}
+		system := int64(anySystem)
+		if v.System != nil {
+			id, ok, err := f.tx.findSymbol(f.ctx, clip(*v.System))
+			if err != nil {
+				return err
+			}
+			if !ok {
+				continue
+			}
+			system = id
+		}
+		if _, ok := codes[system]; !ok {
+			order = append(order, system)
+		}
+		codes[system] = append(codes[system], clip(v.Code)) // "" = any
 	}
 	f.in(q, t+".param", ids(params))
-	if v.Code != "" {
-		q.add(" AND "+t+".code = ?", clip(v.Code))
-	}
-	if v.System != nil {
-		system, ok, err := f.tx.findSymbol(f.ctx, clip(*v.System))
-		if err != nil {
-			return false, err
+	q.add(" AND (" + nothing)
+	for _, system := range order {
+		list := codes[system]
+		q.add(" OR (" + everything)
+		if !slices.Contains(list, any("")) {
+			q.add(" AND "+t+".code IN ("+marks(len(list))+")", list...)
 		}
-		if !ok {
-			system = anySystem
+		if system != anySystem {
+			q.add(" AND "+t+".system = ?", system)
 		}
-		q.add(" AND "+t+".system = ?", system)
+		q.add(")")
 	}
-	return true, nil
+	q.add(")")
+	return nil
 }
 
 func (f *finder) identsAt(q *sql, params []*spec.Param, c *search.Clause, r string) error {
-	return each(q, c.Values, func(v *search.Value) error {
-		q.add("EXISTS (SELECT 1 FROM ix_ident t WHERE t.rid = " + r + ".rid AND ")
-		_, err := f.ident(q, params, v, "t")
-		q.add(")")
-		return err
-	})
+	q.add("EXISTS (SELECT 1 FROM ix_ident t WHERE t.rid = " + r + ".rid AND ")
+	err := f.ident(q, params, c.Values, "t")
+	q.add(")")
+	return err
 }
 
 // mac is the seal under which a value of a sealed parameter is found.
@@ -238,16 +257,18 @@ func (f *finder) mac(p *spec.Param, v *search.Value) ([]byte, error) {
 	return f.tx.s.seal.mac(p.Code, code), nil
 }
 
-// sealedAt is the condition on what is kept as a seal: sealed parameters, identifiers of references and by type.
-func (f *finder) sealedAt(q *sql, p *spec.Param, c *search.Clause, r string) error {
-	return each(q, c.Values, func(v *search.Value) error {
-		mac, err := f.sealOf(p, c.Modifier, v)
+// sealed is the condition on a row of ix_sealed: sealed parameters, identifiers of references and by type.
+func (f *finder) sealed(q *sql, c *search.Clause, s string) error {
+	macs := make([]any, len(c.Values))
+	for i := range c.Values {
+		mac, err := f.sealOf(c.Param, c.Modifier, &c.Values[i])
 		if err != nil {
 			return err
 		}
-		q.add("EXISTS (SELECT 1 FROM ix_sealed s WHERE s.param = ? AND s.mac = ? AND s.rid = "+r+".rid)", p.ID, mac)
-		return nil
-	})
+		macs[i] = mac
+	}
+	q.add(s+".param = ? AND "+s+".mac IN ("+marks(len(macs))+")", append([]any{c.Param.ID}, macs...)...)
+	return nil
 }
 
 func (f *finder) sealOf(p *spec.Param, modifier string, v *search.Value) ([]byte, error) {

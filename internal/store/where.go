@@ -11,7 +11,11 @@ import (
 )
 
 // MaxDepth bounds how deep chains, _has and filters may be nested in one another.
-const MaxDepth = 12
+const MaxDepth = 40
+
+// maxAlternatives bounds the values of one clause that are looked for one by one: databases bound how many parts a
+// condition may have. Codes, identifiers, references and URIs may be many more.
+const maxAlternatives = 250
 
 const nothing, everything = "1 = 0", "1 = 1"
 
@@ -82,7 +86,10 @@ func (f *finder) holds(q *sql, pl *plan, c *search.Clause, r string) error {
 	case fullText(name):
 		return f.words(q, c, r)
 	case c.Modifier == "identifier" && p.Type == spec.Reference, p.Sealed, c.Modifier == "of-type":
-		return f.sealedAt(q, p, c, r)
+		q.add("EXISTS (SELECT 1 FROM ix_sealed s WHERE s.rid = " + r + ".rid AND ")
+		err := f.sealed(q, c, "s")
+		q.add(")")
+		return err
 	case c.Modifier == "text" && p.Type == spec.Token:
 		return f.textAt(q, pl, c, r)
 	}
@@ -94,6 +101,9 @@ func (f *finder) holds(q *sql, pl *plan, c *search.Clause, r string) error {
 		return f.referencesAt(q, params, c, r)
 	case spec.URI:
 		return f.urisAt(q, params, c, r)
+	}
+	if err := few(c); err != nil {
+		return err
 	}
 	return each(q, c.Values, func(v *search.Value) error {
 		switch p.Type {
@@ -124,6 +134,13 @@ func (f *finder) holds(q *sql, pl *plan, c *search.Clause, r string) error {
 		}
 		return nil
 	})
+}
+
+func few(c *search.Clause) error {
+	if len(c.Values) <= maxAlternatives {
+		return nil
+	}
+	return fhir.Refuse(400, "too-costly", "too-many-values", fmt.Sprintf("more than %d values of %s in one search", maxAlternatives, c.Param.Code), fmt.Sprintf("一次检索中 %s 的值不能超过 %d 个", c.Param.Code, maxAlternatives))
 }
 
 func unsupported(p *spec.Param) error {

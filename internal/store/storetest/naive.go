@@ -335,7 +335,9 @@ func (it *item) sortKey(s search.SortKey) (text string, number float64, ok bool)
 			}
 		default:
 			if n = e.Value; e.Interval {
-				n = e.NumLow
+				if n = e.NumLow; n < -1e300 {
+					n = e.NumHi
+				}
 			}
 		}
 		if !ok || !s.Descending && (t < text || n < number) || s.Descending && (t > text || n > number) {

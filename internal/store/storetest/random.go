@@ -372,7 +372,7 @@ func (r random) query() search.Query {
 func againstNaive(t *testing.T, open Open) {
 	rounds, searches := 3, 250
 	if os.Getenv("XINGLIN_ALL") != "" {
-		rounds, searches = 40, 1500
+		rounds, searches = 20, 1000
 	}
 	for seed := range uint64(rounds) {
 		turned := clock.At(Start)
