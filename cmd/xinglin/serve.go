@@ -112,6 +112,7 @@ func listening(cmd *cobra.Command) {
 	f.StringSlice("metrics-from", nil, "addresses that may read /metrics, such as 10.0.0.5/32 (default: this machine)")
 	f.String("traces", "", "where to send traces, OTLP over HTTP: http://collector:4318 (default: nowhere)")
 	f.StringSlice("hooks", nil, "host or host:port to which rest-hook subscriptions may be sent over https, host,host; none = they are refused")
+	f.Bool("enforce-profiles", false, "refuse a write that breaks a profile of its meta.profile (those that are known here)")
 	f.StringSlice("notify-host", nil, "host to which outgoing notices may be sent, beside this machine; repeat for more")
 }
 
@@ -144,6 +145,7 @@ func options(cmd *cobra.Command) (server.Options, error) {
 			return o, err
 		}
 		o.Hosts, _ = f.GetStringSlice("notify-host")
+		o.EnforceProfiles, _ = f.GetBool("enforce-profiles")
 		o.Hooks, _ = f.GetStringSlice("hooks")
 		if (o.Cert == "") != (o.Key == "") {
 			return o, usage("--cert and --key belong together")

@@ -110,9 +110,13 @@ func (s *server) operationsOf(typ string) fhir.Arr {
 	out := fhir.Arr{}
 	seen := map[string]bool{}
 	for _, op := range s.Operations {
-		if op.Type == typ && !seen[op.Name] {
+		if (op.Type == typ || op.Type == "*" && typ != "") && !seen[op.Name] {
 			seen[op.Name] = true
-			out = append(out, fhir.Obj{"name", op.Name, "definition", spec.Canonical + "/OperationDefinition/" + typ + "-" + op.Name, "documentation", op.Doc})
+			definition := spec.Canonical + "/OperationDefinition/" + typ + "-" + op.Name
+			if op.Type == "*" {
+				definition = "http://hl7.org/fhir/OperationDefinition/Resource-" + op.Name
+			}
+			out = append(out, fhir.Obj{"name", op.Name, "definition", definition, "documentation", op.Doc})
 		}
 	}
 	return out

@@ -48,6 +48,9 @@ type Options struct {
 	Subscriptions *subscription.Engine // nil = Subscriptions are stored and nothing more
 	Bulk          *bulk.Room           // $export and $import; nil = none
 
+	Conformance Conformance                     // invariants and profiles for $validate; nil = R4's structure only
+	Enforce     func(n *fhir.Node) []fhir.Issue // refuses a write that breaks a profile which it claims; nil = such writes are let through
+
 	AllowDangling bool // do not refuse references to local resources that do not exist
 
 	Log     *slog.Logger                                  // nil = slog.Default()

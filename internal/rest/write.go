@@ -123,6 +123,11 @@ func (b *Bundles) fit(ch *change, n *fhir.Node) error {
 	if fatal {
 		return within(ch, &fhir.Error{Status: http.StatusUnprocessableEntity, Issues: wrong})
 	}
+	if b.Enforce != nil && n.Get("meta.profile") != nil {
+		if wrong := b.Enforce(n); len(wrong) > 0 {
+			return within(ch, &fhir.Error{Status: http.StatusUnprocessableEntity, Issues: wrong})
+		}
+	}
 	return nil
 }
 

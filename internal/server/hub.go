@@ -13,6 +13,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/blob"
 	"github.com/xinglin-health/xinglin/internal/bulk"
+	"github.com/xinglin-health/xinglin/internal/conform"
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/identity"
 	"github.com/xinglin-health/xinglin/internal/job"
@@ -39,6 +40,7 @@ type Hub struct {
 	Subscriptions *subscription.Engine
 	Bundles       *rest.Bundles
 	Bulk          *bulk.Room
+	Conform       *conform.Room
 
 	handler http.Handler
 	meter   *meter

@@ -22,26 +22,27 @@ var Version = "dev"
 
 // Options say where a hub keeps its data and how it answers.
 type Options struct {
-	Memory       bool        // a private database in memory, for tests; Data still takes files and journal
-	Beside       bool        // for short commands: do not take the data folder, a server may hold it
-	Data         string      // folder of the database, files, keys and the audit journal
-	DB           string      // postgres://…; "" = SQLite in Data
-	Blob         string      // file:///… or s3://…; "" = Data/files
-	Budget       int64       // bytes of memory to stay within, the database's caches included; 0 = 256 MB
-	Clock        clock.Clock // business time; nil = the machine's
-	Log          *slog.Logger
-	Zone         *time.Location // of dates without a zone, fixed when the database is made
-	Demo         bool           // a made-up region: the page says so
-	Listen       string         // host:port
-	BaseURL      string         // of the FHIR API as others reach it, https://hub.example/fhir; "" = as each request says
-	Cert         string         // TLS certificate and key files; "" = plain HTTP
-	Key          string
-	Proxies      []netip.Prefix // trusted proxies: their X-Forwarded-For counts
-	Scrapers     []netip.Prefix // addresses that may read /metrics; nil = this machine only
-	Traces       string         // OTLP over HTTP, http://collector:4318; "" = no traces
-	PasswordCost identity.Cost  // zero = the usual; tests make it cheap
-	Hosts        []string       // hosts beyond this machine to which notices may be sent
-	Hooks        []string       // hosts to which rest-hook subscriptions may be sent; none = they are refused
+	Memory          bool        // a private database in memory, for tests; Data still takes files and journal
+	Beside          bool        // for short commands: do not take the data folder, a server may hold it
+	Data            string      // folder of the database, files, keys and the audit journal
+	DB              string      // postgres://…; "" = SQLite in Data
+	Blob            string      // file:///… or s3://…; "" = Data/files
+	Budget          int64       // bytes of memory to stay within, the database's caches included; 0 = 256 MB
+	Clock           clock.Clock // business time; nil = the machine's
+	Log             *slog.Logger
+	Zone            *time.Location // of dates without a zone, fixed when the database is made
+	Demo            bool           // a made-up region: the page says so
+	Listen          string         // host:port
+	BaseURL         string         // of the FHIR API as others reach it, https://hub.example/fhir; "" = as each request says
+	Cert            string         // TLS certificate and key files; "" = plain HTTP
+	Key             string
+	Proxies         []netip.Prefix // trusted proxies: their X-Forwarded-For counts
+	Scrapers        []netip.Prefix // addresses that may read /metrics; nil = this machine only
+	Traces          string         // OTLP over HTTP, http://collector:4318; "" = no traces
+	PasswordCost    identity.Cost  // zero = the usual; tests make it cheap
+	Hosts           []string       // hosts beyond this machine to which notices may be sent
+	Hooks           []string       // hosts to which rest-hook subscriptions may be sent; none = they are refused
+	EnforceProfiles bool           // a write that breaks a profile which it claims is refused
 }
 
 // Errors that commands tell apart.

@@ -15,6 +15,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/blob"
 	"github.com/xinglin-health/xinglin/internal/bulk"
+	"github.com/xinglin-health/xinglin/internal/conform"
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/validate"
@@ -44,12 +45,13 @@ func (h *Hub) openStore(ctx context.Context) error {
 		h.onClose("data folder", func() error { l.release(); return nil })
 	}
 	h.Tree = access.NewTree()
+	h.Conform = &conform.Room{Clock: h.Clock}
 	h.Subscriptions = subscription.New(subscription.Options{Clock: h.Clock, Zone: h.Zone, Base: h.pageURL() + "/fhir", Hosts: h.Hooks, Log: h.Log})
 	s, err := store.Open(ctx, h.dsn(), store.Options{
 		Clock:      h.Clock,
 		Zone:       h.Zone,
 		Migrations: migrations(),
-		Derive:     []store.Deriver{h.Tree.Derive, access.Derive, line.Derive(lines.All), h.Subscriptions.Derive, term.Derive},
+		Derive:     []store.Deriver{h.Tree.Derive, access.Derive, line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive},
 		Guard:      []store.Guard{h.Tree.Guard, line.Guard(lines.All), h.Subscriptions.Guard},
 		Watch:      h.watch,
 		Alone:      h.SQLite() && !h.Beside,
@@ -58,7 +60,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("server: %w: %w", ErrUnavailable, err)
 	}
-	h.Store = s
+	h.Store, h.Conform.Store = s, s
 	h.onClose("store", s.Close)
 	if err := h.Tree.Load(ctx, s); err != nil {
 		return fmt.Errorf("server: organisations: %w", err)
@@ -84,6 +86,7 @@ func (h *Hub) openServices(ctx context.Context) (err error) {
 		return h.Identity.Standing(ctx, o.User, o.Role, o.Org)
 	})
 	h.Terms = term.New(h.Store)
+	h.Conform.Terms = h.Terms
 	if err := term.Build(ctx, h.Store); err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
@@ -125,6 +128,10 @@ func (h *Hub) openDoors(context.Context) error {
 		Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone, BaseURL: h.BaseURL, Version: Version,
 		Operations: operations(h.Runner), Terminology: h.Terms, Within: h.Tree.Within, Log: h.Log, Observe: interaction,
 		Subscriptions: h.Subscriptions,
+	}
+	doors.Conformance = h.Conform
+	if h.EnforceProfiles {
+		doors.Enforce = h.Conform.Enforce
 	}
 	h.Bundles = rest.NewBundles(doors)
 	h.Bulk = bulk.New(bulk.Options{Store: h.Store, Files: h.Files, Audit: h.Audit, Zone: h.Zone, Renew: h.Identity.Renew, Uploaded: h.uploaded, Subset: rest.Subset,
