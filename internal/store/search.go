@@ -245,33 +245,6 @@ func decode[T any](raw json.RawMessage) (any, error) {
 	return v, err
 }
 
-// count is the total, exact or, as an estimate, exact up to ExactTotal.
-func (f *finder) count() (n int64, err error) {
-	d, err := f.plan(true)
-	if err != nil || f.none {
-		return 0, err
-	}
-	q := &sql{}
-	ridColumn := "r.rid"
-	if d.rid {
-		ridColumn = "d.rid"
-	}
-	distinct := "DISTINCT "
-	if d.once {
-		distinct = ""
-	}
-	q.add("SELECT count(*) FROM (SELECT " + distinct + ridColumn + " AS rid")
-	if err := f.body(q, d); err != nil {
-		return 0, err
-	}
-	if f.q.Total == search.TotalEstimate {
-		q.add(" LIMIT ?", ExactTotal)
-	}
-	q.add(") n")
-	_, err = f.tx.one(f.ctx, q.String(), q.args, &n)
-	return n, err
-}
-
 // fetch reads the current versions of some resources, in the order given.
 func (tx *Tx) fetch(ctx context.Context, rids []int64) ([]Version, error) {
 	if len(rids) == 0 {

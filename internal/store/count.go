@@ -1,0 +1,304 @@
+package store
+
+import (
+	"regexp"
+	"slices"
+
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
+)
+
+// count is the total, exact or, as an estimate, exact up to ExactTotal.
+func (f *finder) count() (n int64, err error) {
+	if f.none {
+		return 0, nil
+	}
+	if n, ok, err := f.countSeen(); ok || err != nil {
+		return n, err
+	}
+	d, err := f.plan(true)
+	if err != nil || f.none {
+		return 0, err
+	}
+	if f.see.all && f.pl != nil && d.bare && f.q.Compartment == nil && f.q.Total != search.TotalEstimate {
+		return f.countIn(&stretch{from: d.from, cond: d.cond, at: d.at, once: d.once, skip: []int{d.skip, d.skip2}})
+	}
+	q := &sql{}
+	ridColumn := "r.rid"
+	if d.rid {
+		ridColumn = "d.rid"
+	}
+	distinct := "DISTINCT "
+	if d.once {
+		distinct = ""
+	}
+	q.add("SELECT count(*) FROM (SELECT " + distinct + ridColumn + " AS rid")
+	if err := f.body(q, d); err != nil {
+		return 0, err
+	}
+	if f.q.Total == search.TotalEstimate {
+		q.add(" LIMIT ?", ExactTotal)
+	}
+	q.add(") n")
+	_, err = f.tx.one(f.ctx, q.String(), q.args, &n)
+	return n, err
+}
+
+// stretch is a range d of an index whose rows are of living resources of the type.
+type stretch struct {
+	from, cond *sql
+	at         bool // d has the column at
+	once       bool // no resource stands twice in it
+	skip       []int
+	head       *sql // a condition on the resource r, nil = none
+}
+
+// headOnly finds what of a condition on d only the resource itself can answer.
+var headOnly = regexp.MustCompile(`\bd\.(till|updated|shape|type|home|custodian|deleted|multi)\b`)
+
+// countIn counts the resources of a stretch for which all clauses hold, from the index alone where it can. Of a main
+// date the index has the beginning only: where that decides, it counts, and looks at the resource where it does not.
+func (f *finder) countIn(s *stretch) (total int64, err error) {
+	others := &sql{}
+	var dates []int
+	for i := range f.q.Where {
+		c := &f.q.Where[i]
+		switch {
+		case slices.Contains(s.skip, i):
+		case f.onDate(c):
+			dates = append(dates, i)
+		default:
+			if err := f.where(others, f.pl, c, "d"); err != nil {
+				return 0, err
+			}
+		}
+	}
+	atHand := s.head == nil && !headOnly.MatchString(others.String()) && (s.at || others.b.Len() == 0)
+	count := func(atHand bool, from, to int64, checked bool) error {
+		if from > to {
+			return nil
+		}
+		q := &sql{}
+		columns := "d.rid"
+		if s.at {
+			columns = "d.at, d.rid" // in the order of the index, so that nothing is sorted
+		}
+		if !s.once {
+			columns = "DISTINCT " + columns
+		}
+		q.add("SELECT count(*) FROM (SELECT " + columns + " ")
+		q.add(s.from.String(), s.from.args...)
+		if !atHand {
+			q.add(" CROSS JOIN resource r WHERE r.rid = d.rid")
+		} else {
+			q.add(" WHERE 1 = 1")
+		}
+		if s.cond != nil {
+			q.add(s.cond.String(), s.cond.args...)
+		}
+		if from > minDate {
+			q.add(" AND d.at >= ?", from)
+		}
+		if to < maxDate {
+			q.add(" AND d.at <= ?", to)
+		}
+		if atHand {
+			q.add(others.String(), others.args...)
+		} else {
+			if s.head != nil {
+				q.add(s.head.String(), s.head.args...)
+			}
+			for i := range f.q.Where {
+				if slices.Contains(s.skip, i) || !checked && slices.Contains(dates, i) {
+					continue
+				}
+				if err := f.where(q, f.pl, &f.q.Where[i], "r"); err != nil {
+					return err
+				}
+			}
+		}
+		q.add(") n")
+		var n int64
+		_, err := f.tx.one(f.ctx, q.String(), q.args, &n)
+		total += n
+		return err
+	}
+	if len(dates) == 0 {
+		return total, count(atHand, minDate, maxDate, false)
+	}
+	low, high, ok := int64(0), int64(0), s.at
+	if ok {
+		if low, high, ok, err = f.surely(dates); err != nil {
+			return 0, err
+		}
+	}
+	if !ok || low > high {
+		return total, count(false, minDate, maxDate, true)
+	}
+	if err := count(atHand, low, high, false); err != nil {
+		return 0, err
+	}
+	if err := count(false, minDate, low-1, true); err != nil {
+		return 0, err
+	}
+	return total, count(false, high+1, maxDate, true)
+}
+
+// surely is the range of beginnings for which clauses on the main date hold whatever the end; ok is false when a
+// clause has none.
+func (f *finder) surely(dates []int) (low, high int64, ok bool, err error) {
+	var span int64
+	if _, err := f.tx.one(f.ctx, "SELECT span FROM date_span WHERE param = ?", []any{f.pl.date.ID}, &span); err != nil {
+		return 0, 0, false, err
+	}
+	for _, s := range f.tx.names.spans { // of this unit
+		span = max(span, s)
+	}
+	low, high = minDate+1, maxDate
+	for _, i := range dates {
+		c := &f.q.Where[i]
+		if len(c.Values) != 1 {
+			return 0, 0, false, nil
+		}
+		v := &c.Values[0]
+		l, h := bound(v.Low), bound(v.High)
+		switch v.Prefix {
+		case search.Eq:
+			low, high = max(low, l), min(high, h-span)
+		case search.Gt:
+			low = max(low, h+1)
+		case search.Ge:
+			low = max(low, l)
+		case search.Lt:
+			high = min(high, l-1)
+		case search.Le:
+			high = min(high, l-1)
+		case search.Sa:
+			low = max(low, h)
+		case search.Eb:
+			high = min(high, l-span)
+		default:
+			return 0, 0, false, nil
+		}
+	}
+	return low, high, true, nil
+}
+
+// countSeen counts what a caller sees by type, code and date without looking at the resources one by one: what stands
+// under the patients granted to him; what of others he is custodian of; and what stands under a granted patient beside
+// its own. ok is false where the search asks for more, or where all is seen anyway.
+func (f *finder) countSeen() (total int64, ok bool, err error) {
+	if f.see.all || len(f.see.parties) == 0 || f.pl == nil || f.q.Compartment != nil || f.q.Total == search.TotalEstimate || slices.Contains(sharedTypes, any(f.pl.id)) || f.see.types != nil && !f.see.types[f.pl.id] {
+		return 0, false, nil
+	}
+	code := f.hotClause()
+	for i := range f.q.Where {
+		if c := &f.q.Where[i]; i != code && !f.onDate(c) {
+			return 0, false, nil
+		}
+	}
+	var group *codeGroup
+	if code >= 0 {
+		groups, err := f.codeGroups(parts(f.pl.code), &f.q.Where[code])
+		if err != nil || len(groups) == 0 {
+			return 0, err == nil, err
+		}
+		if len(groups) > 1 || len(groups[0].codes) > 1 {
+			return 0, false, nil
+		}
+		group = &groups[0]
+	}
+	in := marks(len(f.see.parties))
+	granted := func(q *sql, patient string) {
+		q.add("EXISTS (SELECT 1 FROM access_grant g WHERE g.patient = "+patient+" AND g.party IN ("+in+")", f.see.parties...)
+		q.add(" AND g.since <= ? AND g.until > ?)", f.see.now, f.see.now)
+	}
+	coded := func(q *sql, d string) {
+		if group != nil {
+			q.add(" AND EXISTS (SELECT 1 FROM ix_token t WHERE t.at = " + d + ".at AND t.rid = " + d + ".rid AND ")
+			f.group(q, group, "t")
+			q.add(")")
+		}
+	}
+	// range of each patient p: by code, or else all of the type
+	under := func(s *stretch) {
+		if group != nil {
+			s.once = group.once()
+			s.from.add(" p CROSS JOIN ix_hot d")
+			s.cond.add(" AND d.patient = p.patient AND ")
+			f.group(s.cond, group, "d")
+		} else {
+			s.once = true
+			s.from.add(" p CROSS JOIN compartment d")
+			s.cond.add(" AND d.patient = p.patient AND d.type = ? AND d.extra = 0", f.pl.id)
+		}
+		f.bounds(s.cond, "d.at")
+	}
+	fresh := func() *stretch {
+		return &stretch{from: &sql{}, cond: &sql{}, at: true, skip: []int{code}}
+	}
+	add := func(s *stretch) error {
+		n, err := f.countIn(s)
+		total += n
+		return err
+	}
+
+	// 1: under the patients granted
+	s := fresh()
+	s.from.add("FROM (SELECT DISTINCT g.patient FROM access_grant g WHERE g.party IN ("+in+")", f.see.parties...)
+	s.from.add(" AND g.since <= ? AND g.until > ?)", f.see.now, f.see.now)
+	under(s)
+	if err := add(s); err != nil {
+		return 0, false, err
+	}
+	if group == nil { // the compartment keeps what was deleted
+		gone := fresh()
+		gone.once = true
+		gone.from.add("FROM resource d")
+		gone.cond.add(" AND d.deleted = 1 AND d.type = ? AND ", f.pl.id)
+		granted(gone.cond, "d.home")
+		n, err := f.countIn(gone)
+		if total -= n; err != nil {
+			return 0, false, err
+		}
+	}
+	// 2: under others, as custodian
+	s = fresh()
+	s.from.add("FROM (SELECT DISTINCT k.patient FROM custody k WHERE k.custodian IN ("+in+")", f.see.parties...)
+	s.from.add(" AND k.patient > 0 AND NOT ")
+	granted(s.from, "k.patient")
+	s.from.add(")")
+	under(s)
+	s.head = &sql{}
+	s.head.add(" AND r.deleted = 0 AND r.custodian IN ("+in+")", f.see.parties...)
+	if err := add(s); err != nil {
+		return 0, false, err
+	}
+	// 3: about nobody, as custodian
+	var one int64
+	nobody, err := f.tx.one(f.ctx, "SELECT 1 FROM custody WHERE custodian IN ("+in+") AND patient = ? LIMIT 1", append(f.see.parties[:len(f.see.parties):len(f.see.parties)], -int64(f.pl.id)), &one)
+	if err != nil {
+		return 0, false, err
+	}
+	if nobody {
+		s = fresh()
+		s.once = true
+		s.from.add("FROM resource d")
+		s.cond.add(" AND d.custodian IN ("+in+")", f.see.parties...)
+		s.cond.add(" AND d.type = ? AND d.deleted = 0 AND d.home = 0", f.pl.id)
+		f.bounds(s.cond, "d.at")
+		coded(s.cond, "d")
+		if err := add(s); err != nil {
+			return 0, false, err
+		}
+	}
+	// 4: under a granted patient beside its own, and not counted before
+	s = fresh()
+	s.from.add("FROM (SELECT DISTINCT c.at, c.rid FROM access_grant g CROSS JOIN compartment c WHERE g.party IN ("+in+")", f.see.parties...)
+	s.from.add(" AND g.since <= ? AND g.until > ? AND c.patient = g.patient AND c.type = ? AND c.extra = 1) d", f.see.now, f.see.now, f.pl.id)
+	s.once = true
+	s.head = &sql{}
+	s.head.add(" AND r.deleted = 0 AND r.custodian NOT IN ("+in+") AND NOT ", f.see.parties...)
+	granted(s.head, "r.home")
+	coded(s.head, "r")
+	return total, true, add(s)
+}
