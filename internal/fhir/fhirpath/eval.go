@@ -403,7 +403,7 @@ func step(i *Item, name string, out Collection) Collection {
 	case f.types != nil:
 		for m := range n.Members {
 			mine := n.Members[m].Name
-			beside := mine[0] == '_'
+			beside := mine != "" && mine[0] == '_'
 			if beside {
 				mine = mine[1:]
 			}

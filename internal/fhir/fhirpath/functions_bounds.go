@@ -139,6 +139,7 @@ func (m *moment) boundary(places int64, high bool) *moment {
 	return &b
 }
 
+// precision counts the places of a number, the digits of a date or time.
 func precision(r *run, c *call, in Collection) (Collection, error) {
 	v, err := c.sole(in)
 	if err != nil || v == nil {
@@ -146,9 +147,9 @@ func precision(r *run, c *call, in Collection) (Collection, error) {
 	}
 	switch v := v.(type) {
 	case int64:
-		return one(Integer(int64(fromInt(v).length()))), nil
+		return one(Integer(0)), nil
 	case decimal:
-		return one(Integer(int64(max(v.length(), int(v.scale)+1)))), nil
+		return one(Integer(int64(v.scale))), nil
 	case *moment:
 		n := digitsOf[v.precision] + int64(v.places)
 		if v.kind == aTime {

@@ -86,7 +86,9 @@ func (l *lexer) next() {
 		l.number()
 	case c == '`':
 		if s, ok := l.delimited('`'); ok {
-			l.tok, l.val = quoted, s
+			if l.tok, l.val = quoted, s; s == "" {
+				l.fail(l.start, "an empty name")
+			}
 		}
 	case c == '\'':
 		if s, ok := l.delimited('\''); ok {

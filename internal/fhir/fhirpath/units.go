@@ -2,12 +2,24 @@ package fhirpath
 
 import "strings"
 
-// inUnit converts q to a unit; false when the two are not comparable.
+// inUnit converts q to a UCUM unit; false when the two are not comparable.
 func (q *quantity) inUnit(unit string) (decimal, bool) {
-	if q.unit == unit && !q.calendar {
+	if q.calendar {
+		return decimal{}, false
+	}
+	if q.unit == unit {
 		return q.value, true
 	}
-	return decimal{}, false
+	from, ok1 := lengths[q.unit]
+	to, ok2 := lengths[unit]
+	if !ok1 || !ok2 {
+		return decimal{}, false
+	}
+	v, ok := q.value.mul(from)
+	if !ok {
+		return decimal{}, false
+	}
+	return v.div(to)
 }
 
 // definite is q in UCUM where its calendar unit has a fixed length.
@@ -18,7 +30,7 @@ func (q *quantity) definite() *quantity {
 	return q
 }
 
-// seconds of the UCUM units that calendar durations become.
+// lengths are the seconds of the UCUM units that calendar durations become.
 var lengths = map[string]decimal{"wk": fromInt(604800), "d": fromInt(86400), "h": fromInt(3600), "min": fromInt(60), "s": fromInt(1), "ms": {small: 1, scale: 3}}
 
 // compare orders two quantities; ok is false when their units are not comparable.
