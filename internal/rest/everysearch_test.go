@@ -168,6 +168,13 @@ var everySearch = []struct{ name, query, want string }{
 	{"quantity with system", "Observation?value-quantity=70|http://unitsofmeasure.org|kg", "wt"},
 	{"quantity by unit", "Observation?value-quantity=gt5||mmol/L", "glu glu2"},
 
+	{"quantity in another unit of UCUM", "Observation?value-quantity=70000|http://unitsofmeasure.org|g", "wt"},
+	{"quantity in another unit, compared", "Observation?value-quantity=gt60|http://unitsofmeasure.org|[lb_av]", "wt"},
+	{"quantity in another unit, by its digits", "Observation?value-quantity=5.4|http://unitsofmeasure.org|umol/mL,9.14|http://unitsofmeasure.org|mmol/L", "glu"},
+	{"a unit without its system is not converted", "Observation?value-quantity=70000||g", ""},
+	{"composite in another unit", "Observation?code-value-quantity=2339-0$gt5500|http://unitsofmeasure.org|umol/L", "glu2"},
+	{"_has in another unit", "Patient?_has:Observation:patient:value-quantity=le5400|http://unitsofmeasure.org|umol/L", "zhang"},
+
 	{"pinyin", "Patient?phonetic=zhang san", "zhang"},
 	{"pinyin by name:phonetic", "Patient?name:phonetic=zs", "zhang"},
 	{"pinyin of a surname with two readings", "Practitioner?phonetic=tan li", "doc"},

@@ -80,7 +80,7 @@ func (f *finder) inUnits(p *spec.Param, v *search.Value, units func() ([]int64, 
 }
 
 // converted gives the same value in another unit, where both measure the same and the value's is of UCUM.
-func converted(v *search.Value, unit string) (search.Value, bool) { return *v, false }
+func converted(v *search.Value, unit string) (search.Value, bool) { return v.In(unit) }
 
 // numberAt is the condition that r has a number or quantity like v.
 func (f *finder) numberAt(q *sql, params []*spec.Param, v *search.Value, r string) error {

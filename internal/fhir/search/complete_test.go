@@ -357,3 +357,20 @@ func TestControlsGivenTwiceCountOnceAndSelfSaysWhich(t *testing.T) {
 		t.Errorf("_contained: got %+v, %v", r.Query, err)
 	}
 }
+
+func TestQuantitiesConvertWithTheirBounds(t *testing.T) {
+	v := must(t, "Observation", "value-quantity=ge5.4|http://unitsofmeasure.org|mg").Where[0].Values[0]
+	g, ok := v.In("g")
+	if !ok || g.Number != 0.0054 || g.NumLow != 0.00535 || g.NumHi != 0.00545 || g.Prefix != search.Ge || g.Code != "g" {
+		t.Errorf("got %+v, %v; want 0.0054 g with the bounds of two digits", g, ok)
+	}
+	for _, unit := range []string{"mL", "[iU]", "mgs", ""} {
+		if _, ok := v.In(unit); ok {
+			t.Errorf("mg became %s", unit)
+		}
+	}
+	plain := must(t, "Observation", "value-quantity=5.4||mg").Where[0].Values[0]
+	if _, ok := plain.In("g"); ok {
+		t.Error("a unit of no system was converted")
+	}
+}
