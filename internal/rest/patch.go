@@ -76,7 +76,7 @@ func (b *Bundles) patched(ch *change, v store.Version) (*fhir.Node, error) {
 	}
 	apply := patch.JSON
 	if ch.patch.Kind == fhir.Object {
-		return nil, fhir.Refuse(http.StatusNotImplemented, "not-supported", "patch-unsupported", "FHIRPath Patch is not supported yet; send a JSON Patch", "暂不支持 FHIRPath Patch，请使用 JSON Patch")
+		apply = patch.FHIRPath
 	}
 	n, err := apply(before, ch.patch)
 	if err != nil {

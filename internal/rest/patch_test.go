@@ -196,3 +196,31 @@ func TestOperationsThatOnlyReadMayStandInBundles(t *testing.T) {
 		t.Errorf("got %s", r.body)
 	}
 }
+
+func TestFHIRPathPatchOverHTTP(t *testing.T) {
+	h := newHub(t)
+	h.put(county, zhang)
+	operation := func(parts string) string {
+		return `{"resourceType":"Parameters","parameter":[{"name":"operation","part":[` + parts + `]}]}`
+	}
+	add := operation(`{"name":"type","valueCode":"add"},{"name":"path","valueString":"Patient"},{"name":"name","valueString":"gender"},{"name":"value","valueCode":"male"}`)
+	if r := h.want(200, county, "PATCH", "/Patient/mine", add); r.node.Str("gender") != "male" || r.Header.Get("ETag") != `W/"2"` {
+		t.Errorf("got %s", r.body)
+	}
+	if r := h.want(422, county, "PATCH", "/Patient/mine", add); r.detail() != "patch-exists" || !strings.HasPrefix(r.node.Str("issue[0].expression[0]"), "Parameters.parameter[0]") {
+		t.Errorf("twice: got %s", r.body)
+	}
+	if r := h.want(422, county, "PATCH", "/Patient/mine", strings.NewReplacer(`"add"`, `"replace"`, `"valueString":"Patient"`, `"valueString":"Patient.gender"`, `"male"`, `"manly"`).Replace(add)); r.detail() != "unknown-code" {
+		t.Errorf("not valid afterwards: got %s", r.body)
+	}
+	remove := operation(`{"name":"type","valueCode":"delete"},{"name":"path","valueString":"Patient.gender"}`)
+	r := h.want(200, county, "POST", "/", transaction(`{"resource":`+remove+`,"request":{"method":"PATCH","url":"Patient/mine","ifMatch":"W/\"2\""}}`))
+	if r.node.Str("entry[0].response.etag") != `W/"3"` || strings.Contains(h.want(200, county, "GET", "/Patient/mine", "").body, "gender") {
+		t.Errorf("in a transaction: got %s", r.body)
+	}
+	h.want(412, county, "POST", "/", transaction(`{"resource":`+remove+`,"request":{"method":"PATCH","url":"Patient/mine","ifMatch":"W/\"2\""}}`))
+	if r := h.want(422, county, "PATCH", "/Patient/mine", operation(`{"name":"type","valueCode":"replace"},{"name":"path","valueString":"Patient.id"},{"name":"value","valueId":"x"}`)); r.detail() != "patch-identity" {
+		t.Errorf("another id: got %s", r.body)
+	}
+	h.want(404, stranger, "PATCH", "/Patient/mine", remove)
+}
