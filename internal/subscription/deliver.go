@@ -204,13 +204,18 @@ func (e *Engine) begin(ctx context.Context, r Row) (more bool, err error) {
 			return false, e.giveUp(ctx, r, err.Error())
 		}
 	}
-	if r.Def.Channel == RestHook && r.Def.Topic != "" {
+	shaken := r.Def.Channel == RestHook && r.Def.Topic != ""
+	if shaken {
 		if err := e.post(ctx, r, Notice(e.o.Base, r, Handshake, "empty", nil, e.o.Clock.Now()).JSON()); err != nil {
 			return false, e.note(ctx, r, nil, nil, err)
 		}
 	}
 	return true, e.settle(ctx, r, Active, "", func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE subscription_state SET sent = ?, attempts = 0, error = '', error_at = 0 WHERE id = ?`, micros(tx.Now()), r.ID)
+		sent := micros(r.Sent)
+		if shaken {
+			sent = micros(tx.Now())
+		}
+		_, err := tx.Exec(ctx, `UPDATE subscription_state SET sent = ?, attempts = 0, error = '', error_at = 0 WHERE id = ?`, sent, r.ID)
 		return err
 	})
 }

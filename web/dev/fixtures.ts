@@ -91,6 +91,11 @@ export const patient: PatientPage = {
   next: '',
 };
 
+const failing = {
+  id: 's1', status: 'error', org: county, account: 'HIS', reason: 'HIS 对接', criteria: 'Task', topic: n('转诊等协作任务的状态、承办方或期限变化', 'A Task changes'), channel: 'rest-hook', to: 'https://his.example.cn/hook',
+  content: 'id-only', delivered: inMinutes(-70), last: 41, waiting: 0, dead: 3, missed: 0, attempts: 20, error: 'answered 502', errorAt: inMinutes(-2), created: inMinutes(-9000),
+};
+
 export const answers: Record<string, unknown> = {
   'GET /api/me': me,
   'POST /api/login': me,
@@ -111,6 +116,10 @@ export const answers: Record<string, unknown> = {
   'GET /api/admin/orgs': [{ reference: 'Organization/centre', name: '湘东区域医疗中心', children: [] }, { reference: 'Organization/county', name: '青溪县总医院', children: [{ reference: 'Organization/v1', name: '石桥村卫生室', children: [] }] }],
   'GET /api/admin/users': [{ id: 'u1', username: 'zhoumin', name: '周敏', roles: [{ role: 'referring-doctor', org: county }], manageable: true }],
   'GET /api/admin/channels': [{ id: 'c1', org: county, kind: 'webhook', url: 'http://127.0.0.1:9/hook', enabled: true }],
+  'GET /api/admin/subscriptions': { subscriptions: [failing, { ...failing, id: 's2', status: 'active', org: { reference: 'Organization/centre', display: '湘东区域医疗中心' }, account: '检验系统', topic: undefined, criteria: 'Observation?code=8867-4&patient=…', dead: 0, error: undefined, attempts: 0 }] },
+  'GET /api/admin/subscriptions/:id': { ...failing, troubles: [{ at: inMinutes(-2), attempt: 20, text: 'answered 502' }], events: [{ number: 41, type: 'Task', at: inMinutes(-9), state: 'dead' }, { number: 40, type: 'Task', at: inMinutes(-70), state: 'delivered' }] },
+  'POST /api/admin/subscriptions/:id/resend': { count: 3 },
+  'POST /api/admin/subscriptions/:id/drop': { count: 3 },
   'GET /api/audit': { entries: [{ seq: 9, at: inMinutes(-4), user: 'u1', name: '周敏', role: 'referring-doctor', org: county, action: 'R', what: 'read', whatName: n('查看患者', 'Read a patient'), target: 'Patient/p1', patients: [{ reference: 'Patient/p1', name: '李四' }], outcome: '0', remote: '10.1.2.3', request: 'q1' }], next: '' },
 };
 

@@ -5,6 +5,7 @@ import { line } from '../dev/fixtures.ts';
 import Audit from './admin/audit';
 import Channels from './admin/channels';
 import Orgs from './admin/orgs';
+import Subscriptions from './admin/subscriptions';
 import Users from './admin/users';
 import { CasePage } from './line/case';
 import Indicators from './line/indicators';
@@ -24,6 +25,7 @@ const pages: Page[] = [
   { name: 'organisations', page: <Orgs />, ask: 'GET /api/admin/orgs', empty: [], says: /还没有机构/, data: /青溪县总医院/ },
   { name: 'users', page: <Users />, ask: 'GET /api/admin/users', empty: [], says: /还没有用户/, data: /zhoumin/ },
   { name: 'channels', page: <Channels />, ask: 'GET /api/admin/channels', empty: [], says: /还没有通知渠道/, data: /127\.0\.0\.1:9/ },
+  { name: 'subscriptions', page: <Subscriptions />, ask: 'GET /api/admin/subscriptions', empty: { subscriptions: [] }, says: /还没有订阅/, data: /his\.example\.cn/ },
   { name: 'access log', page: <Audit />, ask: 'GET /api/audit', empty: { entries: [], next: '' }, says: /没有符合条件的访问记录/, data: /查看患者/ },
 ];
 

@@ -1,7 +1,7 @@
 import { useInfiniteQuery, useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { get, idOf, query } from './client';
 import type {
-  AuditEntry, Case, Channel, Indicator, Line, Me, Notice, OrgNode, PatientPage, PatientRow, Row, User, Worklist,
+  AuditEntry, Case, Channel, Indicator, Line, Me, Notice, OrgNode, PatientPage, PatientRow, Row, Subscription, User, Worklist,
 } from './types';
 
 export const useMe = () => useQuery({ queryKey: ['me'], queryFn: () => get<Me>('/api/me'), staleTime: 300_000, retry: false });
@@ -73,6 +73,15 @@ export const useChannels = () =>
       return Array.isArray(said) ? said : (said?.channels ?? []);
     },
   });
+
+// What is sent out changes by itself: both look again every ten seconds.
+export const useSubscriptions = () =>
+  useQuery({
+    queryKey: ['subscriptions'], refetchInterval: 10_000,
+    queryFn: async () => (await get<{ subscriptions: Subscription[] | null }>('/api/admin/subscriptions'))?.subscriptions ?? [],
+  });
+export const useSubscription = (id: string) =>
+  useQuery({ queryKey: ['subscription', id], refetchInterval: 10_000, queryFn: () => get<Subscription>(`/api/admin/subscriptions/${encodeURIComponent(id)}`) });
 
 export interface AuditAsk { patient?: string; user?: string; from?: string; until?: string; action?: string }
 export const useAudit = (ask: AuditAsk) =>

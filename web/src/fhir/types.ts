@@ -126,6 +126,12 @@ export interface User {
 }
 export interface Channel { id: string; org?: Ref | string; kind: string; url: string; enabled: boolean; lastError?: string; lastAt?: string; secret?: string; dead?: number }
 
+export interface Subscription {
+  id: string; status: string; org: Ref; account: string; reason?: string; criteria: string; topic?: Name; channel: string; to?: string; content: string;
+  delivered: string | null; last: number; waiting: number; dead: number; missed: number; attempts: number; next?: string; error?: string; errorAt?: string; created: string;
+  troubles?: { at: string; attempt: number; text: string }[]; events?: { number: number; type: string; at: string; state: string }[];
+}
+
 export interface AuditEntry {
   seq: number; at: string; user?: string; name?: string; role?: string; roleName?: Name; org?: Ref; action: string; what?: string; whatName?: Name;
   target?: string; patients?: { reference: string; name?: string }[] | null; outcome?: string; remote?: string; request?: string;

@@ -4,6 +4,7 @@ import MenuOutlined from '@ant-design/icons/es/icons/MenuOutlined';
 import NotificationOutlined from '@ant-design/icons/es/icons/NotificationOutlined';
 import ApartmentOutlined from '@ant-design/icons/es/icons/ApartmentOutlined';
 import SwapOutlined from '@ant-design/icons/es/icons/SwapOutlined';
+import ShareAltOutlined from '@ant-design/icons/es/icons/ShareAltOutlined';
 import TeamOutlined from '@ant-design/icons/es/icons/TeamOutlined';
 import { useQueryClient } from '@tanstack/react-query';
 import { App } from 'antd';
@@ -28,6 +29,7 @@ const PatientRoute = lazy(() => import('../patient/page'));
 const Orgs = lazy(() => import('../admin/orgs'));
 const Users = lazy(() => import('../admin/users'));
 const Channels = lazy(() => import('../admin/channels'));
+const Subscriptions = lazy(() => import('../admin/subscriptions'));
 const Audit = lazy(() => import('../admin/audit'));
 
 export default function Shell({ me }: { me: Me }) {
@@ -91,6 +93,7 @@ export default function Shell({ me }: { me: Me }) {
           {isAdmin && <Item to="/admin/orgs" icon={<ApartmentOutlined />} t={t}>{t('orgs')}</Item>}
           {isAdmin && <Item to="/admin/users" icon={<TeamOutlined />} t={t}>{t('users')}</Item>}
           {isAdmin && <Item to="/admin/channels" icon={<NotificationOutlined />} t={t}>{t('channels')}</Item>}
+          {isAdmin && <Item to="/admin/subscriptions" icon={<ShareAltOutlined />} t={t}>{t('subs')}</Item>}
           {seesAudit && <Item to="/audit" icon={<AuditOutlined />} t={t}>{t('audit')}</Item>}
           <div className="side-foot quiet small">
             {me.demo && <span className="demo-mark">{t('demo')}</span>}
@@ -108,6 +111,7 @@ export default function Shell({ me }: { me: Me }) {
                 <Route path="admin/orgs" element={<Orgs />} />
                 <Route path="admin/users" element={<Users />} />
                 <Route path="admin/channels" element={<Channels />} />
+                <Route path="admin/subscriptions" element={<Subscriptions />} />
                 <Route path="audit" element={<Audit />} />
                 <Route path="*" element={
                   <EmptyState title={t('notFound')} hint={t('notFoundHint')}><NavLink to="/">{t('home')}</NavLink></EmptyState>
