@@ -12,12 +12,20 @@ func (f *finder) count() (n int64, err error) {
 	if f.none {
 		return 0, nil
 	}
-	if n, ok, err := f.countSeen(); ok || err != nil {
-		return n, err
+	plain := f.byCodeAndDate()
+	if plain {
+		if n, ok, err := f.countSeen(); ok || err != nil {
+			return n, err
+		}
 	}
 	d, err := f.plan(true)
 	if err != nil || f.none {
 		return 0, err
+	}
+	if !plain && (d.from == nil || d.n >= probeRows || d.n == 0) {
+		if n, ok, err := f.countSeen(); ok || err != nil {
+			return n, err
+		}
 	}
 	if f.see.all && f.pl != nil && d.bare && f.q.Compartment == nil && f.q.Total != search.TotalEstimate {
 		return f.countIn(&stretch{from: d.from, cond: d.cond, at: d.at, once: d.once, skip: []int{d.skip, d.skip2}})
@@ -183,19 +191,25 @@ func (f *finder) surely(dates []int) (low, high int64, ok bool, err error) {
 	return low, high, true, nil
 }
 
-// countSeen counts what a caller sees by type, code and date without looking at the resources one by one: what stands
+// byCodeAndDate tells a search that asks for nothing but the hot code and the main date.
+func (f *finder) byCodeAndDate() bool {
+	code := f.hotClause()
+	for i := range f.q.Where {
+		if c := &f.q.Where[i]; i != code && !f.onDate(c) {
+			return false
+		}
+	}
+	return true
+}
+
+// countSeen counts what a caller sees without looking at the resources one by one: what stands
 // under the patients granted to him; what of others he is custodian of; and what stands under a granted patient beside
-// its own. ok is false where the search asks for more, or where all is seen anyway.
+// its own. ok is false where that is no way to count, or where all is seen anyway.
 func (f *finder) countSeen() (total int64, ok bool, err error) {
 	if f.see.all || len(f.see.parties) == 0 || f.pl == nil || f.q.Compartment != nil || f.q.Total == search.TotalEstimate || slices.Contains(sharedTypes, any(f.pl.id)) || f.see.types != nil && !f.see.types[f.pl.id] {
 		return 0, false, nil
 	}
 	code := f.hotClause()
-	for i := range f.q.Where {
-		if c := &f.q.Where[i]; i != code && !f.onDate(c) {
-			return 0, false, nil
-		}
-	}
 	var group *codeGroup
 	if code >= 0 {
 		groups, err := f.codeGroups(parts(f.pl.code), &f.q.Where[code])

@@ -92,7 +92,7 @@ func (f *finder) plan(whole bool) (*driver, error) {
 	var best *driver
 	for _, limit := range []int64{firstLook, probeRows} {
 		for _, d := range ways {
-			if d.n < limit && d.n > 0 {
+			if d.n < firstLook && d.n > 0 {
 				continue // known from the first look
 			}
 			if d.n, err = f.probe(d, limit); err != nil {

@@ -15,8 +15,14 @@ var sqlite0002 string
 //go:embed 0002_postgres.sql
 var postgres0002 string
 
+//go:embed 0003_sqlite.sql
+var sqlite0003 string
+
+//go:embed 0003_postgres.sql
+var postgres0003 string
+
 // Step is one change of the tables, for both databases.
 type Step struct{ Name, SQLite, Postgres string }
 
 // All stand in the order in which they run.
-var All = []Step{{"store/0001_resources", sqlite0001, postgres0001}, {"store/0002_search", sqlite0002, postgres0002}}
+var All = []Step{{"store/0001_resources", sqlite0001, postgres0001}, {"store/0002_search", sqlite0002, postgres0002}, {"store/0003_counts", sqlite0003, postgres0003}}
