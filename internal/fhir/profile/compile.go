@@ -367,6 +367,17 @@ func (b *builder) settle(r *rule, typ string) {
 			whole = &rule{name: m.key, id: r.id + "." + m.key, max: -1}
 			kept = append(kept, whole)
 		}
+		if c.slice == "" { // naming one type is leaving no other
+			if whole.short == nil {
+				whole.types = nil
+			}
+			whole.short = append(whole.short, m.json)
+			whole.types = append(whole.types, typeRule{code: m.typ})
+			if whole.slicing == nil {
+				whole.slicing = &slicing{}
+			}
+			whole.slicing.rules = "closed"
+		}
 		c.name, c.slice = m.key, m.json
 		if len(c.types) == 0 {
 			c.types = []typeRule{{code: m.typ}}

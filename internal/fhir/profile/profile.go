@@ -40,7 +40,8 @@ type rule struct {
 	slicing    *slicing
 	slices     []*rule
 	children   []*rule
-	same       string // contentReference: the id of the element whose children these are
+	short      []string // of a choice: the types that a definition names as elements of their own, valueQuantity
+	same       string   // contentReference: the id of the element whose children these are
 }
 
 type typeRule struct {
