@@ -19,7 +19,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "bench import|read|search|mixed [PATH…] | bench compare A.json B.json",
+		Use:   "bench import|read|search|mixed [PATH…] | bench compare A.json B.json…",
 		Short: "Measure a FHIR server over HTTP / 性能测量",
 		Long: `Measures any FHIR server over HTTP: import of transaction bundles in rounds, reads by id, the searches of
 worklists and patient pages with values sampled from the server, and all of them mixed.
@@ -37,7 +37,7 @@ have begun, so that a stall is not hidden by the requests that it kept from bein
 With --pid (the server's process on this machine; its children count too) each row also has CPU seconds and memory.
 A search that the server refuses is shown as not measured. --as NAME=TOKEN repeats the searches as another caller;
 for import NAME=TOKEN@SHARE sends SHARE per cent of the bundles with that token, so that its organisation sees so many
-patients. compare puts two results of --json side by side.
+patients. compare puts results of --json side by side.
 
 ` + exitText,
 		Args:      cobra.MinimumNArgs(1),
@@ -150,7 +150,7 @@ func benchImport(ctx context.Context, t *bench.Target, clients, want int, paths 
 	var sent atomic.Int64
 	pick := func() string {
 		// spread evenly: n of 1000 bundles where the share is n/10 per cent
-		at := float64(sent.Add(1)*377%1000) / 10
+		at := float64((sent.Add(1)-1)*377%1000) / 10
 		for _, c := range others {
 			if at < c.share {
 				return c.token
@@ -171,22 +171,21 @@ func benchImport(ctx context.Context, t *bench.Target, clients, want int, paths 
 }
 
 func compare(paths []string) error {
-	if len(paths) != 2 {
-		return usage("compare needs two files that bench --json has written")
+	if len(paths) < 2 {
+		return usage("compare needs two files or more that bench --json has written")
 	}
-	var runs [2][]bench.Figure
-	var names [2]string
-	for i, path := range paths {
+	var runs []bench.Run
+	for _, path := range paths {
 		f, err := os.Open(path)
 		if err != nil {
 			return err
 		}
-		runs[i], err = bench.ReadFigures(f)
+		figures, err := bench.ReadFigures(f)
 		f.Close()
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		names[i] = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+		runs = append(runs, bench.Run{Name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), Figures: figures})
 	}
-	return bench.Compare(os.Stdout, names[0], names[1], runs[0], runs[1])
+	return bench.Compare(os.Stdout, runs...)
 }

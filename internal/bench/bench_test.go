@@ -208,7 +208,7 @@ func TestCompareSetsRowsSideBySide(t *testing.T) {
 	}
 	b := []Figure{{Name: "search: code", Count: 10, Rate: 100, P50: 10, P99: 20, CPU: 2, RSS: 1 << 30}, {Name: "refused there", Skipped: "400"}}
 	var out bytes.Buffer
-	if err := Compare(&out, "ours", "theirs", a, b); err != nil {
+	if err := Compare(&out, Run{"ours", a}, Run{"theirs", b}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"| search: code ", "| 3.0 ", "| 1.00 / 2.00 ", "| 10.00 / 20.00 ", "| 200.00, 1024 ", "only here", "| refused "} {

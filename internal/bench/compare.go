@@ -27,69 +27,95 @@ func ReadFigures(r io.Reader) ([]Figure, error) {
 	return out, lines.Err()
 }
 
-// Compare writes a table in Markdown of two runs: rate and latency of each, and how many times faster the first is.
-func Compare(w io.Writer, nameA, nameB string, a, b []Figure) error {
-	other := map[string]Figure{}
-	for _, f := range b {
-		other[f.Name] = f
+// Run is the figures of one file.
+type Run struct {
+	Name    string
+	Figures []Figure
+}
+
+// Compare writes a table in Markdown of several runs: rate, latency and cost of each, and of two also how many
+// times faster the first is.
+func Compare(w io.Writer, runs ...Run) error {
+	head := []string{""}
+	for _, r := range runs {
+		head = append(head, r.Name+" /s", r.Name+" p50 / p99 ms", r.Name+" CPU ms, MB")
 	}
-	rows := [][]string{{"", nameA + " /s", nameB + " /s", "ratio", nameA + " p50 / p99 ms", nameB + " p50 / p99 ms", nameA + " CPU ms, MB", nameB + " CPU ms, MB"}}
-	cells := func(f Figure, ok bool) (rate, latency, cost string) {
-		switch {
-		case !ok:
-			return "–", "–", "–"
-		case f.Skipped != "":
-			return "refused", "–", "–"
-		}
-		rate = fmt.Sprintf("%.0f", f.Rate)
-		if f.Errors > 0 {
-			rate += fmt.Sprintf(" (%d of %d failed)", f.Errors, f.Count)
-		}
-		if cost = "–"; f.CPU > 0 {
-			// for each request, or for each resource of an import
-			cost = fmt.Sprintf("%.2f, %d", f.CPU*1000/float64(max(f.Count, f.Resources, 1)), f.RSS>>20)
-		}
-		return rate, fmt.Sprintf("%.2f / %.2f", f.P50, f.P99), cost
+	if len(runs) == 2 {
+		head = append(head, "ratio")
 	}
-	add := func(name string, fa Figure, okA bool, fb Figure, okB bool) {
-		ra, la, ca := cells(fa, okA)
-		rb, lb, cb := cells(fb, okB)
-		ratio := "–"
-		if okA && okB && fb.Rate > 0 && fa.Rate > 0 && fa.Errors == 0 && fb.Errors == 0 {
-			ratio = fmt.Sprintf("%.1f", fa.Rate/fb.Rate)
-		}
-		rows = append(rows, []string{name, ra, rb, ratio, la, lb, ca, cb})
-	}
+	rows := [][]string{head}
+	var names []string
 	seen := map[string]bool{}
-	for _, f := range a {
-		fb, ok := other[f.Name]
-		add(f.Name, f, true, fb, ok)
-		seen[f.Name] = true
-	}
-	for _, f := range b {
-		if !seen[f.Name] {
-			add(f.Name, Figure{}, false, f, true)
+	found := make([]map[string]Figure, len(runs))
+	for i, r := range runs {
+		found[i] = map[string]Figure{}
+		for _, f := range r.Figures {
+			found[i][f.Name] = f
+			if !seen[f.Name] {
+				seen[f.Name] = true
+				names = append(names, f.Name)
+			}
 		}
 	}
+	for _, name := range names {
+		row := []string{name}
+		for i := range runs {
+			f, ok := found[i][name]
+			row = append(row, cells(f, ok)...)
+		}
+		if len(runs) == 2 {
+			a, okA := found[0][name]
+			b, okB := found[1][name]
+			ratio := "–"
+			if okA && okB && a.Rate > 0 && b.Rate > 0 && a.Errors == 0 && b.Errors == 0 {
+				ratio = fmt.Sprintf("%.1f", a.Rate/b.Rate)
+			}
+			row = append(row, ratio)
+		}
+		rows = append(rows, row)
+	}
+	return table(w, rows)
+}
+
+// cells are the rate, the latency and the cost of a figure.
+func cells(f Figure, ok bool) []string {
+	switch {
+	case !ok:
+		return []string{"–", "–", "–"}
+	case f.Skipped != "":
+		return []string{"refused", "–", "–"}
+	}
+	rate, cost := fmt.Sprintf("%.0f", f.Rate), "–"
+	if f.Errors > 0 {
+		rate += fmt.Sprintf(" (%d of %d failed)", f.Errors, f.Count)
+	}
+	if f.CPU > 0 {
+		// for each request, or for each resource of an import
+		cost = fmt.Sprintf("%.2f, %d", f.CPU*1000/float64(max(f.Count, f.Resources, 1)), f.RSS>>20)
+	}
+	return []string{rate, fmt.Sprintf("%.2f / %.2f", f.P50, f.P99), cost}
+}
+
+func table(w io.Writer, rows [][]string) error {
 	width := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
 			width[i] = max(width[i], utf8.RuneCountInString(cell))
 		}
 	}
+	var b strings.Builder
 	for n, row := range rows {
 		for i, cell := range row {
-			if _, err := fmt.Fprintf(w, "| %s%s ", cell, strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))); err != nil {
-				return err
-			}
+			fmt.Fprintf(&b, "| %s%s ", cell, strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell)))
 		}
-		fmt.Fprintln(w, "|")
+		b.WriteString("|\n")
 		if n == 0 {
 			for i := range row {
-				fmt.Fprintf(w, "| %s ", strings.Repeat("-", width[i]))
+				fmt.Fprintf(&b, "| %s ", strings.Repeat("-", width[i]))
 			}
-			fmt.Fprintln(w, "|")
+			b.WriteString("|\n")
 		}
 	}
-	return nil
+	_, err := io.WriteString(w, b.String())
+	return err
 }
