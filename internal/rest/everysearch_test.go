@@ -23,6 +23,7 @@ func wardOn(t *testing.T, open storetest.Open) *hub {
 		`{"resourceType":"Location","id":"block","name":"住院楼","partOf":{"reference":"Location/campus"}}`,
 		`{"resourceType":"Location","id":"bed","name":"12床","partOf":{"reference":"Location/block"}}`,
 		`{"resourceType":"Practitioner","id":"doc","name":[{"family":"覃","given":["丽"]}],"identifier":[{"system":"urn:staff","value":"7"}]}`,
+		`{"resourceType":"Practitioner","id":"jose","name":[{"text":"José ＬＩ","family":"ＬＩ","given":["José"]},{"text":"張國"}]}`,
 		`{"resourceType":"ValueSet","id":"v","url":"http://acme.org/fhir/vs/1","status":"active"}`,
 		`{"resourceType":"ValueSet","id":"w","url":"http://acme.org/fhir/vs/10","status":"active"}`,
 		`{"resourceType":"ValueSet","id":"x","url":"http://acme.org/fhir","status":"active"}`,
@@ -153,7 +154,13 @@ var everySearch = []struct{ name, query, want string }{
 	{":exact is the whole", "Patient?family:exact=张三", ""},
 	{":contains", "Patient?name:contains=三", "zhang"},
 	{"a character beyond the basic plane", "Patient?given=𠮷", "rare"},
-	{"full width letters and case fold", "Location?name=东院", "campus"},
+	{"a part of a name that is not its beginning", "Location?name=院", ""},
+	{"accents fold", "Practitioner?name=jose", "jose"},
+	{"width and case fold", "Practitioner?family=Ｌi", "jose"},
+	{":exact folds nothing", "Practitioner?family:exact=li", ""},
+	{"traditional and simplified stay apart", "Practitioner?name=张国", ""},
+	{"traditional", "Practitioner?name=張", "jose"},
+	{"traditional by pinyin", "Practitioner?name:phonetic=zhangguo", "jose"},
 
 	{"eq is containment", "Patient?birthdate=1960", "zhang"},
 	{"a year does not fit into a day", "Patient?birthdate=1970-01-01", ""},
@@ -253,7 +260,7 @@ func TestAStrangerFindsNothingByAnySearch(t *testing.T) {
 	h := ward(t)
 	h.options.Terms = vocabulary{}
 	h.handler = rest.New(h.options)
-	shared := map[string]bool{"doc": true, "v": true, "w": true, "x": true, "plan": true, "campus": true, "block": true, "bed": true}
+	shared := map[string]bool{"doc": true, "jose": true, "v": true, "w": true, "x": true, "plan": true, "campus": true, "block": true, "bed": true}
 	for _, c := range everySearch {
 		r := h.want(200, stranger, "GET", "/"+query(c.query), "")
 		var left []string

@@ -27,6 +27,18 @@ func queries(e *index.Entry) []string {
 		return url.QueryEscape(strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`).Replace(s))
 	}
 	code := e.Param.Code
+	if e.Param.Type == spec.Token && e.Text != "" && !e.Param.Sealed {
+		plain := *e
+		plain.Text = ""
+		start := []rune(strings.TrimSpace(e.Text))
+		q := append(queries(&plain), code+":text="+esc(string(start[:min(len(start), 12)])))
+		return q
+	}
+	if len(e.Types) > 0 {
+		plain, t := *e, e.Types[0]
+		plain.Types = nil
+		return append(queries(&plain), code+":of-type="+esc(t.System)+"|"+esc(t.Code)+"|"+esc(e.Code))
+	}
 	micros := func(v int64) string {
 		return url.QueryEscape(time.UnixMicro(v).UTC().Format("2006-01-02T15:04:05.000000Z"))
 	}
@@ -75,9 +87,22 @@ func queries(e *index.Entry) []string {
 			return []string{code + "=" + e.RefType + "/" + e.RefID, code + ":" + e.RefType + "=" + e.RefID}
 		case e.URI != "" && strings.Contains(e.URI, ":"):
 			return []string{code + "=" + esc(e.URI)}
+		case e.Code != "":
+			return []string{code + ":identifier=" + esc(e.System) + "|" + esc(e.Code)}
 		}
 	case spec.URI:
 		return []string{code + "=" + esc(e.URI)}
+	case spec.Composite:
+		var parts []string
+		for i := range e.Parts {
+			q := queries(&e.Parts[i])
+			if len(q) == 0 {
+				return nil
+			}
+			_, value, _ := strings.Cut(q[0], "=")
+			parts = append(parts, value)
+		}
+		return []string{code + "=" + strings.Join(parts, "$"), code + ":missing=false"}
 	}
 	return nil
 }

@@ -186,7 +186,7 @@ func (p *parser) chain(c Clause, typ, modifier, rest, value string, hop int) (Cl
 	}
 	targets := targetsOf(c.Param)
 	if modifier != "" {
-		if !slices.Contains(targets, modifier) {
+		if !spec.IsResource(modifier) { // of any type: data holds more than R4 foresees
 			return c, badModifier(c.Param, modifier)
 		}
 		targets = []string{modifier}
@@ -279,7 +279,7 @@ func checkModifier(param *spec.Param, modifier string) error {
 	case "identifier":
 		ok = param.Type == spec.Reference
 	default:
-		ok = param.Type == spec.Reference && slices.Contains(targetsOf(param), modifier)
+		ok = param.Type == spec.Reference && spec.IsResource(modifier)
 	}
 	if !ok {
 		return badModifier(param, modifier)

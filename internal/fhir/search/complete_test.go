@@ -187,7 +187,7 @@ func TestMoreRefusals(t *testing.T) {
 		{"Patient", "gender:of-type=a|b|c", "bad-modifier"},
 		{"ValueSet", "url:below=urn:oid:1.2", "bad-value"},
 		{"Observation", "subject:Hospital=x", "bad-modifier"},
-		{"Observation", "subject:Medication.name=x", "bad-modifier"},
+		{"Observation", "subject:Nurse.name=x", "bad-modifier"},
 		{"Patient", "_list=$current-allergies", "functional-list"},
 		{"Patient", "_list=a b", "bad-value"},
 		{"Patient", "_query=x", "unknown-parameter"},
