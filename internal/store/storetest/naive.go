@@ -3,6 +3,7 @@ package storetest
 import (
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -235,10 +236,25 @@ func (w *naive) dateEqual(e *index.Entry, v *search.Value) bool {
 	return low >= v.Low && high <= v.High
 }
 
+// rounded undoes what floating point adds to a short decimal.
+func rounded(x float64) float64 {
+	x, _ = strconv.ParseFloat(strconv.FormatFloat(x, 'g', 12, 64), 64)
+	return x
+}
+
 func quantityEqual(p *spec.Param, e *index.Entry, v *search.Value) bool {
 	if p.Type == spec.Quantity {
-		if v.Code != "" && e.Code != v.Code || v.System != nil && *v.System != "" && *v.System != e.System {
+		if v.System != nil && *v.System != "" && *v.System != e.System {
 			return false
+		}
+		if v.Code != "" && e.Code != v.Code {
+			factor, ok := map[[2]string]float64{{"mg", "g"}: 1e-3, {"g", "mg"}: 1e3}[[2]string{v.Code, e.Code}]
+			if !ok {
+				return false
+			}
+			other := *v
+			other.Code, other.Number, other.NumLow, other.NumHi = e.Code, rounded(v.Number*factor), rounded(v.NumLow*factor), rounded(v.NumHi*factor)
+			v = &other
 		}
 	}
 	low, high := e.Value, e.Value

@@ -247,12 +247,17 @@ func (r random) near(e *index.Entry) search.Value {
 	case spec.Number, spec.Quantity:
 		v.Prefix = allPrefixes[r.IntN(len(allPrefixes))]
 		v.Number = e.Value + float64(r.IntN(3)-1)*[]float64{0, 0, 0.04, 5}[r.IntN(4)]
-		v.NumLow, v.NumHi = v.Number-0.05, v.Number+0.05
+		v.Number = rounded(v.Number)
+		v.NumLow, v.NumHi = rounded(v.Number-0.05), rounded(v.Number+0.05)
 		switch r.IntN(3) {
 		case 0:
 			v.System, v.Code = &e.System, e.Code
 		case 1:
 			v.Code = e.Code
+		case 2:
+			if v.Code = r.one("", "mg", "g"); v.Code != "" && e.Code == "mg" && v.Code == "g" {
+				v.Number, v.NumLow, v.NumHi = rounded(v.Number/1000), rounded(v.NumLow/1000), rounded(v.NumHi/1000)
+			}
 		}
 		if e.Param.Type == spec.Number {
 			v.System, v.Code = nil, ""
