@@ -178,10 +178,15 @@ func (s *server) transact(c *call, entries []bundle.Entry, responses []*answer) 
 	}
 	if len(u.changes) > 0 {
 		u.base, u.loose = c.base, s.AllowDangling
+		u.follow(c.provenance)
 		u.audit = c.entry("E", "")
 		if c.key != "" {
-			sum := sha256.Sum256(c.raw)
-			u.key, u.hash = c.key, hex.EncodeToString(sum[:])
+			h := sha256.New()
+			h.Write(c.raw)
+			if c.provenance != nil {
+				h.Write(c.provenance.JSON())
+			}
+			u.key, u.hash = c.key, hex.EncodeToString(h.Sum(nil))
 		}
 		if err := s.writer.apply(c.ctx, u); err != nil {
 			return err
@@ -198,7 +203,7 @@ func (s *server) transact(c *call, entries []bundle.Entry, responses []*answer) 
 			byID[ch.typ+"/"+ch.out.ID] = ch.out
 		}
 	}
-	for _, ch := range u.changes {
+	for _, ch := range u.asked() {
 		if v := ch.result(); v.VID == 0 && v.ID != "" && ch.op == 0 {
 			if same, ok := byID[ch.typ+"/"+v.ID]; ok {
 				ch.out = same

@@ -44,10 +44,14 @@ func (s *server) writeOne(c *call, ch *change) (*answer, error) {
 
 func (s *server) unit(c *call, changes ...*change) *unit {
 	u := &unit{changes: changes, caller: c.caller, base: c.base, loose: s.AllowDangling}
+	u.follow(c.provenance)
 	u.audit = c.entry(actionOf(c.what), "")
 	if c.key != "" {
 		h := sha256.New()
 		h.Write([]byte(c.what + " " + c.typ + " " + c.ifExist + "\n"))
+		if c.provenance != nil {
+			h.Write(c.provenance.JSON())
+		}
 		h.Write(c.raw)
 		u.key, u.hash = c.key, hex.EncodeToString(h.Sum(nil))
 	}

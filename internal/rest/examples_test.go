@@ -65,7 +65,7 @@ func examplesComeBack(t *testing.T, open storetest.Open) {
 				continue
 			}
 			accepted++
-			back := h.want(200, system, "GET", "/"+s.node.Type()+"/"+s.node.ID(), "").node
+			back := h.want(200, system, "GET", "/"+s.node.Type()+"/"+s.node.ID(), "", "Accept: application/fhir+json").node
 			if want, got := bared(s.node), bared(back); !bytes.Equal(want, got) {
 				t.Errorf("%s does not come back as it was:\n%s\n%s", s.name, clipped(want), clipped(got))
 			}

@@ -94,6 +94,9 @@ func (s *server) readBody(c *call, r *http.Request) error {
 	if c.method == http.MethodPatch {
 		return c.readPatch(r.Header.Get("Content-Type"), data)
 	}
+	if takesContent(c, r.Header.Get("Content-Type")) {
+		return c.wrap(r, data)
+	}
 	if ct := r.Header.Get("Content-Type"); ct != "" && !isJSON(ct) {
 		return fhir.Refuse(http.StatusUnsupportedMediaType, "not-supported", "format-unsupported", "send JSON (application/fhir+json)", "请以 JSON 提交（application/fhir+json）")
 	}

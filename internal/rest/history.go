@@ -1,7 +1,10 @@
 package rest
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,6 +29,7 @@ func (s *server) history(c *call) (*answer, error) {
 	}
 	q := store.HistoryQuery{Type: c.typ, ID: c.id, Count: s.DefaultCount, Scope: c.scope}
 	var applied []search.Param
+	list := ""
 	for _, p := range c.query {
 		var err error
 		switch p.Name {
@@ -42,10 +46,14 @@ func (s *server) history(c *call) (*answer, error) {
 		case "_cursor":
 			q.Cursor = p.Value
 			continue
+		case "_list":
+			if list = p.Value; c.id != "" || !validID(list) {
+				err = strconv.ErrSyntax
+			}
 		case "_format", "_pretty":
 		default:
 			if c.prefer.strict {
-				return nil, fhir.Refuse(http.StatusBadRequest, "not-supported", "unknown-parameter", "history knows _count, _since and _at", "历史查询只支持 _count、_since、_at")
+				return nil, fhir.Refuse(http.StatusBadRequest, "not-supported", "unknown-parameter", "history knows _count, _since, _at and _list", "历史查询只支持 _count、_since、_at、_list")
 			}
 			continue
 		}
@@ -56,6 +64,10 @@ func (s *server) history(c *call) (*answer, error) {
 	}
 	var page store.Page
 	err := s.Store.View(c.ctx, func(tx *store.Tx) (err error) {
+		if list != "" {
+			page, err = s.listed(c, tx, q, list)
+			return err
+		}
 		if page, err = tx.History(c.ctx, q); err != nil {
 			return err
 		}
@@ -76,6 +88,40 @@ func (s *server) history(c *call) (*answer, error) {
 	entry := c.entry("R", target(c.typ, c.id))
 	entry.Patients, entry.Count = patients(page.Matches...), len(page.Matches)
 	return &answer{status: http.StatusOK, body: c.historyBundle(page, applied, s.Clock.Now()), audit: &entry}, nil
+}
+
+// listed gathers the versions of what a List names, newest first, on one page.
+func (s *server) listed(c *call, tx *store.Tx, q store.HistoryQuery, id string) (store.Page, error) {
+	page := store.Page{Total: -1}
+	v, err := tx.Read(c.ctx, c.scope, "List", id)
+	if err != nil {
+		return page, err
+	}
+	n, err := fhir.Parse(v.JSON)
+	if err != nil {
+		return page, err
+	}
+	q.Count, q.Cursor = s.MaxCount, ""
+	seen := map[string]bool{}
+	for _, entry := range n.All("entry") {
+		typ, of, ok := localReference(entry.Str("item.reference"))
+		if !ok || c.typ != "" && typ != c.typ || seen[typ+"/"+of] {
+			continue
+		}
+		if seen[typ+"/"+of] = true; len(seen) > s.MaxCount {
+			break
+		}
+		q.Type, q.ID = typ, of
+		some, err := tx.History(c.ctx, q)
+		if err != nil {
+			return page, err
+		}
+		if page.Matches = append(page.Matches, some.Matches...); len(page.Matches) > s.MaxCount || some.Next != "" {
+			return page, fhir.Refuse(http.StatusUnprocessableEntity, "too-costly", "too-many-results", fmt.Sprintf("the list names more than %d versions; narrow it by _since", s.MaxCount), "结果过多，请用 _since 缩小范围")
+		}
+	}
+	slices.SortStableFunc(page.Matches, func(a, b store.Version) int { return cmp.Or(b.Updated.Compare(a.Updated), cmp.Compare(b.Seq, a.Seq)) })
+	return page, nil
 }
 
 // instant reads a point in time; a shorter date is its beginning.

@@ -25,6 +25,9 @@ func (s *server) read(c *call) (*answer, error) {
 		return nil, err
 	}
 	v, err := s.Store.Read(c.ctx, c.scope, c.typ, c.id)
+	if err == nil {
+		err = s.inContext(c, v)
+	}
 	if err != nil {
 		return nil, err
 	}

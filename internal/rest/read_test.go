@@ -206,3 +206,30 @@ func BenchmarkRead(b *testing.B) {
 		}
 	}
 }
+
+func TestHistoryOfAList(t *testing.T) {
+	h := newHub(t)
+	h.patient(county, "p", "张")
+	h.patient(county, "q", "李")
+	h.patient(stranger, "theirs", "王")
+	h.observation(county, "o", "p", "2026-01-01")
+	h.clock.Turn(time.Minute)
+	h.patient(county, "p", "章")
+	h.put(system, `{"resourceType":"List","id":"l","status":"current","mode":"working","entry":[{"item":{"reference":"Patient/p"}},{"item":{"reference":"Observation/o"}},{"item":{"reference":"Patient/theirs"}}]}`)
+	h.put(county, `{"resourceType":"List","id":"ours","status":"current","mode":"working","entry":[{"item":{"reference":"Patient/p"}},{"item":{"reference":"Observation/o"}}]}`)
+	if r := h.want(200, county, "GET", "/_history?_list=ours", ""); len(r.node.All("entry")) != 3 || r.node.Str("entry[0].resource.name[0].family") != "章" {
+		t.Errorf("got %s", r.body)
+	}
+	if r := h.want(200, county, "GET", "/Patient/_history?_list=ours", ""); len(r.node.All("entry")) != 2 {
+		t.Errorf("of one type: got %s", r.body)
+	}
+	if r := h.want(200, county, "GET", "/_history?_list=ours&_since=2026-11-23T08:00:30Z", ""); len(r.node.All("entry")) != 1 {
+		t.Errorf("since: got %s", r.body)
+	}
+	if r := h.want(200, system, "GET", "/_history?_list=l", ""); len(r.node.All("entry")) != 4 {
+		t.Errorf("got %s", r.body)
+	}
+	h.want(404, county, "GET", "/_history?_list=l", "") // of another house
+	h.want(404, stranger, "GET", "/_history?_list=ours", "")
+	h.want(400, county, "GET", "/Patient/p/_history?_list=ours", "")
+}

@@ -152,24 +152,26 @@ type call struct {
 	base    string // absolute URL of /fhir
 	lang    string // "zh" or "en"
 
-	what      string // interaction, as audited and measured
-	method    string
-	typ, id   string
-	within    *search.Compartment // of the address Patient/1/Observation
-	vid       string
-	query     []search.Param
-	body      *fhir.Node
-	raw       []byte // as sent; for Idempotency-Key
-	key       string // Idempotency-Key
-	ifMatch   string
-	ifNone    string // If-None-Match
-	ifSince   string // If-Modified-Since
-	ifExist   string // If-None-Exist
-	prefer    prefer
-	preferred []string     // the header itself, for operations
-	scope     search.Scope // what this call may read
-	operator  *Operation
-	repeated  bool // answered from memory: the Idempotency-Key was used before
+	what    string // interaction, as audited and measured
+	method  string
+	typ, id string
+	within  *search.Compartment // of the address Patient/1/Observation
+	vid     string
+	query   []search.Param
+	body    *fhir.Node
+	raw     []byte // as sent; for Idempotency-Key
+	key     string // Idempotency-Key
+	ifMatch string
+	ifNone  string // If-None-Match
+	ifSince string // If-Modified-Since
+	ifExist string // If-None-Exist
+
+	provenance *fhir.Node // X-Provenance
+	prefer     prefer
+	preferred  []string     // the header itself, for operations
+	scope      search.Scope // what this call may read
+	operator   *Operation
+	repeated   bool // answered from memory: the Idempotency-Key was used before
 }
 
 // answer is what an interaction gives back.
@@ -304,7 +306,8 @@ func (s *server) serve(c *call, r *http.Request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.operator == nil || !c.operator.Files {
+	content := c.what == "read" && c.typ == "Binary" && wantsContent(r, c.query)
+	if !content && (c.operator == nil || !c.operator.Files) {
 		if err := checkAccept(r, c.query); err != nil {
 			return nil, err
 		}
@@ -321,10 +324,17 @@ func (s *server) serve(c *call, r *http.Request) (*answer, error) {
 	if c.key = r.Header.Get("Idempotency-Key"); len(c.key) > 200 || c.method != http.MethodPost {
 		c.key = ""
 	}
+	if c.provenance, err = provenanceOf(r.Header.Get("X-Provenance")); err != nil {
+		return nil, err
+	}
 	if err := s.readBody(c, r); err != nil {
 		return nil, err
 	}
-	return interaction(c)
+	a, err := interaction(c)
+	if err == nil && content {
+		err = c.content(r, a)
+	}
+	return a, err
 }
 
 // route names the interaction in c.what and returns the method that performs it.

@@ -19,6 +19,9 @@ func (s *server) vread(c *call) (*answer, error) {
 		v, err = tx.ReadVersion(c.ctx, c.scope, c.typ, c.id, vid)
 		return err
 	})
+	if err == nil {
+		err = s.inContext(c, v)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,7 @@ type change struct {
 	put      store.Put
 	out      store.Version // what was written, or what was found
 	created  bool
+	follows  bool // a Provenance about the others: the last of its unit
 }
 
 // unit is a set of changes that are written together or not at all.
@@ -167,14 +168,14 @@ func (b *Bundles) attempt(ctx context.Context, u *unit, scope search.Scope, cond
 		return err
 	}
 	for _, ch := range u.changes {
-		if ch.op == 0 || ch.op == store.Delete {
+		if ch.op == 0 || ch.op == store.Delete || ch.follows {
 			continue
 		}
 		if ch.put.Resource, err = store.Prepare(ch.work); err != nil {
 			return within(ch, fmt.Errorf("rest: %w", err))
 		}
 	}
-	if only := u.changes[0]; len(u.changes) == 1 && only.op == 0 && only.entry == nil && u.key == "" && u.before == nil {
+	if asked := u.asked(); len(asked) == 1 && asked[0].op == 0 && asked[0].entry == nil && u.key == "" && u.before == nil {
 		return nil // nothing to write; the caller's entry of audit says what was shown
 	}
 	return b.Store.Update(ctx, func(tx *store.Tx) error { return b.commit(ctx, tx, u, scope, conds) })
@@ -228,6 +229,14 @@ func (b *Bundles) commit(ctx context.Context, tx *store.Tx, u *unit, scope searc
 		if ch.op == 0 {
 			continue
 		}
+		if ch.follows {
+			if len(touched) == 0 {
+				continue
+			}
+			if err := ch.about(ctx, b, touched); err != nil {
+				return err
+			}
+		}
 		out, err := tx.Put(ctx, ch.put)
 		switch {
 		case errors.Is(err, store.ErrConflict) && ch.ifMatch == "" && !ch.absent && (ch.found || u.tries == 0):
@@ -244,8 +253,8 @@ func (b *Bundles) commit(ctx context.Context, tx *store.Tx, u *unit, scope searc
 	}
 	entry := u.audit
 	entry.Patients, entry.Count = patients(touched...), len(touched)
-	if len(u.changes) == 1 {
-		entry.Target = target(u.changes[0].typ, u.changes[0].result().ID)
+	if asked := u.asked(); len(asked) == 1 {
+		entry.Target = target(asked[0].typ, asked[0].result().ID)
 	}
 	if err := b.Audit.Write(ctx, tx, entry); err != nil {
 		return fmt.Errorf("rest: audit: %w", err)

@@ -52,6 +52,15 @@ func patientsAt(b *branch, n *fhir.Node) []string {
 	return r
 }
 
+// contextOf is the patient under whose access a Binary stands, "" for another context or none.
+func contextOf(binary *fhir.Node) string {
+	r, ok := fhir.ParseReference(binary.Str("securityContext.reference"))
+	if !ok || r.Type != "Patient" || r.Base != "" {
+		return ""
+	}
+	return "Patient/" + r.ID
+}
+
 // Home is the patient whom a resource is about, "Patient/x": the subject, or the only
 // participant when it has none. "" for the others.
 func Home(n *fhir.Node) string {
@@ -61,6 +70,9 @@ func Home(n *fhir.Node) string {
 			return ""
 		}
 		return "Patient/" + n.ID()
+	}
+	if typ == "Binary" {
+		return contextOf(n)
 	}
 	if !spec.IsResource(typ) {
 		return ""
@@ -79,7 +91,7 @@ func Home(n *fhir.Node) string {
 // subject first; a Patient is in its own only: a link to another record opens neither.
 func Compartments(n *fhir.Node) []string {
 	typ := n.Type()
-	if typ == "Patient" || !spec.IsResource(typ) {
+	if typ == "Patient" || typ == "Binary" || !spec.IsResource(typ) {
 		if h := Home(n); h != "" {
 			return []string{h}
 		}
