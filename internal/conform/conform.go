@@ -38,15 +38,20 @@ type Room struct {
 	Clock clock.Clock // nil = the machine's
 
 	library atomic.Pointer[profile.Library]
+	absent  atomic.Pointer[sync.Map] // value sets that were asked for and are not here
 	mu      sync.Mutex
 	asked   time.Time // when the log was asked last
 	seq     int64     // of the newest StructureDefinition then
 }
 
-// Derive forgets the compiled profiles when a StructureDefinition is written.
+// Derive forgets the compiled profiles when a StructureDefinition is written, and which value sets are absent when
+// terminology is.
 func (r *Room) Derive(_ context.Context, tx *store.Tx, w store.Written) error {
-	if w.Type == "StructureDefinition" {
+	switch w.Type {
+	case "StructureDefinition":
 		tx.AfterCommit(func() { r.library.Store(nil) })
+	case "ValueSet", "CodeSystem":
+		tx.AfterCommit(func() { r.absent.Store(&sync.Map{}) })
 	}
 	return nil
 }
@@ -56,6 +61,7 @@ func (r *Room) definitions(ctx context.Context) *profile.Library {
 	r.mu.Lock()
 	if now := time.Now(); now.Sub(r.asked) > fresh {
 		r.asked = now
+		r.absent.Store(&sync.Map{})
 		if seq, err := r.newest(ctx); err != nil || seq != r.seq {
 			r.seq = seq
 			r.library.Store(nil)
@@ -140,7 +146,7 @@ func (r *Room) Check(ctx context.Context, scope search.Scope, n *fhir.Node, o pr
 		o.Now = r.Clock.Now()
 	}
 	o.Zone = r.Store.Zone()
-	a := &asking{Library: r.definitions(ctx), ctx: ctx, room: r, scope: &scope}
+	a := &asking{Library: r.definitions(ctx), codes: map[coded]bool{}, ctx: ctx, room: r, scope: &scope}
 	issues = profile.Check(n, a, o)
 	return issues, a.seen, a.err
 }
@@ -150,7 +156,7 @@ func (r *Room) Check(ctx context.Context, scope search.Scope, n *fhir.Node, o pr
 func (r *Room) Enforce(n *fhir.Node) (wrong []fhir.Issue) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	a := &asking{Library: r.definitions(ctx), ctx: ctx, room: r}
+	a := &asking{Library: r.definitions(ctx), codes: map[coded]bool{}, ctx: ctx, room: r}
 	for _, i := range profile.Check(n, a, profile.Options{Until: time.Now().Add(patience), Zone: r.Store.Zone()}) {
 		if i.Severity == "error" {
 			wrong = append(wrong, i)
@@ -167,15 +173,31 @@ type asking struct {
 	scope *search.Scope // nil = no reference is looked up
 	seen  []store.Version
 	err   error
+	codes map[coded]bool
 }
 
+type coded struct{ set, system, code string }
+
 func (a *asking) Has(valueset, system, code string) (has, known bool) {
-	if a.room.Terms == nil {
+	if a.room.Terms == nil || a.err != nil {
 		return false, false
 	}
+	absent := a.room.absent.Load() // before asking: what is found out about the time before a write is dropped with it
+	if _, is := absent.Load(valueset); is {
+		return false, false
+	}
+	key := coded{valueset, system, code}
+	if has, done := a.codes[key]; done {
+		return has, true
+	}
 	has, known, err := a.room.Terms.Has(a.ctx, valueset, system, code)
-	if err != nil && a.err == nil {
+	switch {
+	case err != nil:
 		a.err = err
+	case known && len(a.codes) < 10_000:
+		a.codes[key] = has
+	case !known:
+		absent.Store(strings.Clone(valueset), true)
 	}
 	return has, known && err == nil
 }
