@@ -41,7 +41,11 @@ func (h *hub) tryPut(n *fhir.Node) error {
 		return err
 	}
 	return h.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.Put(ctx, store.Put{Op: store.Update, Type: n.Type(), ID: n.ID(), Resource: p})
+		puts := []store.Put{{Op: store.Update, Type: n.Type(), ID: n.ID(), Resource: p}}
+		if err := tx.Foresee(ctx, puts); err != nil {
+			return err
+		}
+		_, err := tx.Put(ctx, puts[0])
 		return err
 	})
 }
