@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/fhir/index"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/store/engine"
 )
 
@@ -29,6 +30,9 @@ func (tx *Tx) indexText(ctx context.Context, e *index.Entry, code, system int64,
 		}
 		return nil
 	}
+	if e.Text == "" && listsCodes(e.Param) {
+		return nil
+	}
 	key := codeKey{e.Param.ID, code, system}
 	known, err := tx.codeText(ctx, key, e.Text)
 	if err != nil || known.raw == e.Text {
@@ -38,6 +42,16 @@ func (tx *Tx) indexText(ctx context.Context, e *index.Entry, code, system int64,
 		add(row{table: ixText, param: e.Param.ID, s: text, n: [5]int64{code, system}})
 	}
 	return nil
+}
+
+// listsCodes tells the parameters of terminology whose codes are the content of the resource, thousands of them and
+// none with a text: they cost no look at ix_code.
+func listsCodes(p *spec.Param) bool {
+	switch p.Base {
+	case "CodeSystem", "ValueSet", "ConceptMap":
+		return p.Code == "code" || strings.HasSuffix(p.Code, "-code")
+	}
+	return false
 }
 
 // codeText returns the usual text of a code; of a new code it becomes the text given.

@@ -121,8 +121,14 @@ func TestTheTablesOfTheStateAnswerInTime(t *testing.T) {
 				t.Fatalf("got %+v, %v", r, err)
 			}
 			times = append(times, time.Since(began))
+			began = time.Now()
+			back, err := h.Translate(ctx, term.Translate{Where: term.Where{URL: "http://x/clinical-to-insurance"}, Codes: []term.Code{{System: insurance, Code: r.Matches[0].Concept.Code}}, Reverse: true})
+			if err != nil || !slices.ContainsFunc(back.Matches, func(m term.Match) bool { return m.Concept.Code == "I10.x00x002" }) {
+				t.Fatalf("back: got %+v, %v", back, err)
+			}
+			times = append(times, time.Since(began))
 		}
-		within(t, "$translate", times, 5*time.Millisecond)
+		within(t, "$translate, there and back", times, 5*time.Millisecond)
 		times = times[:0]
 		for range 200 {
 			began := time.Now()

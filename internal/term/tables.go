@@ -37,9 +37,8 @@ CREATE INDEX term_group_source ON term_group (source);
 CREATE INDEX term_group_target ON term_group (target);
 CREATE TABLE term_map (
   book BIGINT NOT NULL, ord BIGINT NOT NULL, grp BIGINT NOT NULL, code TEXT NOT NULL, display TEXT NOT NULL, target TEXT NOT NULL,
-  target_display TEXT NOT NULL, equivalence TEXT NOT NULL, extra TEXT NOT NULL, PRIMARY KEY (book, ord)) END_OF_TABLE;
-CREATE INDEX term_map_code ON term_map (book, code, ord);
-CREATE INDEX term_map_target ON term_map (book, target, ord);
+  target_display TEXT NOT NULL, equivalence TEXT NOT NULL, extra TEXT NOT NULL, PRIMARY KEY (book, code, ord)) END_OF_TABLE;
+CREATE INDEX term_map_target ON term_map (target);
 `
 
 func stamps() string {

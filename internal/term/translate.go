@@ -1,8 +1,10 @@
 package term
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
 )
@@ -12,6 +14,7 @@ type mapGroup struct{ source, sourceVersion, target, targetVersion, unmapped str
 
 // mapRow is one target of one code.
 type mapRow struct {
+	ord                                                      int64
 	group                                                    int
 	code, display, target, targetDisplay, equivalence, extra string
 }
@@ -30,7 +33,7 @@ func mapOf(n *fhir.Node) (groups []mapGroup, rows []mapRow) {
 				if t.Child("dependsOn") != nil || t.Child("product") != nil || t.Child("comment") != nil {
 					extra = string(fhir.Of(fhir.Obj{"comment", t.Str("comment"), "dependsOn", nodes(t.All("dependsOn")), "product", nodes(t.All("product"))}).JSON())
 				}
-				rows = append(rows, mapRow{i, e.Str("code"), e.Str("display"), t.Str("code"), t.Str("display"), firstOf(t.Str("equivalence"), "relatedto"), extra})
+				rows = append(rows, mapRow{int64(len(rows)), i, e.Str("code"), e.Str("display"), t.Str("code"), t.Str("display"), firstOf(t.Str("equivalence"), "relatedto"), extra})
 			}
 		}
 	}
@@ -301,17 +304,18 @@ func (q *session) rows(ctx context.Context, m *conceptMap, code string, reverse 
 		}
 		return rows, nil
 	}
-	column := "code"
-	if reverse {
-		column = "target"
+	where, args := "book = ? AND code = ?", []any{m.num, code}
+	if reverse { // + 0 keeps SQLite from walking the whole map instead of the index by target
+		where, args = "target = ? AND book + 0 = ?", []any{code, m.num}
 	}
-	err = q.tx.Query(ctx, "SELECT grp, code, display, target, target_display, equivalence, extra FROM term_map WHERE book = ? AND "+column+" = ? ORDER BY ord LIMIT 1000", []any{m.num, code},
+	err = q.tx.Query(ctx, "SELECT ord, grp, code, display, target, target_display, equivalence, extra FROM term_map WHERE "+where+" LIMIT 1000", args,
 		func(scan func(...any) error) error {
 			var r mapRow
-			err := scan(&r.group, &r.code, &r.display, &r.target, &r.targetDisplay, &r.equivalence, &r.extra)
+			err := scan(&r.ord, &r.group, &r.code, &r.display, &r.target, &r.targetDisplay, &r.equivalence, &r.extra)
 			rows = append(rows, r)
 			return err
 		})
+	slices.SortFunc(rows, func(a, b mapRow) int { return cmp.Compare(a.ord, b.ord) })
 	if err != nil {
 		return nil, fmt.Errorf("term: map rows: %w", err)
 	}
