@@ -77,6 +77,12 @@ func (s *server) refusal(c *call, err error) *answer {
 	if errors.As(err, &allow) {
 		a.allow = allow.allow
 	}
+	switch e.Status {
+	case http.StatusServiceUnavailable:
+		a.header = http.Header{"Retry-After": {"5"}}
+	case http.StatusRequestTimeout:
+		a.header = http.Header{"Connection": {"close"}}
+	}
 	what := c.what
 	if what == "" {
 		what = "unknown"

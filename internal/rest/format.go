@@ -2,7 +2,6 @@ package rest
 
 import (
 	"compress/gzip"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -66,7 +65,7 @@ func (s *server) readBody(c *call, r *http.Request) error {
 		limit = s.MaxBundle
 	}
 	if r.ContentLength > limit {
-		return tooLarge(limit)
+		return tooLarge()
 	}
 	var body io.Reader = r.Body
 	if r.Header.Get("Content-Encoding") == "gzip" {
@@ -78,7 +77,7 @@ func (s *server) readBody(c *call, r *http.Request) error {
 	} else if r.Header.Get("Content-Encoding") != "" {
 		return fhir.Refuse(http.StatusUnsupportedMediaType, "not-supported", "encoding-unsupported", "Content-Encoding is gzip or none", "正文只能用 gzip 压缩或不压缩")
 	}
-	data, err := readAll(body, limit, r.ContentLength)
+	data, err := s.readAll(c, body, limit, r.ContentLength)
 	if err != nil {
 		return err
 	}
@@ -103,38 +102,6 @@ func (s *server) readBody(c *call, r *http.Request) error {
 	c.raw = data
 	c.body, err = fhir.Parse(data)
 	return err
-}
-
-func tooLarge(limit int64) error {
-	e := fhir.Refuse(http.StatusRequestEntityTooLarge, "too-long", "body-too-large", "the body is larger than allowed", "提交的内容超过大小限制")
-	return e
-}
-
-func readAll(r io.Reader, limit, announced int64) ([]byte, error) {
-	if announced < 512 {
-		announced = 512
-	}
-	buf := make([]byte, 0, min(announced+1, 1<<20))
-	for {
-		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
-		}
-		n, err := r.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		if int64(len(buf)) > limit {
-			return nil, tooLarge(limit)
-		}
-		if err == io.EOF {
-			return buf, nil
-		}
-		if err != nil {
-			var large *http.MaxBytesError
-			if errors.As(err, &large) {
-				return nil, tooLarge(limit)
-			}
-			return nil, fhir.Refuse(http.StatusBadRequest, "structure", "body-broken", "the body could not be read to its end", "提交的内容不完整")
-		}
-	}
 }
 
 // readForm adds the parameters of POST _search.

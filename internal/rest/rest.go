@@ -36,10 +36,11 @@ type Options struct {
 	Operations  []Operation
 	Terminology Terminology // nil = no $expand and its like
 
-	MaxBody      int64 // bytes of one resource; 0 = 16 MB
-	MaxBundle    int64 // bytes of a batch or transaction; 0 = 64 MB
-	DefaultCount int   // page size; 0 = 50
-	MaxCount     int   // 0 = 1000
+	MaxBody      int64         // bytes of one resource; 0 = 16 MB
+	MaxBundle    int64         // bytes of a batch or transaction; 0 = 64 MB
+	BodyIdle     time.Duration // the longest that a body may pause; 0 = 20 s
+	DefaultCount int           // page size; 0 = 50
+	MaxCount     int           // 0 = 1000
 
 	Terms search.Terms // for :in, :below and :above of codes; nil = only the value sets of R4 itself
 
@@ -98,6 +99,7 @@ type Answer struct {
 type server struct {
 	Options
 	writer     *Bundles
+	intake     *intake
 	capability capability
 }
 
@@ -108,7 +110,7 @@ func New(o Options) http.Handler {
 	if o.Terminology != nil {
 		o.Operations = append(slices.Clip(o.Operations), terminologyOperations(o.Terminology)...)
 	}
-	s := &server{Options: o, writer: NewBundles(o)}
+	s := &server{Options: o, writer: NewBundles(o), intake: newIntake(&o)}
 	s.Operations = append(slices.Clone(o.Operations), s.own()...)
 	gzip, err := gzhttp.NewWrapper(gzhttp.MinSize(4096), gzhttp.CompressionLevel(1))
 	if err != nil {
@@ -132,6 +134,9 @@ func setDefaults(o *Options) {
 	}
 	if o.MaxBundle == 0 {
 		o.MaxBundle = 64 << 20
+	}
+	if o.BodyIdle == 0 {
+		o.BodyIdle = 20 * time.Second
 	}
 	if o.DefaultCount == 0 {
 		o.DefaultCount = 50
@@ -172,6 +177,9 @@ type call struct {
 	scope      search.Scope // what this call may read
 	operator   *Operation
 	repeated   bool // answered from memory: the Idempotency-Key was used before
+
+	patience func(time.Time) // until when the next piece of the body must come
+	held     []func()        // what is given back at the end
 }
 
 // answer is what an interaction gives back.
@@ -216,6 +224,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.base = s.base(r)
 	c.preferred = r.Header.Values("Prefer")
 	c.prefer = readPrefer(c.preferred)
+	deadline := http.NewResponseController(w)
+	c.patience = func(until time.Time) { _ = deadline.SetReadDeadline(until) } // where the connection has none, the server's own holds
+	defer c.release()
 	a, err := s.serve(c, r)
 	if err != nil {
 		a = s.refusal(c, err)
