@@ -126,7 +126,7 @@ func (h *Hub) openDoors(context.Context) error {
 	mux.Handle("GET /metrics", h.metrics())
 	doors := rest.Options{
 		Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone, BaseURL: h.BaseURL, Version: Version,
-		Operations: operations(h.Runner), Terminology: h.Terms, Within: h.Tree.Within, Log: h.Log, Observe: interaction,
+		Operations: operations(h.Runner), Terminology: h.Terms, Terms: h.Terms, Within: h.Tree.Within, Log: h.Log, Observe: interaction,
 		Subscriptions: h.Subscriptions,
 	}
 	doors.Conformance = h.Conform
