@@ -338,9 +338,6 @@ func (b *Bundles) match(ctx context.Context, tx *store.Tx, scope search.Scope, b
 	if len(r.Where) == 0 {
 		return store.Version{}, preconditionFailed("no-criteria", "the condition has no search criteria", "条件为空")
 	}
-	if search.NeedsResolve(&r.Query) {
-		return store.Version{}, fhir.Refuse(http.StatusBadRequest, "not-supported", "bad-modifier", "a condition of a write takes no :in, :not-in, :above or :below", "写入条件不能使用 :in、:not-in、:above、:below")
-	}
 	q := search.Query{Type: typ, Where: r.Where, Count: 2, Scope: scope}
 	page, err := tx.Search(ctx, q)
 	if err != nil || len(page.Matches) == 0 {

@@ -134,13 +134,18 @@ func (p *parser) values(c *Clause, value string) error {
 		if err != nil {
 			return err
 		}
-		c.Values = append(c.Values, vs...)
+		if c.Values = append(c.Values, vs...); len(c.Values) > 4*maxValues { // some values stand for several
+			return tooManyValues()
+		}
 	}
 	if len(c.Values) == 0 {
 		return refuse("bad-value", fmt.Sprintf("%s has no value", code), "条件没有值："+code)
 	}
 	if c.Modifier == "above" && (c.Param.Type == spec.URI || c.Values[0].URL != "") {
 		c.Modifier = "" // the values name all that is above already
+	}
+	if !p.Resolves && unresolved(c) {
+		return fhir.Refuse(400, "not-supported", "bad-modifier", fmt.Sprintf("%s:%s is not answered here; a search by GET or POST answers it", code, c.Modifier), "此处不支持 :"+c.Modifier+"，请用检索接口")
 	}
 	return nil
 }

@@ -180,6 +180,11 @@ func TestMoreRefusals(t *testing.T) {
 		{"Patient", "_has:Observation:patient:nose=x", "unknown-parameter"},
 		{"Patient", strings.Repeat("_has:Observation:patient:subject:Patient.", 8) + "_id=x", "bad-chain"},
 		{"Patient", "gender:above=male", "bad-value"},
+		{"Patient", "gender:in=http://vs", "bad-modifier"}, // these tests do not resolve
+		{"Encounter", "location:below=Location/1", "bad-modifier"},
+		{"Observation", "_filter=code in http://vs", "bad-modifier"},
+		{"Patient", "family=" + strings.Repeat(`a\\,b,`, 2500), "too-many-values"},
+		{"ValueSet", "url:above=" + strings.TrimSuffix(strings.Repeat("http://x"+strings.Repeat("/a", 100)+",", 200), ","), "too-many-values"},
 		{"Patient", "identifier:in=x", "bad-modifier"},
 		{"Patient", "name:text=x", "bad-modifier"},
 		{"Patient", "birthdate:not=2020", "bad-modifier"},

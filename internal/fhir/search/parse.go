@@ -24,6 +24,7 @@ type Options struct {
 	Base         string         // our own base URL: absolute references below it are local
 	Compartment  *Compartment   // of the address Patient/1/Observation
 	Contained    bool           // the store can search contained resources
+	Resolves     bool           // the caller will Resolve: without it, :in, :not-in, :above and :below that need it are refused
 }
 
 // Request is a search with how its answer is to be shown.

@@ -28,7 +28,7 @@ func parse(t *testing.T, typ, raw string, o search.Options) (search.Request, err
 
 func must(t *testing.T, typ, raw string) search.Request {
 	t.Helper()
-	r, err := parse(t, typ, raw, search.Options{Base: "https://hub.example/fhir"})
+	r, err := parse(t, typ, raw, search.Options{Base: "https://hub.example/fhir", Resolves: true})
 	if err != nil {
 		t.Fatalf("%s?%s: got %v; want no error", typ, raw, err)
 	}
@@ -260,7 +260,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		r, err := search.Parse(typ, params, search.Options{Lenient: true})
+		r, err := search.Parse(typ, params, search.Options{Lenient: true, Resolves: true})
 		if err != nil {
 			var e *fhir.Error
 			if !errors.As(err, &e) || e.Status < 400 || e.Status > 499 {
@@ -268,7 +268,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		again, err := search.Parse(typ, r.Applied, search.Options{})
+		again, err := search.Parse(typ, r.Applied, search.Options{Resolves: true})
 		if err != nil {
 			t.Fatalf("what was applied is refused when strict: %s: %v", search.Encode(r.Applied), err)
 		}

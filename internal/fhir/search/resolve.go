@@ -97,16 +97,12 @@ func (r *resolver) clause(c *Clause) error {
 		}
 		return nil
 	}
-	var do func(m string, v *Value) ([]Value, error)
-	switch m := c.Modifier; {
-	case c.Param == nil:
+	if !unresolved(c) {
 		return nil
-	case c.Param.Type == spec.Token && (m == "in" || m == "not-in" || m == "above" || m == "below"):
-		do = r.codes
-	case c.Param.Type == spec.Reference && (m == "above" || m == "below") && len(c.Values) > 0 && c.Values[0].URL == "":
+	}
+	do := r.codes
+	if c.Param.Type == spec.Reference {
 		do = func(m string, v *Value) ([]Value, error) { return r.related(c.Param, m, v) }
-	default:
-		return nil
 	}
 	if r.look {
 		r.found = true
@@ -133,6 +129,20 @@ func (r *resolver) clause(c *Clause) error {
 		c.Modifier = ""
 	}
 	return nil
+}
+
+// unresolved tells a clause that Resolve must rewrite.
+func unresolved(c *Clause) bool {
+	if c.Param == nil {
+		return false
+	}
+	switch c.Modifier {
+	case "in", "not-in":
+		return true
+	case "above", "below":
+		return c.Param.Type == spec.Token || c.Param.Type == spec.Reference && len(c.Values) > 0 && c.Values[0].URL == ""
+	}
+	return false
 }
 
 func (r *resolver) filter(f *Filter) error {

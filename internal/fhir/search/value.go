@@ -153,6 +153,9 @@ func sounds(raw string) []Value {
 	return r
 }
 
+// maxPaths bounds the places above a URL.
+const maxPaths = 60
+
 // paths reads the value of a uri with :below or :above; above names every place above it.
 func paths(param *spec.Param, modifier, raw string) ([]Value, error) {
 	text := unescape(raw)
@@ -165,7 +168,7 @@ func paths(param *spec.Param, modifier, raw string) ([]Value, error) {
 	}
 	root := len(scheme) + len("://") + len(rest) - len(strings.TrimLeft(rest, "/"))
 	r := []Value{{Raw: raw, Text: text}}
-	for i := len(text); i > root && len(r) < maxValues; i-- {
+	for i := len(text); i > root && len(r) < maxPaths; i-- {
 		if i == len(text) || text[i] != '/' {
 			continue
 		}
