@@ -165,3 +165,25 @@ func TestALargeCodeSystem(t *testing.T) {
 		t.Errorf("got %q in %v", got, took)
 	}
 }
+
+// A large Bundle costs as much as its entries, not as their square.
+func TestALargeBundle(t *testing.T) {
+	entries := fhir.Arr{fhir.Obj{"fullUrl", "http://h/Patient/p", "resource", fhir.New("Patient", "id", "p", "active", true)}}
+	for i := range 20_000 {
+		entries = append(entries, fhir.Obj{"fullUrl", fmt.Sprintf("http://h/Observation/%d", i), "resource",
+			fhir.New("Observation", "id", fmt.Sprint(i), "status", "final", "code", fhir.TextConcept("x"), "subject", fhir.Ref("Patient/p", ""))})
+	}
+	began := time.Now()
+	issues := profile.Check(fhir.New("Bundle", "type", "collection", "entry", entries), nil, profile.Options{Rules: true, References: "error"})
+	got := faults(issues)
+	for _, i := range issues {
+		if i.Detail == "invariant-unevaluated" || i.Detail == "too-costly" {
+			t.Errorf("%+v", i)
+		}
+	}
+	if took := time.Since(began); got != "" || took > 20*time.Second {
+		t.Errorf("got %.300q in %v", got, took)
+	} else {
+		t.Log(took)
+	}
+}

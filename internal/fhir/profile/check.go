@@ -76,8 +76,8 @@ type judgement struct {
 // scope is the resource that is being checked.
 type scope struct {
 	resource, root *fhir.Node
-	bundle         *fhir.Node // the nearest Bundle around it
-	base           string     // of the entry's fullUrl, ends with /
+	bundle         map[string]*fhir.Node // of the nearest Bundle around it: by fullUrl and by Type/id
+	base           string                // of the entry's fullUrl, ends with /
 	env            *fhirpath.Env
 }
 
@@ -155,7 +155,7 @@ func (c *checker) resource(v value, asked []string) {
 		c.here.root = before.root
 	}
 	if v.typ == "Bundle" {
-		c.here.bundle = v.n
+		c.here.bundle = entriesOf(v.n)
 	}
 	if c.o.Rules {
 		c.whole(v, contained)
@@ -285,13 +285,11 @@ func (c *checker) resolve(ref string) *fhir.Node {
 		if c.here.base != "" && !strings.Contains(ref, ":") {
 			full = c.here.base + ref
 		}
-		for _, e := range c.here.bundle.All("entry") {
-			if u := e.Str("fullUrl"); u == full || u == ref {
-				return e.Child("resource")
-			}
-			if x := e.Child("resource"); x != nil && len(ref) == len(x.Type())+1+len(x.ID()) && strings.HasPrefix(ref, x.Type()) && strings.HasSuffix(ref, "/"+x.ID()) {
-				return x
-			}
+		if n := c.here.bundle[full]; n != nil {
+			return n
+		}
+		if n := c.here.bundle[ref]; n != nil {
+			return n
 		}
 	}
 	if n, done := c.resolved[ref]; done || len(c.resolved) >= maxResolved {
@@ -300,6 +298,23 @@ func (c *checker) resolve(ref string) *fhir.Node {
 	n := c.d.Resolve(ref)
 	c.resolved[ref] = n
 	return n
+}
+
+// entriesOf finds the resources of a Bundle; the first counts.
+func entriesOf(bundle *fhir.Node) map[string]*fhir.Node {
+	all := map[string]*fhir.Node{}
+	for _, e := range bundle.All("entry") {
+		r := e.Child("resource")
+		if r == nil {
+			continue
+		}
+		for _, key := range []string{e.Str("fullUrl"), r.Type() + "/" + r.ID()} {
+			if key != "" && all[key] == nil {
+				all[key] = r
+			}
+		}
+	}
+	return all
 }
 
 func (c *checker) profile(canonical string) *Profile {

@@ -570,8 +570,11 @@ func sameTargets(types []typeRule, base spec.Element) bool {
 	if len(types) != 1 || len(types[0].profiles) > 0 {
 		return false
 	}
+	if of, _, _ := strings.Cut(base.Types[0], ":"); types[0].code != of && !strings.Contains(types[0].code, "/") && !strings.Contains(base.Types[0], ":") {
+		return false // a resource of one type where R4 allows any
+	}
 	if types[0].code != "Reference" {
-		return true // one type: R4 allows no other
+		return true
 	}
 	if len(types[0].targets) == 0 {
 		return true

@@ -392,9 +392,13 @@ func (c *checker) slices(p *Profile, r *rule, at *place, values []value) {
 			if i == rest {
 				continue
 			}
-			if yes, _ := c.belongs(r, s, v); yes {
+			yes, clear := c.belongs(r, s, v)
+			if yes {
 				in = i
 				break
+			}
+			if !clear {
+				c.once("untold "+p.URL+" "+s.id, at, "warning", "not-supported", "slice-untold", "nothing tells the slice "+s.slice+" apart ("+p.title()+")", "切片 "+s.slice+" 没有可供区分的内容（"+p.title()+"）")
 			}
 		}
 		if in < 0 {
