@@ -76,6 +76,7 @@ type Options struct {
 	Guard      []Guard        // may refuse a write
 	Key        []byte         // hub key of sealed parameters; nil = made and kept beside the database
 	BodyKey    []byte         // 32 bytes: bodies are sealed by AES-GCM; nil = off
+	FullText   bool           // _text and _content are answered; Store.IndexWords keeps their index
 
 	Alone  bool  // no other process writes to this database
 	Memory int64 // bytes for the program as a whole, of which the database's caches take a part; 0 = DefaultMemory

@@ -12,7 +12,10 @@ import (
 const maxIndexed = 200
 
 // fold makes texts equal that differ in case, width, accents or runs of spaces only.
-func fold(s string) string {
+func fold(s string) string { return foldTo(s, maxIndexed) }
+
+// foldTo is fold up to a number of runes.
+func foldTo(s string, most int) string {
 	ascii := true
 	for i := 0; i < len(s); i++ {
 		if s[i] >= utf8.RuneSelf {
@@ -41,7 +44,7 @@ func fold(s string) string {
 		}
 		space = false
 		b.WriteRune(unicode.ToLower(r))
-		if n++; n >= maxIndexed {
+		if n++; n >= most {
 			break
 		}
 	}

@@ -35,7 +35,7 @@ func (f *finder) set(pl *plan, c *search.Clause) (q *sql, loose bool, err error)
 	case name == "_list":
 		return f.listSet(c)
 	case fullText(name):
-		return f.wordSet(pl, c)
+		return f.wordSet(c)
 	case p == nil || name != "":
 		return nil, false, nil
 	}

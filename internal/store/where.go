@@ -84,7 +84,7 @@ func (f *finder) holds(q *sql, pl *plan, c *search.Clause, r string) error {
 	case name == "_list":
 		return f.listed(q, c, r)
 	case fullText(name):
-		return f.words(q, c, r)
+		return f.wordCondition(q, c, r+".rid")
 	case c.Modifier == "identifier" && p.Type == spec.Reference, p.Sealed, c.Modifier == "of-type":
 		q.add("EXISTS (SELECT 1 FROM ix_sealed s WHERE s.rid = " + r + ".rid AND ")
 		err := f.sealed(q, c, "s")
@@ -140,7 +140,11 @@ func few(c *search.Clause) error {
 	if len(c.Values) <= maxAlternatives {
 		return nil
 	}
-	return fhir.Refuse(400, "too-costly", "too-many-values", fmt.Sprintf("more than %d values of %s in one search", maxAlternatives, c.Param.Code), fmt.Sprintf("一次检索中 %s 的值不能超过 %d 个", c.Param.Code, maxAlternatives))
+	name := c.Special
+	if c.Param != nil {
+		name = c.Param.Code
+	}
+	return fhir.Refuse(400, "too-costly", "too-many-values", fmt.Sprintf("more than %d values of %s in one search", maxAlternatives, name), fmt.Sprintf("一次检索中 %s 的值不能超过 %d 个", name, maxAlternatives))
 }
 
 func unsupported(p *spec.Param) error {

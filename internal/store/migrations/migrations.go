@@ -21,8 +21,15 @@ var sqlite0003 string
 //go:embed 0003_postgres.sql
 var postgres0003 string
 
+//go:embed 0004_sqlite.sql
+var sqlite0004 string
+
+//go:embed 0004_postgres.sql
+var postgres0004 string
+
 // Step is one change of the tables, for both databases.
 type Step struct{ Name, SQLite, Postgres string }
 
 // All stand in the order in which they run.
-var All = []Step{{"store/0001_resources", sqlite0001, postgres0001}, {"store/0002_search", sqlite0002, postgres0002}, {"store/0003_counts", sqlite0003, postgres0003}}
+var All = []Step{{"store/0001_resources", sqlite0001, postgres0001}, {"store/0002_search", sqlite0002, postgres0002}, {"store/0003_counts", sqlite0003, postgres0003},
+	{"store/0004_words", sqlite0004, postgres0004}}

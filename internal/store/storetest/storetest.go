@@ -125,6 +125,7 @@ func Run(t *testing.T, open Open) {
 		{"searches carry the scope on every hop", scopeOfSearches},
 		{"searches follow changes and deletes", changes},
 		{"searches of every shape answer as R4 words it", againstNaive},
+		{"full text follows the log and carries the scope", words},
 		{"pages are stable under writes", paging},
 		{"sealed values stand in no table", sealed},
 		{"derivers and guards see before and after", deriveAndGuard},
