@@ -113,6 +113,7 @@ func listening(cmd *cobra.Command) {
 	f.String("traces", "", "where to send traces, OTLP over HTTP: http://collector:4318 (default: nowhere)")
 	f.StringSlice("hooks", nil, "host or host:port to which rest-hook subscriptions may be sent over https, host,host; none = they are refused")
 	f.Bool("enforce-profiles", false, "refuse a write that breaks a profile of its meta.profile (those that are known here)")
+	f.Bool("full-text", false, "answer _text and _content; their index is made in the background and takes about as much room as the other indexes")
 	f.StringSlice("notify-host", nil, "host to which outgoing notices may be sent, beside this machine; repeat for more")
 }
 
@@ -145,6 +146,7 @@ func options(cmd *cobra.Command) (server.Options, error) {
 			return o, err
 		}
 		o.Hosts, _ = f.GetStringSlice("notify-host")
+		o.FullText, _ = f.GetBool("full-text")
 		o.EnforceProfiles, _ = f.GetBool("enforce-profiles")
 		o.Hooks, _ = f.GetStringSlice("hooks")
 		if (o.Cert == "") != (o.Key == "") {

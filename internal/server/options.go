@@ -42,6 +42,7 @@ type Options struct {
 	PasswordCost    identity.Cost  // zero = the usual; tests make it cheap
 	Hosts           []string       // hosts beyond this machine to which notices may be sent
 	Hooks           []string       // hosts to which rest-hook subscriptions may be sent; none = they are refused
+	FullText        bool           // _text and _content are answered, by an index behind the log
 	EnforceProfiles bool           // a write that breaks a profile which it claims is refused
 }
 

@@ -56,6 +56,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Watch:      h.watch,
 		Alone:      h.SQLite() && !h.Beside,
 		Memory:     h.Budget,
+		FullText:   h.FullText,
 	})
 	if err != nil {
 		return fmt.Errorf("server: %w: %w", ErrUnavailable, err)
@@ -162,6 +163,17 @@ func (h *Hub) Start(ctx context.Context) {
 		return err
 	}))
 	h.background(ctx, "organisations", every(15*time.Second, func(ctx context.Context) error { return h.Tree.Refresh(ctx, h.Store) }))
+	if h.FullText {
+		h.background(ctx, "full text", every(time.Second, func(ctx context.Context) error {
+			for more := true; more && ctx.Err() == nil; {
+				var err error
+				if more, err = h.Store.IndexWords(ctx); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
 	h.background(ctx, "expired bulk files", every(10*time.Minute, h.Bulk.Sweep))
 	h.background(ctx, "unfinished uploads", every(time.Hour, func(ctx context.Context) error {
 		return api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock}.Sweep(ctx)
