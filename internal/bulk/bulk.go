@@ -94,7 +94,7 @@ const tries = 8
 
 // Work is how the jobs are done: one bounded step each, so that others have their turn between.
 func (r *Room) Work() job.Work {
-	return job.Work{Call: r.step, Tries: tries, Wait: 5 * time.Second, Lease: time.Minute}
+	return job.Work{Call: r.step, Tries: tries, Wait: 5 * time.Second, Lease: 20 * time.Second}
 }
 
 // State of a task.
