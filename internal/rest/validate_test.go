@@ -121,6 +121,31 @@ func validates(t *testing.T, open storetest.Open) {
 	}
 }
 
+func TestValidateStandsInBundles(t *testing.T) {
+	h := newChecked(t, storetest.Memory, false)
+	h.put(system, profileOf("named", "Patient", `{"path":"Patient.name","min":1}`))
+	r := h.want(200, county, "POST", "/", batch(
+		`{"request":{"method":"POST","url":"Patient/$validate?profile=http://x.test/named"},"resource":{"resourceType":"Patient","active":true}}`,
+		`{"request":{"method":"POST","url":"Patient/$validate"},"resource":`+asked(`{"resourceType":"Patient","gender":"x"}`)+`}`,
+		`{"request":{"method":"GET","url":"Patient/nobody/$validate"}}`))
+	for i, want := range []string{"200 profile-min", "200 unknown-code", "404 not-found"} {
+		e := r.node.Get(fmt.Sprintf("entry[%d]", i))
+		outcome := e.Child("resource")
+		if outcome == nil {
+			outcome = e.Get("response.outcome")
+		}
+		got := e.Str("response.status")[:3]
+		for _, x := range outcome.All("issue") {
+			if x.Str("severity") == "error" {
+				got += " " + x.Str("details.coding[0].code")
+			}
+		}
+		if got != want {
+			t.Errorf("entry %d: got %s; want %s", i, got, want)
+		}
+	}
+}
+
 func TestValidateRefuses(t *testing.T) {
 	h := newChecked(t, storetest.Memory, false)
 	for _, c := range []struct {

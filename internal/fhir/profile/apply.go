@@ -90,7 +90,7 @@ func (c *checker) typeProfiles(p *Profile, r *rule, v value) {
 		if len(t.profiles) == 1 {
 			canonical := t.profiles[0]
 			if base := baseName(canonical); base != "" {
-				if base == "SimpleQuantity" || base == "MoneyQuantity" {
+				if isQuantity(base) {
 					c.evaluate(rulesOf(base), v, p)
 				}
 				return

@@ -84,11 +84,14 @@ func isBase(canonical string) bool { return baseName(canonical) != "" }
 func baseName(canonical string) string {
 	url, _, _ := strings.Cut(canonical, "|")
 	name, ok := strings.CutPrefix(url, core)
-	if !ok || !(spec.IsResource(name) || spec.IsPrimitive(name) || len(spec.Elements(name)) > 0 || name == "Resource" || name == "DomainResource" || name == "BackboneElement") {
+	if !ok || !(spec.IsResource(name) || spec.IsPrimitive(name) || len(spec.Elements(name)) > 0 || name == "Resource" || name == "DomainResource" || name == "BackboneElement" || isQuantity(name)) {
 		return ""
 	}
 	return name
 }
+
+// isQuantity names the two profiles that R4's own types use; their one rule each is checked with R4's.
+func isQuantity(name string) bool { return name == "SimpleQuantity" || name == "MoneyQuantity" }
 
 func (r *rule) copy() *rule {
 	c := *r

@@ -136,6 +136,15 @@ func TestFixedPatternAndRange(t *testing.T) {
 	})
 }
 
+func TestSimpleQuantityIsKnown(t *testing.T) {
+	s := newShelf(define(t, "q", "Observation", `{"path":"Observation.value[x]","type":[{"code":"Quantity","profile":["`+core+`SimpleQuantity"]}]}`))
+	const o = `"resourceType":"Observation","status":"final","code":{"text":"x"}`
+	try(t, s, canonical+"q", []trial{
+		{"plain", `{` + o + `,"valueQuantity":{"value":1}}`, ""},
+		{"with a comparator", `{` + o + `,"valueQuantity":{"value":1,"comparator":">"}}`, "invariant-sqty-1 Observation.value"},
+	})
+}
+
 func TestFixedDecimalComparesByValue(t *testing.T) {
 	s := newShelf(define(t, "d", "Observation", `{"path":"Observation.valueQuantity.value","fixedDecimal":1.50}`, `{"path":"Observation.referenceRange.low","minValueQuantity":{"value":1.5,"system":"http://unitsofmeasure.org","code":"mg"}}`))
 	const o = `"resourceType":"Observation","status":"final","code":{"text":"x"}`

@@ -448,6 +448,9 @@ func (c *checker) slices(p *Profile, r *rule, at *place, values []value) {
 // conforms checks a value against a profile without saying anything; sure is false when the profile is not known.
 func (c *checker) conforms(canonical string, v value) (ok, sure bool) {
 	if base := baseName(canonical); base != "" {
+		if base == "SimpleQuantity" && v.n.Child("comparator") != nil {
+			return false, true
+		}
 		return isA(v.typ, base), true
 	}
 	p := c.profile(canonical)

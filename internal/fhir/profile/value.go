@@ -231,6 +231,8 @@ func isA(typ, want string) bool {
 		return !spec.IsResource(typ)
 	case "Resource":
 		return spec.IsResource(typ)
+	case "SimpleQuantity", "MoneyQuantity":
+		return typ == "Quantity"
 	case "DomainResource":
 		return spec.IsResource(typ) && typ != "Bundle" && typ != "Binary" && typ != "Parameters"
 	}
