@@ -1,12 +1,8 @@
 package store
 
 import (
-	"sync"
-	"sync/atomic"
-
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
-	"github.com/xinglin-health/xinglin/internal/fhir/ucum"
 )
 
 // inUnit is a value asked for in one of the units that the rows are written in.
@@ -76,51 +72,12 @@ func (f *finder) inUnits(p *spec.Param, v *search.Value, units func() ([]int64, 
 		}
 		if text == code {
 			out = append(out, inUnit{u, system, *v})
-		} else if other, ok := converted(v, text); ok {
+		} else if other, ok := v.In(text); ok {
 			out = append(out, inUnit{u, system, other})
 		}
 	}
 	return out, nil
 }
-
-// converted gives the same value in another unit, where both are of UCUM and measure the same.
-func converted(v *search.Value, unit string) (search.Value, bool) {
-	if v.System != nil && *v.System != "" && *v.System != ucum.System {
-		return *v, false
-	}
-	from, to := unitOf(v.Code), unitOf(unit)
-	if from == nil || to == nil || !from.Comparable(*to) {
-		return *v, false
-	}
-	out := *v
-	for _, n := range []*float64{&out.Number, &out.NumLow, &out.NumHi} {
-		x, ok := ucum.Float(*n, *from, *to)
-		if !ok {
-			return *v, false
-		}
-		*n = x
-	}
-	return out, true
-}
-
-var parsedUnits sync.Map // code -> *ucum.Unit, nil = not one of UCUM
-
-func unitOf(code string) *ucum.Unit {
-	if u, ok := parsedUnits.Load(code); ok {
-		return u.(*ucum.Unit)
-	}
-	var known *ucum.Unit
-	if u, err := ucum.Parse(code); err == nil {
-		known = &u
-	}
-	if unitsParsed.Add(1) > 20_000 { // what is asked for comes from outside
-		return known
-	}
-	parsedUnits.Store(code, known)
-	return known
-}
-
-var unitsParsed atomic.Int64
 
 // numberAt is the condition that r has a number or quantity like v.
 func (f *finder) numberAt(q *sql, params []*spec.Param, v *search.Value, r string) error {

@@ -249,7 +249,7 @@ func quantityEqual(p *spec.Param, e *index.Entry, v *search.Value) bool {
 		}
 		if v.Code != "" && e.Code != v.Code {
 			factor, ok := map[[2]string]float64{{"mg", "g"}: 1e-3, {"g", "mg"}: 1e3}[[2]string{v.Code, e.Code}]
-			if !ok {
+			if !ok || v.System == nil || *v.System != "http://unitsofmeasure.org" { // R4 converts what is said to be of UCUM
 				return false
 			}
 			other := *v
