@@ -93,6 +93,9 @@ func (f *finder) codeGroups(params []*spec.Param, c *search.Clause) ([]codeGroup
 	} else if err := f.manyCodes(in, c.Values, note, look); err != nil {
 		return nil, err
 	}
+	if err := f.listedCodes(params, c.Values, note); err != nil {
+		return nil, err
+	}
 	var groups []codeGroup
 	for _, p := range params {
 		if v := &c.Values[0]; len(c.Values) == 1 && v.System == nil && len(found[p.ID]) > 1 {
@@ -115,6 +118,26 @@ func (f *finder) codeGroups(params []*spec.Param, c *search.Clause) ([]codeGroup
 	}
 	f.groups[c] = groups
 	return groups, nil
+}
+
+// listedCodes notes the codes asked for of parameters that keep no list of the codes in use: they have no system.
+func (f *finder) listedCodes(params []*spec.Param, values []search.Value, note func(param int32, code, system int64)) error {
+	for _, p := range params {
+		for i := range values {
+			v := &values[i]
+			if !listsCodes(p) || v.Code == "" || v.System != nil && *v.System != "" {
+				continue
+			}
+			code, ok, err := f.tx.findSymbol(f.ctx, clip(v.Code))
+			if err != nil {
+				return err
+			}
+			if ok {
+				note(p.ID, code, 0)
+			}
+		}
+	}
+	return nil
 }
 
 // manyCodes answers a long list, such as a value set, by going through the codes in use instead of those asked for.
