@@ -91,7 +91,7 @@ func (r *Room) filter(typ, query string) ([]search.Clause, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := search.Parse(typ, params, search.Options{Zone: r.Zone, MaxCount: store.MaxCount, DefaultCount: 1})
+	s, err := search.Parse(typ, params, search.Options{Zone: r.Zone, MaxCount: store.MaxCount, DefaultCount: 1, Given: r.Store.Parameter})
 	if err != nil {
 		return nil, err
 	}

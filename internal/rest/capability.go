@@ -9,10 +9,21 @@ import (
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 )
 
-// capability keeps the statement, which does not change while the program runs.
+// capability keeps the statement, which changes only with the search parameters that the hub is given.
 type capability struct {
-	once sync.Once
-	rest *fhir.Node
+	mu         sync.Mutex
+	generation int64
+	rest       *fhir.Node
+}
+
+func (s *server) statement() *fhir.Node {
+	c := &s.capability
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if g := s.Store.ParameterGeneration(); c.rest == nil || c.generation != g {
+		c.rest, c.generation = s.restCapability(), g
+	}
+	return c.rest
 }
 
 var paramTypes = map[spec.ParamType]string{spec.Token: "token", spec.String: "string", spec.Date: "date", spec.Number: "number",
@@ -20,7 +31,6 @@ var paramTypes = map[spec.ParamType]string{spec.Token: "token", spec.String: "st
 
 // capabilities says what is really here: types and parameters from the tables, operations from those registered.
 func (s *server) capabilities(c *call) (*answer, error) {
-	s.capability.once.Do(func() { s.capability.rest = s.restCapability() })
 	n := fhir.New("CapabilityStatement",
 		"id", "xinglin",
 		"url", spec.Canonical+"/CapabilityStatement/xinglin",
@@ -35,7 +45,7 @@ func (s *server) capabilities(c *call) (*answer, error) {
 		"fhirVersion", "4.0.1",
 		"format", fhir.Arr{"application/fhir+json", "json"},
 		"patchFormat", fhir.Arr{jsonPatchType, "application/fhir+json"},
-		"rest", fhir.Arr{s.capability.rest},
+		"rest", fhir.Arr{s.statement()},
 	)
 	return &answer{status: http.StatusOK, body: n.JSON()}, nil
 }
@@ -68,7 +78,7 @@ func (s *server) restCapability() *fhir.Node {
 	back := revIncludes()
 	for _, typ := range spec.Types() {
 		params, includes := fhir.Arr{}, []string{}
-		for _, p := range spec.Params(typ) {
+		for _, p := range append(slices.Clip(spec.Params(typ)), s.Store.Parameters(typ)...) {
 			kind := paramTypes[p.Type]
 			switch {
 			case p.Code == "_id":

@@ -331,7 +331,7 @@ func (b *Bundles) match(ctx context.Context, tx *store.Tx, scope search.Scope, b
 	if err != nil {
 		return store.Version{}, err
 	}
-	r, err := search.Parse(typ, params, search.Options{Zone: b.Zone, Base: base})
+	r, err := search.Parse(typ, params, search.Options{Zone: b.Zone, Base: base, Given: b.Store.Parameter})
 	if err != nil {
 		return store.Version{}, err
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func (s *server) parse(c *call, typ string, params []search.Param, lenient bool) (search.Request, error) {
-	r, err := search.Parse(typ, params, search.Options{Zone: s.Zone, Lenient: lenient, MaxCount: s.MaxCount, DefaultCount: s.DefaultCount, Base: c.base, Compartment: c.within, Resolves: true})
+	r, err := search.Parse(typ, params, search.Options{Zone: s.Zone, Lenient: lenient, MaxCount: s.MaxCount, DefaultCount: s.DefaultCount, Base: c.base, Compartment: c.within, Resolves: true, Given: s.Store.Parameter})
 	r.Scope = c.scope
 	if err == nil {
 		err = s.resolve(c.ctx, &r.Query)

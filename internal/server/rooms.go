@@ -156,6 +156,7 @@ func (h *Hub) Start(ctx context.Context) {
 	h.background(ctx, "audit sealer", h.Audit.Run)
 	h.background(ctx, "events", h.Events.Run)
 	h.background(ctx, "jobs", h.Jobs.Run)
+	h.background(ctx, "indexing", h.Store.RunIndexing)
 	h.background(ctx, "outgoing notices", h.Dispatcher.Run)
 	h.background(ctx, "subscriptions", h.Subscriptions.Run)
 	h.background(ctx, "deadlines", every(2*time.Second, func(ctx context.Context) error {

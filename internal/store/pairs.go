@@ -14,6 +14,9 @@ var unions sync.Map // parameter number -> []*spec.Param
 // parts are the parameters in whose rows a parameter stands: of those named combo- the two that they
 // unite, so that nothing is written twice; of the others itself.
 func parts(p *spec.Param) []*spec.Param {
+	if p.ID >= firstParameter {
+		return []*spec.Param{p}
+	}
 	if u, ok := unions.Load(p.ID); ok {
 		return u.([]*spec.Param)
 	}

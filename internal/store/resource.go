@@ -243,6 +243,11 @@ func (tx *Tx) Put(ctx context.Context, p Put) (Version, error) {
 		v.Home = p.Resource.home
 		v.JSON = splice(p.Resource.plain, p.Type, p.ID, v.VID, v.Updated.In(tx.s.zone))
 	}
+	if p.Type == "SearchParameter" {
+		if err := tx.noteParameter(ctx, p.ID, p.Resource.Node); err != nil {
+			return Version{}, err
+		}
+	}
 	if len(tx.s.opts.Derive) > 0 {
 		w := Written{Version: v, Before: before}
 		if op != Delete {

@@ -155,6 +155,9 @@ var bases sync.Map // parameter number -> *spec.Param
 // base is the parameter in whose rows a reference parameter stands: patient, being subject where that is
 // a Patient, has none of its own.
 func base(p *spec.Param) *spec.Param {
+	if p.ID >= firstParameter {
+		return p
+	}
 	if b, ok := bases.Load(p.ID); ok {
 		return b.(*spec.Param)
 	}
@@ -197,6 +200,7 @@ func spanOf(low, high int64) int64 {
 // index turns entries into rows; names and references become numbers.
 func (tx *Tx) index(ctx context.Context, pl *plan, p *Prepared) (*indexed, error) {
 	ix := &indexed{at: minDate, till: minDate}
+	p = tx.withGiven(pl, p)
 	if err := tx.learn(ctx, p); err != nil {
 		return nil, err
 	}

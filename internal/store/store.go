@@ -29,6 +29,8 @@ type Store struct {
 	names names
 	body  bodies
 	cache cache
+
+	parameters parameters
 }
 
 // Open opens or makes the database. dsn is "file:DIR" (SQLite in DIR/xinglin.db), ":memory:"
@@ -76,7 +78,15 @@ func (s *Store) start(ctx context.Context) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	return s.body.init(s.opts.BodyKey)
+	if err := s.body.init(s.opts.BodyKey); err != nil {
+		return err
+	}
+	s.parameters.ask = make(chan struct{}, 1)
+	s.parameters.now.Store(&given{})
+	if err := s.followExtraction(ctx); err != nil {
+		return err
+	}
+	return s.loadParameters(ctx)
 }
 
 // Close finishes what was acknowledged and closes the database.

@@ -90,7 +90,7 @@ func (p *parser) clause(typ, name, value string, hop int) (Clause, error) {
 	if code == "_id" || code == "_lastUpdated" {
 		return p.special(code, modifier, value, chained)
 	}
-	param := spec.Lookup(typ, code)
+	param := p.lookup(typ, code)
 	if param != nil && modifier == "phonetic" && code == "name" { // name:phonetic=zs is phonetic=zs
 		if sound := spec.Lookup(typ, "phonetic"); sound != nil {
 			param, modifier = sound, ""
@@ -246,7 +246,7 @@ func (p *parser) has(typ, name, value string, hop int) (Clause, error) {
 	if hop >= maxHops {
 		return Clause{}, tooManyHops()
 	}
-	by := spec.Lookup(parts[0], parts[1])
+	by := p.lookup(parts[0], parts[1])
 	if by == nil || by.Type != spec.Reference {
 		return Clause{}, refuse("bad-has", fmt.Sprintf("_has: %s has no reference parameter %q", parts[0], printable(parts[1])), "没有这个引用类检索条件："+printable(parts[1]))
 	}

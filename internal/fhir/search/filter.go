@@ -204,7 +204,7 @@ func (f *filterParser) compare(path, op, value string) (c Clause, negated bool, 
 		c, err = f.clause(f.typ, path+":missing", value, 0)
 		return c, false, err
 	}
-	kind, err := kindOf(f.typ, path)
+	kind, err := f.kindOf(f.typ, path)
 	if err != nil {
 		return c, false, err
 	}
@@ -238,7 +238,7 @@ func (f *filterParser) compare(path, op, value string) (c Clause, negated bool, 
 }
 
 // kindOf is the type of the parameter at the end of a path with chains and _has.
-func kindOf(typ, path string) (spec.ParamType, error) {
+func (p *parser) kindOf(typ, path string) (spec.ParamType, error) {
 	for range maxHops + 1 {
 		if rest, ok := strings.CutPrefix(path, "_has:"); ok {
 			parts := strings.SplitN(rest, ":", 3)
@@ -259,7 +259,7 @@ func kindOf(typ, path string) (spec.ParamType, error) {
 		case "_lastUpdated":
 			return spec.Date, nil
 		}
-		param := spec.Lookup(typ, code)
+		param := p.lookup(typ, code)
 		if param == nil {
 			break
 		}
@@ -270,7 +270,7 @@ func kindOf(typ, path string) (spec.ParamType, error) {
 		next, _, _ = strings.Cut(next, ":")
 		to := modifier
 		for _, t := range targetsOf(param) {
-			if to == "" && (spec.Lookup(t, next) != nil || next == "_has") {
+			if to == "" && (p.lookup(t, next) != nil || next == "_has") {
 				to = t
 			}
 		}

@@ -25,6 +25,8 @@ type Options struct {
 	Compartment  *Compartment   // of the address Patient/1/Observation
 	Contained    bool           // the store can search contained resources
 	Resolves     bool           // the caller will Resolve: without it, :in, :not-in, :above and :below that need it are refused
+	// Given finds a search parameter beyond R4's, nil for none; an error is one that cannot be searched by now. nil = R4's only.
+	Given func(typ, code string) (*spec.Param, error)
 }
 
 // Request is a search with how its answer is to be shown.
@@ -129,6 +131,9 @@ func Parse(resourceType string, params []Param, o Options) (Request, error) {
 			return r, err
 		}
 	}
+	if p.withheld != nil {
+		return r, p.withheld
+	}
 	if r.Summary == "count" || r.Count == 0 {
 		r.Count, r.Total = 0, TotalAccurate
 	}
@@ -160,6 +165,21 @@ type parser struct {
 	Options
 	r       *Request
 	clauses int // read so far, those inside of chains too
+
+	withheld error // a parameter was named that cannot be searched by now
+}
+
+// lookup finds a parameter of R4, or one that this hub was given.
+func (p *parser) lookup(typ, code string) *spec.Param {
+	if p.Given == nil {
+		return spec.Lookup(typ, code)
+	}
+	param, err := p.Given(typ, code)
+	if err != nil {
+		p.withheld = err
+		return spec.Lookup(typ, code)
+	}
+	return param
 }
 
 func (p *parser) one(q Param) error {
@@ -311,7 +331,7 @@ func (p *parser) sort(value string) error {
 			k.Special = code
 		default:
 			if p.r.Type != "" {
-				k.Param = spec.Lookup(p.r.Type, code)
+				k.Param = p.lookup(p.r.Type, code)
 			}
 			if k.Param == nil || k.Param.Type == spec.Composite || k.Param.Type == spec.Special {
 				return refuse("unknown-sort", fmt.Sprintf("_sort: no sortable parameter %q on %s", printable(code), p.r.Type), "不能按此排序："+printable(code))
@@ -343,7 +363,7 @@ func (p *parser) include(q Param, name, modifier string) error {
 		return refuse("bad-include", name+" is written Type:parameter or Type:parameter:Target", name+" 的写法是 Type:parameter[:Target]")
 	} else {
 		if parts[1] != "*" {
-			inc.Param = spec.Lookup(parts[0], parts[1])
+			inc.Param = p.lookup(parts[0], parts[1])
 			if inc.Param == nil || inc.Param.Type != spec.Reference {
 				return refuse("bad-include", fmt.Sprintf("%s: %s has no reference parameter %q", name, parts[0], printable(parts[1])), "没有这个引用类检索条件："+printable(parts[1]))
 			}
