@@ -210,6 +210,10 @@ var whatNames = map[string]Words{
 	"audit": {"查看审计记录", "Read the audit trail"}, "reveal:id": {"查看完整证件号", "Reveal the ID number"}, "reveal:phone": {"查看完整电话", "Reveal the telephone number"}, "worklist": {"查看工作列表", "Worklist"}, "work": {"查看我的工作", "My work"}, "case": {"查看病例", "Open a case"},
 	"indicators": {"查看指标", "Numbers"}, "indicator-cases": {"查看指标明细", "Cases behind a number"}, "open-cases": {"查看未结转诊", "Open cases of a patient"},
 	"patient-page": {"打开患者页面", "Open a patient"}, "patient-search": {"查找患者", "Look for a patient"}, "file": {"查看文件", "Read a file"}, "upload": {"上传文件", "Upload a file"}, "import": {"导入", "Import"},
+	"subscription-notify": {"订阅通知", "Tell a subscriber"}, "subscription-status": {"查看订阅状态", "State of a subscription"}, "subscription-events": {"查看订阅事件", "Events of a subscription"},
+	"subscription-token": {"取得订阅连接令牌", "Token for a websocket"}, "subscription-off": {"停用订阅", "Stop a subscription"}, "subscription-requested": {"重新启用订阅", "Start a subscription again"},
+	"subscription-active": {"订阅生效", "A subscription becomes active"}, "subscription-error": {"订阅送不出去", "A subscription is given up"},
+	"subscription-resend": {"重新送达", "Send dead letters again"}, "subscription-drop": {"放弃未送达通知", "Drop dead letters"},
 	"message": {"留言", "Message"}, "torn": {"记录损坏", "Torn entry"},
 }
 

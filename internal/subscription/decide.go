@@ -51,7 +51,7 @@ func (v *version) clause(c *search.Clause, now time.Time) (ok, known bool) {
 		return false, false
 	case c.Special == "_id" || c.Param != nil && c.Param.Code == "_id":
 		return anyOf(c.Values, func(w *search.Value) bool { return w.Text == v.node.ID() || w.Code == v.node.ID() }), true
-	case c.Param == nil:
+	case c.Param == nil || spec.Lookup(v.node.Type(), c.Param.Code) != c.Param:
 		return false, false
 	}
 	var has []*index.Entry
@@ -178,6 +178,68 @@ func measures(w *search.Value, x *index.Entry) bool {
 		return v >= w.Number-margin && v <= w.Number+margin
 	}
 	return v >= w.NumLow && v < w.NumHi
+}
+
+// sieve is the part of criteria that can rule a resource out cheaply: one of these codes, or one of these ids, must
+// stand there. It lets through more than the criteria do, never less; what passes is put to the search engine.
+type sieve []mesh
+
+type mesh struct {
+	param *spec.Param
+	any   map[string]bool // codes in lower case, or ids
+}
+
+func sieveOf(typ string, where []search.Clause) (s sieve) {
+	for i := range where {
+		c := &where[i]
+		if c.Param == nil || c.Modifier != "" || c.Chain != nil || c.Has != nil || c.Filter != nil || c.Param.Sealed || spec.Lookup(typ, c.Param.Code) != c.Param {
+			continue
+		}
+		m := mesh{c.Param, map[string]bool{}}
+		for _, w := range c.Values {
+			switch {
+			case c.Param.Type == spec.Token && w.Code != "":
+				m.any[strings.ToLower(w.Code)] = true
+			case c.Param.Type == spec.Reference && w.RefID != "":
+				m.any[w.RefID] = true
+			default:
+				m.any = nil
+			}
+			if m.any == nil {
+				break
+			}
+		}
+		if len(m.any) > 0 && c.Param.Code[0] != '_' {
+			s = append(s, m)
+		}
+	}
+	return s
+}
+
+// passes says whether a version may meet the criteria.
+func (s sieve) passes(v *version) bool {
+	for i := range s {
+		m := &s[i]
+		found := false
+		for j := range v.entries {
+			x := &v.entries[j]
+			if x.Param != m.param {
+				continue
+			}
+			if m.param.Type == spec.Reference {
+				found = m.any[x.RefID]
+			} else {
+				found = m.any[x.Code] || m.any[strings.ToLower(x.Code)]
+			}
+			if found {
+				break
+			}
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
 }
 
 // raises says whether a change is an event of the topic: before is nil on creation, after on delete.

@@ -26,6 +26,7 @@ const (
 type live struct {
 	Row
 	where []search.Clause
+	sieve sieve
 	topic *Topic
 	begin int   // index in the step's entries before which nothing counts
 	err   error // criteria that could be read when they came and cannot now
@@ -51,7 +52,9 @@ func (e *Engine) reload(ctx context.Context, tx *store.Tx) error {
 	types := map[string]bool{}
 	for _, r := range list {
 		l := &live{Row: r}
-		l.where, l.err = e.where(r.Def.Type, r.Def.Query)
+		if l.where, l.err = e.where(r.Def.Type, r.Def.Query); l.err == nil {
+			l.sieve = sieveOf(r.Def.Type, l.where)
+		}
 		if r.Def.Topic != "" {
 			l.topic, _ = topicOf(r.Def.Topic)
 		}
@@ -139,7 +142,8 @@ type step struct {
 	from, to int64
 	entries  []store.Logged
 	callers  map[Owner]*access.Caller
-	bodies   map[*store.Logged][2]*version // before and after, of types that topics watch
+	bodies   map[*store.Logged][2]*version  // before and after, of types that topics watch
+	fresh    map[string]map[string]*version // current versions by type and id, of types that somebody's sieve looks at
 	found    []found
 }
 
@@ -236,9 +240,18 @@ func (s *step) match(ctx context.Context, sub *live, entries []*store.Logged) ([
 		}
 		entries = raised
 	}
+	var fresh map[string]*version
+	if len(sub.sieve) > 0 && len(entries) > 0 {
+		if fresh, err = s.freshOf(ctx, sub.Def.Type); err != nil {
+			return nil, err
+		}
+	}
 	asked := map[string]bool{}
 	var ids []string
 	for _, l := range entries {
+		if v := fresh[l.ID]; v != nil && !sub.sieve.passes(v) {
+			continue
+		}
 		if l.Op != store.Delete && !asked[l.ID] {
 			asked[l.ID] = true
 			ids = append(ids, l.ID)
@@ -296,6 +309,35 @@ func (s *step) current(ctx context.Context, sub *live, scope search.Scope, ids [
 		}
 	}
 	return hits, nil
+}
+
+// freshOf reads the current versions of what this step has of a type, once for all subscriptions.
+func (s *step) freshOf(ctx context.Context, typ string) (map[string]*version, error) {
+	if known, ok := s.fresh[typ]; ok {
+		return known, nil
+	}
+	var ids []string
+	for i := range s.entries {
+		if l := &s.entries[i]; l.Type == typ && l.Op != store.Delete {
+			ids = append(ids, l.ID)
+		}
+	}
+	slices.Sort(ids)
+	found, err := s.tx.ReadMany(ctx, search.Everything, typ, slices.Compact(ids))
+	if err != nil {
+		return nil, err
+	}
+	fresh := make(map[string]*version, len(found))
+	for id, v := range found {
+		if fresh[id], err = versionOf(v, s.e.o.Zone); err != nil {
+			return nil, err
+		}
+	}
+	if s.fresh == nil {
+		s.fresh = map[string]map[string]*version{}
+	}
+	s.fresh[typ] = fresh
+	return fresh, nil
 }
 
 // overtaken decides a version that is not the current one any more by its own content; what only the search engine
