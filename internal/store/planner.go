@@ -45,6 +45,18 @@ func (f *finder) ways() ([]*driver, error) {
 		}
 		return err
 	}
+	for i := range f.q.Where { // a few ids are the shortest way: nothing else need be counted
+		c := &f.q.Where[i]
+		if special(c) == "_id" && positive(c) && len(c.Values) < firstLook {
+			d, err := f.way(f.pl, c, i)
+			if err != nil || f.none {
+				return nil, err
+			}
+			if d != nil {
+				return []*driver{d}, nil
+			}
+		}
+	}
 	if f.q.Compartment != nil {
 		if err := take(f.compartmentWay()); err != nil {
 			return nil, err

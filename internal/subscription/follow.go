@@ -19,7 +19,7 @@ const horizon = "subscription"
 // atOnce is how many versions of the log are looked at in one step, askedAtOnce how many ids one search asks for.
 const (
 	atOnce      = 1000
-	askedAtOnce = 200
+	askedAtOnce = 60
 )
 
 // live is one subscription as the follower keeps it between steps.

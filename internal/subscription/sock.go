@@ -64,10 +64,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn.SetReadLimit(maxAsk)
 	s.conn = conn
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
-	defer cancel()
-	if d.Ends != nil {
-		defer context.AfterFunc(d.Ends, cancel)()
-	}
+	defer cancel() // after the closing words: a read that is cancelled cuts the line
 	why, code := s.talk(ctx, r)
 	conn.Close(code, why)
 }
@@ -111,8 +108,10 @@ func (e *Engine) wakeSocks() {
 // talk serves one connection until it ends, and says why it did.
 func (s *sock) talk(ctx context.Context, r *http.Request) (why string, code websocket.StatusCode) {
 	asks := make(chan string)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	var ends <-chan struct{}
+	if s.d.Ends != nil {
+		ends = s.d.Ends.Done()
+	}
 	go func() {
 		defer close(asks)
 		for range maxAsks {
@@ -138,7 +137,7 @@ func (s *sock) talk(ctx context.Context, r *http.Request) (why string, code webs
 	for {
 		var err error
 		select {
-		case <-ctx.Done():
+		case <-ends:
 			return "the server stops", websocket.StatusGoingAway
 		case ask, open := <-asks:
 			if !open {
