@@ -224,6 +224,7 @@ var everySearch = []struct{ name, query, want string }{
 	{"_include", "Observation?code=85354-9&_include=Observation:subject", "+zhang bp"},
 	{"_include of one target type", "Observation?code=85354-9&_include=Observation:subject:Group", "bp"},
 	{"_include of all", "Observation?code=85354-9&_include=*", "+e1 +zhang bp"},
+	{"_include of all across types", "?_type=Observation,Composition&_lastUpdated=ge2026&_id=bp,comp&_include=*", "+doc +e1 +zhang bp comp"},
 	{"_include:iterate", "Observation?code=85354-9&_include=Observation:encounter&_include:iterate=Encounter:location&_include:iterate=Location:partof", "+bed +block +campus +e1 bp"},
 	{"_include without :iterate goes one step", "Observation?code=85354-9&_include=Observation:encounter&_include=Encounter:location", "+e1 bp"},
 	{"_revinclude", "Patient?_id=rare&_revinclude=Observation:subject", "+neg rare"},

@@ -21,6 +21,8 @@ func (p *parser) top(name, value string) (Clause, error) {
 		return Clause{Filter: f}, err
 	case "_list":
 		return p.list(modifier, value)
+	case "_query": // left out, it would show far more than was asked for
+		return Clause{}, fhir.Refuse(400, "not-supported", "unknown-parameter", "named queries (_query) are not known here", "不支持命名查询 _query")
 	case "_text", "_content":
 		if modifier != "" {
 			return Clause{}, refuse("bad-modifier", code+" takes no modifier", code+" 不能带修饰符")

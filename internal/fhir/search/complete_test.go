@@ -348,8 +348,8 @@ func TestResolveTurnsTermsAndHierarchiesIntoValues(t *testing.T) {
 }
 
 func TestControlsGivenTwiceCountOnceAndSelfSaysWhich(t *testing.T) {
-	r := must(t, "Patient", "_count=5&name=a&_count=7&_include:iterate=Patient:organization&_include=*")
-	if got := search.Encode(r.Applied); got != "name=a&_count=7&_include%3Aiterate=Patient%3Aorganization&_include=%2A" || r.Count != 7 {
+	r := must(t, "Patient", "_count=5&name=a&_count=70000&_include:iterate=Patient:organization&_include=*")
+	if got := search.Encode(r.Applied); got != "name=a&_count=1000&_include%3Aiterate=Patient%3Aorganization&_include=%2A" || r.Count != 1000 {
 		t.Errorf("got %s, count %d", got, r.Count)
 	}
 	if !r.Include[0].Iterate || r.Include[1].Iterate || r.Include[1].Source != "Patient" || r.Include[1].Param != nil {

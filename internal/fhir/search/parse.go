@@ -200,6 +200,7 @@ func (p *parser) one(q Param) error {
 			return refuse("bad-count", "_count is a whole number from 0", "_count 应为不小于 0 的整数")
 		}
 		p.r.Count = min(n, p.MaxCount)
+		q.Value = strconv.Itoa(p.r.Count)
 	case "_total":
 		mode, ok := map[string]TotalMode{"none": TotalNone, "estimate": TotalEstimate, "accurate": TotalAccurate}[q.Value]
 		if !ok {
@@ -354,7 +355,12 @@ func (p *parser) include(q Param, name, modifier string) error {
 	}
 	parts := strings.Split(q.Value, ":")
 	inc := Include{Source: parts[0], Iterate: modifier != ""}
-	if q.Value == "*" {
+	if q.Value == "*" && name == "_include" && p.r.Type == "" && len(p.r.Types) > 0 {
+		for _, t := range p.r.Types[1:] {
+			p.r.Include = append(p.r.Include, Include{Source: t, Iterate: inc.Iterate})
+		}
+		inc.Source = p.r.Types[0]
+	} else if q.Value == "*" {
 		inc.Source = p.r.Type
 		if name == "_revinclude" || inc.Source == "" {
 			return p.unknown(q, name+"=* needs a type: Type:*")
@@ -380,7 +386,7 @@ func (p *parser) include(q Param, name, modifier string) error {
 	} else {
 		p.r.RevInclude = append(p.r.RevInclude, inc)
 	}
-	if len(p.r.Include)+len(p.r.RevInclude) > maxParams/2 {
+	if len(p.r.Include)+len(p.r.RevInclude) > maxParams {
 		return refuse("too-many-parameters", "too many includes", "包含项过多")
 	}
 	p.apply(q)

@@ -194,7 +194,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestLenientLeavesOutWhatItDoesNotKnowAndSaysSo(t *testing.T) {
-	r, err := parse(t, "Patient", "nose=long&gender=male&_count=5&_query=x", search.Options{Lenient: true})
+	r, err := parse(t, "Patient", "nose=long&gender=male&_count=5&_score=x", search.Options{Lenient: true})
 	if err != nil {
 		t.Fatal(err)
 	}
