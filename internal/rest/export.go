@@ -240,6 +240,7 @@ func (s *server) bulkFile(ctx context.Context, c Call) (Answer, error) {
 	}
 	return Answer{Raw: func(w http.ResponseWriter) {
 		w.Header().Set("Content-Type", ndjson)
+		defer patient{w}.end()
 		if err := s.Bulk.Send(ctx, caller, id, part, patient{w}); err != nil {
 			if !errors.Is(err, context.Canceled) {
 				s.Log.Error("bulk file broken off", "request", c.Request, "error", err)
@@ -249,13 +250,19 @@ func (s *server) bulkFile(ctx context.Context, c Call) (Answer, error) {
 	}}, nil
 }
 
-// patient gives a slow reader time for each portion, whatever the time for a whole answer is.
+// patient gives a reader a minute for each portion, however many there are, and no more.
 type patient struct{ http.ResponseWriter }
 
 func (p patient) Write(b []byte) (int, error) {
-	// where the server sets no limit, or the writer knows none, there is none to move
-	_ = http.NewResponseController(p.ResponseWriter).SetWriteDeadline(time.Now().Add(time.Minute))
+	p.until(time.Now().Add(time.Minute))
 	return p.ResponseWriter.Write(b)
+}
+
+// end lifts the limit: the connection goes on to other requests.
+func (p patient) end() { p.until(time.Time{}) }
+
+func (p patient) until(t time.Time) {
+	_ = http.NewResponseController(p.ResponseWriter).SetWriteDeadline(t) // a writer of a test knows none
 }
 
 // Subset keeps some elements of a resource, marked SUBSETTED.
