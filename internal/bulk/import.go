@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/fhir"
@@ -30,7 +31,7 @@ const FileHash = spec.Canonical + "/sid/sha256"
 const (
 	maxInputs = 200
 	maxLine   = 16 << 20
-	gulp      = 500     // lines of one step
+	gulp      = 500     // lines written together
 	gulpBytes = 8 << 20 // about how many bytes of lines
 )
 
@@ -137,41 +138,52 @@ func (r *Room) importStep(ctx context.Context, t Task, caller *access.Caller) (p
 		}
 		return wrong.line(n.JSON())
 	}
-	var entries []entry
-	ended := false
+	began, ended := time.Now(), false
 	lines := bufio.NewReaderSize(f, 64<<10)
-	for size := 0; len(entries) < gulp && size < gulpBytes && !ended; {
-		text, read, err := line(lines)
-		if err == io.EOF {
-			ended = true
-		} else if err != nil {
+	for first := true; first || !ended && p.shown < int64(r.PartSize) && time.Since(began) < longStep; first = false {
+		entries, end, err := gather(lines, &p.cursor, in.Type, complain)
+		if err != nil {
 			return p, err
 		}
-		p.cursor.Offset += read
-		size += int(read)
-		if read > 0 {
-			p.cursor.Line++
+		if err := r.write(ctx, entries, &p, complain); err != nil {
+			return p, err
 		}
-		if text = bytes.TrimSpace(text); len(text) == 0 && read <= maxLine {
-			continue
-		}
-		n, err := resource(text, read, in.Type)
-		if err != nil {
-			if err := complain(p.cursor.Line, err); err != nil {
-				return p, err
-			}
-			continue
-		}
-		entries = append(entries, entry{p.cursor.Line, n})
-	}
-	if err := r.write(ctx, entries, &p, complain); err != nil {
-		return p, err
+		ended = end
 	}
 	if ended {
 		p.cursor.At, p.cursor.Offset, p.cursor.Line = p.cursor.At+1, 0, 0
 		p.done = p.cursor.At >= len(t.Request.Inputs)
 	}
 	return p, nil
+}
+
+// gather reads the lines that are written together; ended is the end of the input.
+func gather(lines *bufio.Reader, at *cursor, typ string, complain func(int64, error) error) (entries []entry, ended bool, err error) {
+	for size := 0; len(entries) < gulp && size < gulpBytes && !ended; {
+		text, read, err := line(lines)
+		if err == io.EOF {
+			ended = true
+		} else if err != nil {
+			return nil, false, err
+		}
+		at.Offset += read
+		size += int(read)
+		if read > 0 {
+			at.Line++
+		}
+		if text = bytes.TrimSpace(text); len(text) == 0 && read <= maxLine {
+			continue
+		}
+		n, err := resource(text, read, typ)
+		if err != nil {
+			if err := complain(at.Line, err); err != nil {
+				return nil, false, err
+			}
+			continue
+		}
+		entries = append(entries, entry{at.Line, n})
+	}
+	return entries, ended, nil
 }
 
 // line reads one line and says how many bytes it took; what is longer than maxLine is read over.

@@ -376,6 +376,35 @@ func TestAnExportThatWasCutOffGoesOnWithoutDoublingOrLosing(t *testing.T) {
 	})
 }
 
+// meddling deletes the task while a step of it keeps its first file.
+type meddling struct {
+	bulk.Keeper
+	delete func()
+}
+
+func (m *meddling) Keep(ctx context.Context, name string, data []byte) error {
+	if m.delete != nil {
+		do := m.delete
+		m.delete = nil
+		do()
+	}
+	return m.Keeper.Keep(ctx, name, data)
+}
+
+func TestAnExportDeletedInTheMiddleLeavesNothing(t *testing.T) {
+	var m *meddling
+	h := newBulkHub(t, storetest.Memory, func(o *bulk.Options) { m = &meddling{Keeper: o.Files}; o.Files = m })
+	h.population()
+	mine := program("system/*.cruds")
+	status := h.begin(mine, "/$export")
+	m.delete = func() { h.want(202, mine, "DELETE", status, "") }
+	h.run()
+	h.want(404, mine, "GET", status, "")
+	if left, _ := filepath.Glob(filepath.Join(h.folder, "files", "bulk", "*", "*")); len(left) != 0 {
+		t.Errorf("got %v left; want no file", left)
+	}
+}
+
 func TestBulkFilesExpire(t *testing.T) {
 	h := newBulkHub(t, storetest.Memory, nil)
 	h.population()
