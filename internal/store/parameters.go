@@ -144,7 +144,7 @@ func (tx *Tx) withGiven(pl *plan, p *Prepared) *Prepared {
 	if len(custom) == 0 || p.Node == nil {
 		return p
 	}
-		q := *p
+	q := *p
 	q.Entries = slices.Clip(p.Entries)
 	for _, c := range custom {
 		q.Entries = append(q.Entries, c.Extract(p.Node, tx.s.zone)...)

@@ -1,6 +1,24 @@
 package fhirpath
 
-import "strings"
+import (
+	"math/big"
+	"strings"
+
+	units "github.com/xinglin-health/xinglin/internal/fhir/ucum"
+)
+
+// rat is d as a fraction.
+func (d decimal) rat() *big.Rat { return new(big.Rat).SetFrac(d.int(), pow10(d.scale)) }
+
+// fromRat is exact where the fraction ends, else rounded to divScale digits.
+func fromRat(r *big.Rat) (decimal, bool) {
+	num, ok1 := fromBig(new(big.Int).Set(r.Num()), 0).fits()
+	den, ok2 := fromBig(new(big.Int).Set(r.Denom()), 0).fits()
+	if ok1 && ok2 {
+		return num.div(den)
+	}
+	return parseDecimal(r.FloatString(divScale))
+}
 
 // inUnit converts q to a UCUM unit; false when the two are not comparable.
 func (q *quantity) inUnit(unit string) (decimal, bool) {
@@ -10,16 +28,16 @@ func (q *quantity) inUnit(unit string) (decimal, bool) {
 	if q.unit == unit {
 		return q.value, true
 	}
-	from, ok1 := lengths[q.unit]
-	to, ok2 := lengths[unit]
-	if !ok1 || !ok2 {
+	from, err1 := units.Parse(q.unit)
+	to, err2 := units.Parse(unit)
+	if err1 != nil || err2 != nil {
 		return decimal{}, false
 	}
-	v, ok := q.value.mul(from)
+	r, ok := from.To(to, q.value.rat())
 	if !ok {
 		return decimal{}, false
 	}
-	return v.div(to)
+	return fromRat(r)
 }
 
 // definite is q in UCUM where its calendar unit has a fixed length.
@@ -29,9 +47,6 @@ func (q *quantity) definite() *quantity {
 	}
 	return q
 }
-
-// lengths are the seconds of the UCUM units that calendar durations become.
-var lengths = map[string]decimal{"wk": fromInt(604800), "d": fromInt(86400), "h": fromInt(3600), "min": fromInt(60), "s": fromInt(1), "ms": {small: 1, scale: 3}}
 
 // compare orders two quantities; ok is false when their units are not comparable.
 func (q *quantity) compare(o *quantity) (order int, ok bool) {
@@ -45,10 +60,16 @@ func (q *quantity) compare(o *quantity) (order int, ok bool) {
 	if a.calendar || b.calendar {
 		return 0, false
 	}
-	if v, ok := b.inUnit(a.unit); ok {
-		return a.value.cmp(v), true
+	u, err1 := units.Parse(a.unit)
+	v, err2 := units.Parse(b.unit)
+	if err1 != nil || err2 != nil {
+		return 0, false
 	}
-	return 0, false
+	r, ok := v.To(u, b.value.rat())
+	if !ok {
+		return 0, false
+	}
+	return a.value.rat().Cmp(r), true
 }
 
 func (q *quantity) inMonths() decimal {
@@ -68,20 +89,28 @@ func (q *quantity) equivalent(o *quantity) bool {
 	if a.calendar && b.calendar && a.unit != b.unit {
 		a, b = &quantity{a.inMonths(), "month", true}, &quantity{b.inMonths(), "month", true}
 	}
-	x, y := a.value, b.value
-	if a.unit != b.unit || a.calendar != b.calendar {
-		// in the unit of the less precise
-		if a.value.places() > b.value.places() {
-			a, b = b, a
-		}
-		v, ok := b.inUnit(a.unit)
-		if !ok {
-			return false
-		}
-		x, y = a.value, v
+	if a.unit == b.unit && a.calendar == b.calendar {
+		places := min(a.value.places(), b.value.places())
+		return a.value.round(places).cmp(b.value.round(places)) == 0
 	}
-	places := min(x.places(), y.places())
-	return x.round(places).cmp(y.round(places)) == 0
+	if a.calendar || b.calendar {
+		return false
+	}
+	if a.grain().Cmp(b.grain()) < 0 {
+		a, b = b, a
+	}
+	v, ok := b.inUnit(a.unit)
+	return ok && v.round(a.value.places()).cmp(a.value) == 0
+}
+
+// grain is the size of the last digit that was written, in base units.
+func (q *quantity) grain() *big.Rat {
+	u, err := units.Parse(q.unit)
+	if err != nil {
+		return new(big.Rat)
+	}
+	one := decimal{small: 1, scale: q.value.scale}
+	return new(big.Rat).Sub(u.Base(one.rat()), u.Base(new(big.Rat)))
 }
 
 // mean is q in UCUM, years and months by their mean length.
