@@ -69,6 +69,9 @@ func (c *checker) rules(v value) {
 	if v.m.simple {
 		c.evaluate(rulesOf("SimpleQuantity"), v, nil)
 	}
+	if isA(v.typ, "Quantity") {
+		c.unit(v)
+	}
 	if v.m.binding != nil {
 		c.bound(nil, v.m.binding, v)
 	}

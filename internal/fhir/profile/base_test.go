@@ -152,6 +152,41 @@ func TestLooserBindingsOfR4(t *testing.T) {
 	}
 }
 
+func TestCodesToldByTheirForm(t *testing.T) {
+	quantity := func(system, code string) string {
+		return `{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":1,"system":"` + system + `","code":"` + code + `"}}`
+	}
+	const ucum = "http://unitsofmeasure.org"
+	photo := func(contentType string) string {
+		return `{"resourceType":"Patient","photo":[{"contentType":"` + contentType + `"}]}`
+	}
+	for _, c := range []struct{ json, want string }{
+		{quantity(ucum, "mm[Hg]"), ""},
+		{quantity(ucum, "10*9/L"), ""},
+		{quantity(ucum, "{beats}/min"), ""},
+		{quantity(ucum, "mmHg"), "?unit-unknown Observation.value.code"},
+		{quantity(ucum, "次/分"), "?unit-unknown Observation.value.code"},
+		{quantity("http://x", "mmHg"), ""},
+		{photo("image/png"), ""},
+		{photo("application/fhir+json; fhirVersion=4.0"), ""},
+		{photo("png"), "profile-code Patient.photo[0].contentType"},
+		{`{"resourceType":"Patient","communication":[{"language":{"text":"中文"}}]}`, ""},
+	} {
+		if got := rules(t, c.json); got != c.want {
+			t.Errorf("%s: got %q; want %q", c.json, got, c.want)
+		}
+	}
+	s := newShelf(define(t, "f", "Patient", `{"path":"Patient.communication.language","binding":{"strength":"required","valueSet":"http://hl7.org/fhir/ValueSet/all-languages|4.0.1"}}`))
+	speaks := func(system, code string) string {
+		return `{"resourceType":"Patient","communication":[{"language":{"coding":[{"system":"` + system + `","code":"` + code + `"}]}}]}`
+	}
+	try(t, s, canonical+"f", []trial{
+		{"a language", speaks("urn:ietf:bcp:47", "zh-CN"), ""},
+		{"none", speaks("urn:ietf:bcp:47", "chinese!"), "profile-code Patient.communication[0].language"},
+		{"of another system", speaks("http://x", "zh"), "profile-code Patient.communication[0].language"},
+	})
+}
+
 // A large system is checked in one pass.
 func TestALargeCodeSystem(t *testing.T) {
 	concepts := fhir.Arr{}

@@ -39,6 +39,9 @@ func (c *checker) has(set, system, code string) (in, known bool) {
 	if in, known = spec.HasCode(set, system, code); known {
 		return in, true
 	}
+	if in, known = formed(set, system, code); known {
+		return in, true
+	}
 	return c.d.Has(set, system, code)
 }
 

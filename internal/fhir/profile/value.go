@@ -94,6 +94,9 @@ func membersOf(typ string) *members {
 		if b, ok := spec.Looser(one.path); ok {
 			one.binding = &binding{strength: b.Strength, set: b.ValueSet}
 		}
+		if _, told := grammars[e.Required]; told { // package validate holds the sets that can be listed
+			one.binding = &binding{strength: "required", set: e.Required}
+		}
 		m.byJSON[one.json] = one
 		m.byKey[one.key] = append(m.byKey[one.key], one)
 	}
