@@ -2,7 +2,7 @@ import { fromInput } from '../words/time';
 import type { Field, Form } from '../fhir/types';
 
 export type Values = Record<string, unknown>;
-export interface Coded { code?: string; display: string }
+export interface Coded { system?: string; code?: string; display: string }
 export interface Pointed { reference: string; display?: string }
 
 export const shown = (f: Field, values: Values) =>
@@ -60,7 +60,7 @@ export function parameters(form: Form | undefined, values: Values, first: { name
         break;
       case 'code': {
         const c = v as Coded;
-        if (c.code) put({ valueCoding: { system: systems[f.system ?? ''] ?? f.system, code: c.code, display: c.display } });
+        if (c.code) put({ valueCoding: { system: c.system ?? systems[f.system ?? ''] ?? f.system, code: c.code, display: c.display } });
         else put({ valueString: c.display });
         break;
       }
