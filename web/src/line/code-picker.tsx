@@ -50,7 +50,7 @@ export default function CodePicker({ value, onChange, status, system, patient, .
     const own = (record.data?.pages[0]?.timeline ?? []).filter((c) => c.kind === 'condition').map((c) => c.title);
     const mine = [...new Set(own)].filter((title) => !q || title.toLowerCase().includes(q)).slice(0, 5)
       .map((title) => ({ key: title, value: title, label: <span>{title} <span className="quiet small">{t('ownCondition')}</span></span> }));
-    const seen = new Set(own);
+    const seen = new Set(mine.map((m) => m.value));
     const rest = list.filter((c) => !seen.has(c.display) && seen.add(c.display)).slice(0, 12)
       .map((c) => ({ key: c.code, value: c.display, label: <span>{c.display} <span className="quiet small num">{c.code}</span></span> }));
     return [...mine, ...rest];
