@@ -224,6 +224,11 @@ func (b *Bundles) commit(ctx context.Context, tx *store.Tx, u *unit, scope searc
 	if err := tx.Foresee(ctx, puts); err != nil {
 		return err
 	}
+	for _, ch := range u.changes {
+		if ch.op != 0 {
+			ch.put, puts = puts[0], puts[1:]
+		}
+	}
 	touched := make([]store.Version, 0, len(u.changes))
 	for _, ch := range u.changes {
 		if ch.op == 0 {

@@ -55,6 +55,7 @@ type Prepared struct {
 	plain        []byte // without id and the parts of meta that the store gives
 	packed       []byte
 	codec, dict  int
+	foreseen     bool // the numbers of its names are known in this unit
 }
 
 // Put is one write.

@@ -145,6 +145,7 @@ func (tx *Tx) withGiven(pl *plan, p *Prepared) *Prepared {
 		return p
 	}
 	q := *p
+	q.foreseen = false
 	q.Entries = slices.Clip(p.Entries)
 	for _, c := range custom {
 		q.Entries = append(q.Entries, c.Extract(p.Node, tx.s.zone)...)

@@ -76,7 +76,7 @@ func (tx *Tx) PutAll(ctx context.Context, puts []Put) ([]Version, error) {
 	return out, nil
 }
 
-// Foresee looks up at once what the Puts that follow would ask one by one.
+// Foresee looks up at once what the Puts that follow would ask one by one, and notes so in them.
 func (tx *Tx) Foresee(ctx context.Context, puts []Put) error {
 	var prepared []*Prepared
 	var ids []ident
@@ -110,7 +110,13 @@ func (tx *Tx) Foresee(ctx context.Context, puts []Put) error {
 		tx.promised[key] = rid
 		tx.noteRID(key, rid)
 	}
-	return tx.learn(ctx, prepared...)
+	if err := tx.learn(ctx, prepared...); err != nil {
+		return err
+	}
+	for _, p := range prepared {
+		p.foreseen = true
+	}
+	return nil
 }
 
 // honour makes references of what was foreseen and then not written, so that nothing points nowhere.

@@ -3,7 +3,7 @@ package store
 import (
 	"context"
 	"math"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -201,8 +201,10 @@ func spanOf(low, high int64) int64 {
 func (tx *Tx) index(ctx context.Context, pl *plan, p *Prepared) (*indexed, error) {
 	ix := &indexed{at: minDate, till: minDate}
 	p = tx.withGiven(pl, p)
-	if err := tx.learn(ctx, p); err != nil {
-		return nil, err
+	if !p.foreseen {
+		if err := tx.learn(ctx, p); err != nil {
+			return nil, err
+		}
 	}
 	for _, patient := range p.compartments {
 		rid, err := tx.reserve(ctx, patient)
@@ -239,17 +241,33 @@ func (tx *Tx) index(ctx context.Context, pl *plan, p *Prepared) (*indexed, error
 			return nil, err
 		}
 	}
-	seen := make(map[row]bool, len(p.Entries))
+	const few = 40 // up to here looking at each is quicker than a map
+	ix.rows = make([]row, 0, len(p.Entries)+4)
+	var seen map[row]bool
 	add := func(r row) {
-		if !seen[r] {
+		switch {
+		case seen != nil:
+			if seen[r] {
+				return
+			}
 			seen[r] = true
-			ix.rows = append(ix.rows, r)
+		case slices.Contains(ix.rows, r):
+			return
+		case len(ix.rows) == few:
+			seen = make(map[row]bool, 2*len(p.Entries))
+			for _, other := range ix.rows {
+				seen[other] = true
+			}
+			seen[r] = true
 		}
+		ix.rows = append(ix.rows, r)
 	}
-	params := map[int32]bool{}
+	ids := make([]int32, 0, 32)
 	for i := range p.Entries {
 		e := &p.Entries[i]
-		params[e.Param.ID] = true
+		if n := len(ids); n == 0 || ids[n-1] != e.Param.ID {
+			ids = append(ids, e.Param.ID)
+		}
 		if err := tx.indexEntry(ctx, pl, ix, e, add); err != nil {
 			return nil, err
 		}
@@ -257,18 +275,12 @@ func (tx *Tx) index(ctx context.Context, pl *plan, p *Prepared) (*indexed, error
 	if err := tx.sameText(ctx, p.Entries, ix.rows, add); err != nil {
 		return nil, err
 	}
-	ids := make([]int, 0, len(params))
-	for id := range params {
-		ids = append(ids, int(id))
+	slices.Sort(ids)
+	b := append(make([]byte, 0, 160), "shape:,"...)
+	for _, id := range slices.Compact(ids) {
+		b = append(strconv.AppendInt(b, int64(id), 10), ',')
 	}
-	sort.Ints(ids)
-	var b strings.Builder
-	b.WriteString("shape:,")
-	for _, id := range ids {
-		b.WriteString(strconv.Itoa(id))
-		b.WriteByte(',')
-	}
-	ix.shape = b.String()
+	ix.shape = string(b)
 	return ix, nil
 }
 

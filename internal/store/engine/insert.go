@@ -7,6 +7,7 @@ import (
 
 // Insert is a plain insert of one row of arguments, of which many can go as one statement.
 type Insert struct {
+	Table string
 	Head  string // INSERT INTO t (a, b)
 	Tail  string // ON CONFLICT … DO NOTHING, or ""
 	Width int    // arguments of a row
@@ -26,7 +27,8 @@ func Gathers(query string) *Insert {
 		tail = strings.TrimSpace(tail)
 		plain := strings.Trim(values, "?, ") == ""
 		if plain && (tail == "" || strings.HasPrefix(tail, "ON CONFLICT") && strings.HasSuffix(tail, "DO NOTHING")) && !strings.Contains(tail, "?") {
-			is = &Insert{head, tail, strings.Count(values, "?")}
+			table, _, _ := strings.Cut(strings.TrimPrefix(head, "INSERT INTO "), " ")
+			is = &Insert{table, head, tail, strings.Count(values, "?")}
 		}
 	}
 	inserts.Store(query, is)

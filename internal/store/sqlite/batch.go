@@ -108,6 +108,19 @@ func (c *conn) reuse(b *batch) {
 	c.batches = append(c.batches, b)
 }
 
+// flushFor writes what was gathered if query names one of its tables; there are no views and no triggers on them.
+func (c *conn) flushFor(query string) error {
+	if c.broken != nil {
+		return engine.Broken(c.broken)
+	}
+	for _, b := range c.waiting {
+		if strings.Contains(query, b.is.Table) {
+			return c.flush()
+		}
+	}
+	return nil
+}
+
 // flush writes what was gathered.
 func (c *conn) flush() error {
 	if c.broken != nil {

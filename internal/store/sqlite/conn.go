@@ -140,7 +140,7 @@ func (c *conn) fail(err error) error {
 }
 
 func (c *conn) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	if err := c.flush(); err != nil {
+	if err := c.flushFor(query); err != nil {
 		return 0, err
 	}
 	s, err := c.prepare(query)
@@ -173,7 +173,7 @@ func (c *conn) Queue(ctx context.Context, query string, args ...any) error {
 }
 
 func (c *conn) Query(ctx context.Context, query string, args []any, row func(engine.Row) error) error {
-	if err := c.flush(); err != nil {
+	if err := c.flushFor(query); err != nil {
 		return err
 	}
 	s, err := c.prepare(query)
