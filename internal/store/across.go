@@ -15,6 +15,11 @@ func (f *finder) across(q *sql, c *search.Clause, r string) error {
 		if one == nil || !f.see.reads(pl.id) {
 			continue
 		}
+		if set, loose, err := f.set(pl, one); err != nil {
+			return err
+		} else if set != nil && !loose && set.String() == noRow {
+			continue
+		}
 		q.add(" OR "+r+".type = ? AND (", pl.id)
 		if err := f.clause(q, pl, one, r); err != nil {
 			return err
@@ -23,6 +28,9 @@ func (f *finder) across(q *sql, c *search.Clause, r string) error {
 	}
 	return nil
 }
+
+// noRow is a set of which the index knows that it is empty.
+const noRow = "SELECT rid FROM resource WHERE " + nothing
 
 // maxUnion bounds the parts of one union; SQLite knows at most 500.
 const maxUnion = 300
@@ -39,6 +47,9 @@ func (f *finder) acrossSet(c *search.Clause) (*sql, bool, error) {
 		if q == nil || err != nil {
 			return nil, false, err
 		}
+		if !loose && q.String() == noRow {
+			continue
+		}
 		if all.b.Len() > 0 {
 			all.add(" UNION ALL ")
 		}
@@ -49,7 +60,7 @@ func (f *finder) acrossSet(c *search.Clause) (*sql, bool, error) {
 		}
 	}
 	if all.b.Len() == 0 {
-		all.add("SELECT rid FROM resource WHERE " + nothing)
+		all.add(noRow)
 	}
 	return all, anyLoose, nil
 }
