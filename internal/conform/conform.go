@@ -21,7 +21,7 @@ import (
 
 // Bounds.
 const (
-	fresh    = 10 * time.Second // how long definitions are believed before the log is asked whether others changed them
+	fresh    = 10 * time.Second // Fresh, where it is not given
 	patience = 10 * time.Second // of one check
 	versions = 100              // of one canonical that are looked at
 )
@@ -34,8 +34,9 @@ type Terms interface {
 // Room keeps compiled profiles.
 type Room struct {
 	Store *store.Store
-	Terms Terms       // nil = only the sets that R4 itself requires
-	Clock clock.Clock // nil = the machine's
+	Terms Terms         // nil = only the sets that R4 itself requires
+	Clock clock.Clock   // nil = the machine's
+	Fresh time.Duration // how long definitions are believed before the log is asked whether another process wrote some; 0 = 10 s
 
 	library atomic.Pointer[profile.Library]
 	absent  atomic.Pointer[sync.Map] // value sets that were asked for and are not here
@@ -59,7 +60,11 @@ func (r *Room) Derive(_ context.Context, tx *store.Tx, w store.Written) error {
 // definitions returns the compiled profiles; those that another process has changed are forgotten within seconds.
 func (r *Room) definitions(ctx context.Context) *profile.Library {
 	r.mu.Lock()
-	if now := time.Now(); now.Sub(r.asked) > fresh {
+	long := r.Fresh
+	if long == 0 {
+		long = fresh
+	}
+	if now := time.Now(); now.Sub(r.asked) > long {
 		r.asked = now
 		r.absent.Store(&sync.Map{})
 		if seq, err := r.newest(ctx); err != nil || seq != r.seq {

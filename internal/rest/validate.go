@@ -8,6 +8,7 @@ import (
 
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/bundle"
 	"github.com/xinglin-health/xinglin/internal/fhir/profile"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/fhir/validate"
@@ -121,6 +122,12 @@ func (s *server) look(ctx context.Context, caller *access.Caller, c Call, n *fhi
 			add("required", "id-mismatch", "an update needs the id of what is updated", "更新必须有 id")
 		}
 		if stored != nil {
+			if before, err := fhir.Parse(stored.JSON); err == nil {
+				ask.Standing = map[string]bool{}
+				for _, ref := range bundle.References(before) {
+					ask.Standing[ref.Text] = true
+				}
+			}
 			if why := s.writer.mayChange(caller, c.Type, stored.Custodian); why != nil {
 				issues = append(issues, explain(why).Issues...)
 			}

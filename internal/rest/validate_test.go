@@ -166,6 +166,23 @@ func TestValidateRefuses(t *testing.T) {
 	h.want(401, nil, "POST", "/Patient/$validate", `{"resourceType":"Patient","active":true}`)
 }
 
+// As on the update itself: what stood in the version before is not refused now.
+func TestValidateLetsStandingReferencesBe(t *testing.T) {
+	h := newChecked(t, storetest.Memory, false)
+	h.patient(county, "p", "张")
+	h.observation(county, "o", "p", "2026-11-23")
+	h.want(204, county, "DELETE", "/Patient/p", "")
+	o := func(more string) string {
+		return `{"resourceType":"Observation","id":"o","status":"amended","code":{"text":"x"},"subject":{"reference":"Patient/p"}` + more + `}`
+	}
+	if got := said(h.want(200, county, "POST", "/Observation/o/$validate?mode=update", o(""))); strings.Contains(got, "error") {
+		t.Errorf("the patient who stood there: got %s", got)
+	}
+	if got := said(h.want(200, county, "POST", "/Observation/o/$validate?mode=update", o(`,"focus":[{"reference":"Patient/q"}]`))); got != "error unknown-reference Observation.focus[0].reference" {
+		t.Errorf("another who never did: got %s", got)
+	}
+}
+
 // What a stranger may not see answers as what is not there: as the instance, as a target, and as what a profile asks of a target.
 func TestValidateShowsAStrangerNothing(t *testing.T) {
 	h := newChecked(t, storetest.Memory, false)

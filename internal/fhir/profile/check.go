@@ -20,11 +20,12 @@ const (
 
 // Options of Check.
 type Options struct {
-	Profiles   []string  // to be kept beside those of meta.profile; one that is not known is an error
-	Rules      bool      // R4's own invariants, bindings and extensions, not only profiles
-	References string    // severity for a local reference to what is not here; "" = not looked at
-	Until      time.Time // no longer than that; zero = no limit
-	Now        time.Time // for invariants; zero = the machine's clock
+	Profiles   []string        // to be kept beside those of meta.profile; one that is not known is an error
+	Rules      bool            // R4's own invariants, bindings and extensions, not only profiles
+	References string          // severity for a local reference to what is not here; "" = not looked at
+	Standing   map[string]bool // references that stood in the version before: they are let through
+	Until      time.Time       // no longer than that; zero = no limit
+	Now        time.Time       // for invariants; zero = the machine's clock
 	Zone       *time.Location
 }
 
@@ -252,7 +253,7 @@ func (c *checker) reference(v value) {
 	}
 	text := v.n.Str("reference")
 	r, ok := fhir.ParseReference(text)
-	if !ok || r.Base != "" || !spec.IsResource(r.Type) {
+	if !ok || r.Base != "" || !spec.IsResource(r.Type) || c.o.Standing[text] {
 		return
 	}
 	if len(c.resolved) >= maxResolved {
