@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
@@ -13,6 +14,7 @@ type driver struct {
 	cond  *sql   // conditions on d or r, beginning with AND
 	at    bool   // d has the column at, in the order of the index
 	rid   bool   // d has the column rid
+	dated bool   // d has the column at, in no order
 	once  bool   // no resource stands twice in it
 	bare  bool   // all its rows are of living resources of the type
 	skip  int    // the clause that it answers fully, -1 = none
@@ -21,18 +23,21 @@ type driver struct {
 	inner []*sql // what it is made of, to be gathered before it can give a first row
 	guess *sql   // counts rows of a sample instead of its own
 	n     int64  // rows, as far as was counted
+	long  bool   // what it is made of is too much to gather
 }
 
-// Bounds on what a probe may cost: the rows that it counts before it calls a way long, those of the first look,
-// and those that may have to be gathered before a first row.
-const (
-	probeRows   = 2000
-	firstLook   = 64
-	probeInner  = 20_000
-	sampleRows  = 20_000
-	longestWay  = 50_000
-	hintsKeptIn = 2 * time.Minute
-)
+// probing bounds what a probe may cost. Tests make it small, so that small tables take every way.
+var probing = struct {
+	first   int64 // rows of the first look
+	rows    int64 // rows that are counted before a way is called long
+	inner   int64 // rows that may have to be gathered before a first one comes
+	sample  int64 // rows in which a text is looked for
+	longest int64 // rows that are counted where all ways are long, and remembered as a hint
+	walk    int64 // rows of a walk down an index that needs no further thought
+	handful int   // candidates that are looked up at once
+}{64, 2000, 20_000, 20_000, 50_000, 1000, 256}
+
+const hintsKeptIn = 2 * time.Minute
 
 func (f *finder) plain() *driver { return &driver{skip: -1, skip2: -1, once: true} }
 
@@ -47,7 +52,7 @@ func (f *finder) ways() ([]*driver, error) {
 	}
 	for i := range f.q.Where { // a few ids are the shortest way: nothing else need be counted
 		c := &f.q.Where[i]
-		if special(c) == "_id" && positive(c) && len(c.Values) < firstLook {
+		if special(c) == "_id" && positive(c) && len(c.Values) < int(probing.first) {
 			d, err := f.way(f.pl, c, i)
 			if err != nil || f.none {
 				return nil, err
@@ -72,6 +77,9 @@ func (f *finder) ways() ([]*driver, error) {
 		return ways, nil
 	}
 	if err := take(f.hot()); err != nil {
+		return nil, err
+	}
+	if err := take(f.hotChain()); err != nil {
 		return nil, err
 	}
 	if err := take(f.datedWay()); err != nil {
@@ -102,9 +110,9 @@ func (f *finder) plan(whole bool) (*driver, error) {
 		return ways[0], nil
 	}
 	var best *driver
-	for _, limit := range []int64{firstLook, probeRows} {
+	for _, limit := range []int64{probing.first, probing.rows} {
 		for _, d := range ways {
-			if d.n < firstLook && d.n > 0 {
+			if d.n < probing.first && d.n > 0 || d.long {
 				continue // known from the first look
 			}
 			if d.n, err = f.probe(d, limit); err != nil {
@@ -122,12 +130,9 @@ func (f *finder) plan(whole bool) (*driver, error) {
 			break
 		}
 	}
-	if best != nil && (best.n < firstLook || whole || !f.streams()) {
-		return best, nil
-	}
-	// In the order of the page: about a page times all/matching rows, against n rows to gather and sort.
+	// In the order of the page: about a page times all/matching rows.
 	stream := f.plain()
-	if whole || f.streams() {
+	if best == nil && f.streams() && !whole {
 		for _, d := range ways {
 			if !d.at {
 				continue
@@ -139,37 +144,61 @@ func (f *finder) plan(whole bool) (*driver, error) {
 				stream = d
 			}
 		}
+		if stream.from != nil && int64(f.q.Count+1)*stream.n/probing.rows < probing.walk {
+			return stream, nil // whatever else is asked, each way has more rows than were probed
+		}
 	}
 	if best == nil {
-		if stream.from == nil && (whole || !f.streams()) {
-			return f.leastOf(ways)
+		if best, err = f.leastOf(ways, whole); err != nil {
+			return nil, err
 		}
+	}
+	if whole || best != nil && (best.n < probing.first || best.at || !f.streams()) {
+		if best == nil {
+			best = f.plain()
+		}
+		return best, nil
+	}
+	if best == nil || !f.streams() {
 		return stream, nil
+	}
+	for _, d := range ways {
+		if d.at && (stream.from == nil || d.n < stream.n) {
+			stream = d
+		}
 	}
 	if stream.from == nil {
 		if stream.n, err = f.total(); err != nil {
 			return nil, err
 		}
 	}
-	if int64(f.q.Count+1)*stream.n < best.n*best.n {
+	// A row that the index has with its date costs a quarter of one that is looked up; one that is walked over and
+	// checked, several times as much.
+	gather, walked := best.n*4, int64(20)
+	if best.dated {
+		gather = best.n
+	}
+	if !f.see.all {
+		walked = 60
+	}
+	if int64(f.q.Count+1)*stream.n/best.n*walked < gather {
 		return stream, nil
 	}
 	return best, nil
 }
 
-// leastOf looks further at ways that are all long, where every row will be visited.
-func (f *finder) leastOf(ways []*driver) (*driver, error) {
-	least := f.plain()
-	least.n = longestWay
+// leastOf looks further at ways that are all long; nil where the end of none is in sight.
+func (f *finder) leastOf(ways []*driver, whole bool) (*driver, error) {
+	var least *driver
 	for _, d := range ways {
-		if d.guess != nil {
+		if d.guess != nil || d.long || d.seen && !whole && f.streams() {
 			continue
 		}
 		n, err := f.hint(d)
 		if err != nil {
 			return nil, err
 		}
-		if d.n = n; n < least.n {
+		if d.n = n; n > 0 && (n < probing.longest || d.at) && (least == nil || n < least.n) {
 			least = d
 		}
 	}
@@ -180,14 +209,18 @@ func (f *finder) leastOf(ways []*driver) (*driver, error) {
 func (f *finder) probe(d *driver, limit int64) (n int64, err error) {
 	for _, inner := range d.inner {
 		q := &sql{}
-		q.add("SELECT count(*) FROM (SELECT 1 FROM ("+inner.String()+") s LIMIT ?) n", append(inner.args[:len(inner.args):len(inner.args)], probeInner)...)
-		if _, err := f.tx.one(f.ctx, q.String(), q.args, &n); err != nil || n >= probeInner {
+		q.add("SELECT count(*) FROM (SELECT 1 FROM ("+inner.String()+") s LIMIT ?) n", append(inner.args[:len(inner.args):len(inner.args)], probing.inner)...)
+		n, err := f.remembered(hintKey(q), func() (n int64, err error) {
+			_, err = f.tx.one(f.ctx, q.String(), q.args, &n)
+			return n, err
+		})
+		if d.long = n >= probing.inner; err != nil || d.long {
 			return limit, err
 		}
 	}
 	if d.guess != nil {
 		_, err = f.tx.one(f.ctx, d.guess.String(), d.guess.args, &n)
-		if n++; n > firstLook {
+		if n++; n > probing.first {
 			return limit, err
 		}
 		return n, err
@@ -204,14 +237,19 @@ func (f *finder) probe(d *driver, limit int64) (n int64, err error) {
 	return n, err
 }
 
-// hint is about how many rows a way has, up to longestWay; counted again after a while.
+// hint is about how many rows a way has, up to probing.longest; counted again after a while.
 func (f *finder) hint(d *driver) (int64, error) {
 	q := &sql{}
 	q.add(d.from.String(), d.from.args...)
 	if d.cond != nil {
 		q.add(d.cond.String(), d.cond.args...)
 	}
-	return f.remembered(hintKey(q), func() (int64, error) { return f.probe(d, longestWay) })
+	for i, arg := range q.args {
+		if arg == any(f.see.now) {
+			q.args[i] = 0
+		}
+	}
+	return f.remembered(hintKey(q), func() (int64, error) { return f.probe(d, probing.longest) })
 }
 
 // total is about how many resources of the type there are.
@@ -219,7 +257,7 @@ func (f *finder) total() (int64, error) {
 	q := &sql{}
 	q.add("total", f.pl.id)
 	return f.remembered(hintKey(q), func() (n int64, err error) {
-		_, err = f.tx.one(f.ctx, "SELECT count(*) FROM (SELECT 1 FROM resource WHERE type = ? AND deleted = 0 LIMIT ?) n", []any{f.pl.id, 4 * longestWay}, &n)
+		_, err = f.tx.one(f.ctx, "SELECT count(*) FROM (SELECT 1 FROM resource WHERE type = ? AND deleted = 0 LIMIT ?) n", []any{f.pl.id, 4 * probing.longest}, &n)
 		return n, err
 	})
 }
@@ -370,8 +408,10 @@ func (f *finder) way(pl *plan, c *search.Clause, i int) (*driver, error) {
 		}
 	}
 	f.inner = nil
+	d.dated = pl != nil && f.withDate(c)
+	f.wantAt = d.dated
 	set, loose, err := f.set(pl, c)
-	if set == nil || err != nil {
+	if f.wantAt = false; set == nil || err != nil {
 		return nil, err
 	}
 	if loose {
@@ -382,7 +422,7 @@ func (f *finder) way(pl *plan, c *search.Clause, i int) (*driver, error) {
 	}
 	if p != nil && p.Type == spec.String && !p.Sealed && c.Chain == nil && (c.Modifier == "contains" || c.Modifier == "text" || c.Modifier == "ends") {
 		d.guess = &sql{}
-		d.guess.add("SELECT count(*) FROM (SELECT s.folded FROM ix_string s WHERE s.param = ? LIMIT ?) s WHERE "+nothing, p.ID, sampleRows)
+		d.guess.add("SELECT count(*) FROM (SELECT s.folded FROM ix_string s WHERE s.param = ? LIMIT ?) s WHERE "+nothing, p.ID, probing.sample)
 		for j := range c.Values {
 			d.guess.add(" OR ")
 			f.text(d.guess, c.Modifier, &c.Values[j], "s")
@@ -391,7 +431,63 @@ func (f *finder) way(pl *plan, c *search.Clause, i int) (*driver, error) {
 	d.from.add("FROM (")
 	d.from.add(set.String(), set.args...)
 	d.from.add(") d")
+	if d.dated {
+		f.bounds(d.cond, "d.at")
+	}
 	return d, nil
+}
+
+// withDate tells whether the set of a clause comes from an index that has the main date.
+func (f *finder) withDate(c *search.Clause) bool {
+	p := c.Param
+	if p == nil || !positive(c) || c.Chain != nil || p.Sealed || special(c) != "" {
+		return false
+	}
+	switch p.Type {
+	case spec.Token:
+		return !byText(p)
+	case spec.Composite:
+		return true
+	case spec.Reference:
+		return !slices.ContainsFunc(c.Values, func(v search.Value) bool { return v.URL != "" })
+	}
+	return false
+}
+
+// hotChain combines a chain to patients and a code: of each patient found only the rows of that code.
+func (f *finder) hotChain() (*driver, error) {
+	code := f.hotClause()
+	if code < 0 {
+		return nil, nil
+	}
+	for i := range f.q.Where {
+		c := &f.q.Where[i]
+		if c.Chain == nil || len(c.Chain.Types) != 1 || c.Chain.Types[0] != "Patient" || base(c.Param).Code != "subject" && base(c.Param).Code != "patient" {
+			continue
+		}
+		inner, patients := c.Chain.Where["Patient"], planOf("Patient")
+		groups, err := f.codeGroups(parts(f.pl.code), &f.q.Where[code])
+		if err != nil || len(groups) != 1 || !f.see.reads(patients.id) {
+			return nil, err
+		}
+		f.inner = nil
+		set, loose, err := f.set(patients, &inner)
+		if set == nil || loose || err != nil {
+			return nil, err
+		}
+		d := &driver{from: &sql{}, cond: &sql{}, rid: true, dated: true, bare: true, skip: code, skip2: i, inner: append(f.inner, set)}
+		q := d.from
+		q.add("FROM (SELECT t.at, t.rid FROM (SELECT DISTINCT rid FROM (")
+		q.add(set.String(), set.args...)
+		q.add(") s) x CROSS JOIN resource r CROSS JOIN ix_hot t CROSS JOIN ix_ref f WHERE r.rid = x.rid AND r.type = ? AND r.deleted = 0", patients.id)
+		f.see.visible(q, "r")
+		q.add(" AND t.patient = x.rid AND ")
+		f.group(q, &groups[0], "t")
+		q.add(" AND f.param = ? AND f.target = x.rid AND f.at = t.at AND f.rid = t.rid) d", base(c.Param).ID)
+		f.bounds(d.cond, "d.at")
+		return d, nil
+	}
+	return nil, nil
 }
 
 // hot combines patient and code into one range in date order.
@@ -477,7 +573,7 @@ func (f *finder) seenHot() (*driver, error) {
 	q.add(" AND g.since <= ? AND g.until > ? AND t.patient = g.patient AND ", f.see.now, f.see.now)
 	f.group(q, &groups[0], "t")
 	f.bounds(q, "t.at")
-	q.add(" UNION ALL SELECT c.rid FROM access_grant g CROSS JOIN compartment c WHERE g.party IN ("+in+")", f.see.parties...)
+	q.add(" UNION ALL SELECT c.rid FROM access_grant g CROSS JOIN compartment c"+f.by("compartment_extra")+" WHERE g.party IN ("+in+")", f.see.parties...)
 	q.add(" AND g.since <= ? AND g.until > ? AND c.patient = g.patient AND c.type = ? AND c.extra = 1", f.see.now, f.see.now, f.pl.id)
 	q.add(" UNION ALL SELECT r.rid FROM resource r CROSS JOIN ix_token t WHERE r.custodian IN ("+in+")", f.see.parties...)
 	q.add(" AND r.type = ? AND r.deleted = 0 AND t.at = r.at AND t.rid = r.rid AND ", f.pl.id)

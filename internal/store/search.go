@@ -21,6 +21,7 @@ type finder struct {
 	depth  int
 	groups map[*search.Clause][]codeGroup
 	inner  []*sql // of the set under way
+	wantAt bool   // the set under way is to have the main date
 }
 
 // key is one column of the order: the resource's number closes every order.
@@ -109,6 +110,9 @@ func (f *finder) page(d *driver, page *Page) ([]int64, error) {
 	} else if _, err := f.tx.one(f.ctx, "SELECT coalesce(max(rid), 0) FROM resource", nil, &cur.Top); err != nil {
 		return nil, err
 	}
+	if d.dated && f.streams() {
+		return f.gathered(d, &cur, keys[0].desc, page)
+	}
 	desc := keys[len(keys)-1].desc // the number goes the way of the last key, so that an index can serve both
 	q := &sql{}
 	q.add("SELECT ")
@@ -161,13 +165,92 @@ func (f *finder) page(d *driver, page *Page) ([]int64, error) {
 	}
 	if len(rids) > count {
 		rids = rids[:count]
-		b, err := json.Marshal(ends[count-1])
-		if err != nil {
-			return nil, err
-		}
-		page.Next = base64.RawURLEncoding.EncodeToString(b)
+		page.Next = ends[count-1].text()
 	}
 	return rids, nil
+}
+
+func (c *cursor) text() string {
+	b, _ := json.Marshal(c) // numbers and texts
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// handfulGrows is by how much each later handful of candidates is larger.
+const handfulGrows = 6
+
+// gathered finds a page among rows whose index has the main date: it sorts those, and looks up a handful after the
+// other until the page is full.
+func (f *finder) gathered(d *driver, cur *cursor, desc bool, page *Page) (rids []int64, err error) {
+	count := min(f.q.Count, MaxCount)
+	type place struct{ at, rid int64 }
+	var ends []place
+	order, beyond := "", " > ?"
+	if desc {
+		order, beyond = " DESC", " < ?"
+	}
+	keys := f.q.Cursor != ""
+	var from place
+	if keys {
+		from = place{cur.Keys[0].(int64), cur.RID}
+	}
+	for size := max(probing.handful, 2*count); ; size *= handfulGrows {
+		q := &sql{}
+		q.add("SELECT DISTINCT d.at, d.rid ")
+		q.add(d.from.String(), d.from.args...)
+		q.add(" WHERE d.rid <= ?", cur.Top)
+		if d.cond != nil {
+			q.add(d.cond.String(), d.cond.args...)
+		}
+		if keys {
+			q.add(" AND (d.at"+beyond+" OR d.at = ? AND d.rid"+beyond+")", from.at, from.at, from.rid)
+		}
+		q.add(" ORDER BY 1"+order+", 2"+order+" LIMIT ?", size)
+		var some []place
+		var args []any
+		err := f.tx.Query(f.ctx, q.String(), q.args, func(scan func(...any) error) error {
+			var p place
+			err := scan(&p.at, &p.rid)
+			some, args = append(some, p), append(args, p.rid)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("store: search %s: %w", f.q.Type, err)
+		}
+		if len(some) > 0 {
+			q = &sql{}
+			q.add("SELECT r.rid FROM ")
+			f.table(q, args)
+			q.add(" d CROSS JOIN resource r WHERE r.rid = d.rid AND r.type = ? AND r.deleted = 0", f.pl.id)
+			f.see.visible(q, "r")
+			if err := f.clauses(q, d, "r"); err != nil {
+				return nil, err
+			}
+			held := make(map[int64]bool, len(some))
+			err = f.tx.Query(f.ctx, q.String(), q.args, func(scan func(...any) error) error {
+				var rid int64
+				err := scan(&rid)
+				held[rid] = true
+				return err
+			})
+			if err != nil {
+				return nil, fmt.Errorf("store: search %s: %w", f.q.Type, err)
+			}
+			for _, p := range some {
+				if held[p.rid] && len(rids) <= count {
+					rids, ends = append(rids, p.rid), append(ends, p)
+				}
+			}
+			keys, from = true, some[len(some)-1]
+		}
+		if len(rids) > count {
+			end := ends[count-1]
+			page.Next = (&cursor{Keys: []any{&end.at}, RID: end.rid, Top: cur.Top}).text()
+			return rids[:count], nil
+		}
+		if len(some) < size {
+			return rids, nil
+		}
+	}
 }
 
 func direction(desc bool) string {

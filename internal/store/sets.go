@@ -14,6 +14,11 @@ func (f *finder) set(pl *plan, c *search.Clause) (q *sql, loose bool, err error)
 		return nil, false, nil
 	}
 	defer func() { f.depth-- }()
+	columns := func(t string) string { return t + ".rid" }
+	if f.wantAt { // of this clause, not of those inside
+		columns = func(t string) string { return t + ".at, " + t + ".rid" }
+	}
+	f.wantAt = false
 	p := c.Param
 	switch name := special(c); {
 	case c.Filter != nil:
@@ -49,7 +54,7 @@ func (f *finder) set(pl *plan, c *search.Clause) (q *sql, loose bool, err error)
 	}
 	defer func() {
 		if err == nil && q != nil && q.b.Len() == 0 {
-			q.add("SELECT rid FROM resource WHERE " + nothing)
+			q.add("SELECT " + columns("r") + " FROM resource r WHERE " + nothing)
 		}
 	}()
 	switch {
@@ -68,7 +73,7 @@ func (f *finder) set(pl *plan, c *search.Clause) (q *sql, loose bool, err error)
 			return nil, false, err
 		}
 		for i := range groups {
-			union().add("SELECT t.rid FROM ix_token t WHERE ")
+			union().add("SELECT " + columns("t") + " FROM ix_token t WHERE ")
 			f.group(q, &groups[i], "t")
 		}
 		return q, false, nil
@@ -78,7 +83,7 @@ func (f *finder) set(pl *plan, c *search.Clause) (q *sql, loose bool, err error)
 			return nil, false, err
 		}
 		if len(rids) > 0 {
-			union().add("SELECT f.rid FROM ix_ref f WHERE ")
+			union().add("SELECT " + columns("f") + " FROM ix_ref f WHERE ")
 			f.in(q, "f.param", ids(basesOf(params)))
 			q.add(" AND ")
 			f.in(q, "f.target", rids)
@@ -128,7 +133,7 @@ func (f *finder) set(pl *plan, c *search.Clause) (q *sql, loose bool, err error)
 			}
 		case spec.Composite:
 			err := f.pairs(params, v, "", func(table string, cond *sql) {
-				union().add("SELECT x.rid FROM "+table+" x WHERE "+cond.String(), cond.args...)
+				union().add("SELECT "+columns("x")+" FROM "+table+" x WHERE "+cond.String(), cond.args...)
 			})
 			if err != nil {
 				return nil, false, err

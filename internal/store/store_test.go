@@ -25,6 +25,12 @@ func TestStore(t *testing.T) { storetest.Both(t, storetest.Run) }
 // child makes the test binary a writer that is going to be killed.
 const child = "XINGLIN_STORE_CHILD"
 
+// The same searches, where the planner takes every small table for a long one.
+func TestEveryWayOfAPlanAnswersAlike(t *testing.T) {
+	defer store.SmallProbes()()
+	storetest.Both(t, storetest.AgainstNaive)
+}
+
 func TestMain(m *testing.M) {
 	if dsn := os.Getenv(child); dsn != "" {
 		writeUntilKilled(dsn)

@@ -154,7 +154,7 @@ func (f *finder) pairs(params []*spec.Param, v *search.Value, hide string, row f
 		case spec.String:
 			q := start(p.ID)
 			q.add(" AND ")
-			f.text(q, "", second, hide+"x")
+			f.text(q, "", second, "x")
 			row("ix_pair_text", q)
 		case spec.Token:
 			q := start(p.ID)

@@ -181,6 +181,15 @@ func (f *finder) in(q *sql, column string, ids []any) {
 	}
 }
 
+// table writes a table of one column, rid, of the numbers given.
+func (f *finder) table(q *sql, ids []any) {
+	if f.tx.s.db.Dialect() == engine.Postgres {
+		q.add("(SELECT unnest(?::text::bigint[]) AS rid)", "{"+joined(ids)+"}")
+	} else {
+		q.add("(SELECT value AS rid FROM json_each(?))", "["+joined(ids)+"]")
+	}
+}
+
 func joined(ids []any) string {
 	var b strings.Builder
 	for i, id := range ids {

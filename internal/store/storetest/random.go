@@ -373,8 +373,8 @@ func (r random) query() search.Query {
 	return q
 }
 
-// againstNaive compares the store with the plain reading of R4, on small hospitals and searches of every shape.
-func againstNaive(t *testing.T, open Open) {
+// AgainstNaive compares the store with the plain reading of R4, on small hospitals and searches of every shape.
+func AgainstNaive(t *testing.T, open Open) {
 	rounds, searches := 3, 250
 	if os.Getenv("XINGLIN_ALL") != "" {
 		rounds, searches = 20, 1000

@@ -124,7 +124,7 @@ func Run(t *testing.T, open Open) {
 		{"searches find what they say", searches},
 		{"searches carry the scope on every hop", scopeOfSearches},
 		{"searches follow changes and deletes", changes},
-		{"searches of every shape answer as R4 words it", againstNaive},
+		{"searches of every shape answer as R4 words it", AgainstNaive},
 		{"full text follows the log and carries the scope", words},
 		{"pages are stable under writes", paging},
 		{"sealed values stand in no table", sealed},
