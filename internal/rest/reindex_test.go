@@ -45,8 +45,8 @@ func TestGivenParameters(t *testing.T) {
 		h.want(400, county, "GET", "/Patient?nickname=nick7", "", "Prefer: handling=strict")
 		h.put(system, nickname)
 		// Not complete: refused, also leniently, and it says so.
-		for range 2 {
-			r := h.want(503, county, "GET", "/Patient?nickname=nick7", "")
+		for _, handling := range []string{"lenient", "strict"} {
+			r := h.want(503, county, "GET", "/Patient?nickname=nick7", "", "Prefer: handling="+handling)
 			if r.detail() != "parameter-not-ready" || !strings.Contains(r.body, "%") {
 				t.Fatalf("got %s; want parameter-not-ready with its progress", r.body)
 			}

@@ -55,6 +55,15 @@ func (s *Store) Check(ctx context.Context) ([]Finding, error) {
 					"restore the last backup into an empty place and compare; report it with this code", "请在空目录恢复最近的备份并核对，连同此代码上报"})
 			}
 		}
+		var waiting, withheld int64
+		if _, err := tx.one(ctx, "SELECT count(*), coalesce(sum(withhold), 0) FROM reindex", nil, &waiting, &withheld); err != nil {
+			return err
+		}
+		if waiting > 0 {
+			add(Finding{"indexing", fmt.Sprintf("%d search parameters are being indexed, %d of them cannot be searched by until then", waiting, withheld),
+				fmt.Sprintf("%d 个检索条件正在建立索引，其中 %d 个暂不能用于检索", waiting, withheld),
+				"start the server and let it finish; GET /fhir/$reindex tells how far it is", "请启动服务等待完成；进度见 GET /fhir/$reindex"})
+		}
 		have := map[string]bool{}
 		err := tx.Query(ctx, "SELECT name FROM migration", nil, func(scan func(...any) error) error {
 			var name string

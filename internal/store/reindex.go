@@ -29,7 +29,7 @@ const (
 )
 
 // settled is how long after its begin an indexing on PostgreSQL still looks for units that did not know of it.
-const settled = 5 * time.Second
+const settled = 3 * time.Second
 
 // Indexing is the state of one parameter that is being indexed.
 type Indexing struct {
@@ -458,7 +458,7 @@ func (s *Store) followExtraction(ctx context.Context) error {
 			for _, mark := range strings.Fields(then) {
 				old[mark] = true
 			}
-			if err := tx.indexChanged(ctx, old); err != nil {
+			if err := tx.indexChanged(ctx, old, known); err != nil {
 				return err
 			}
 		}
@@ -466,7 +466,9 @@ func (s *Store) followExtraction(ctx context.Context) error {
 	})
 }
 
-func (tx *Tx) indexChanged(ctx context.Context, old map[string]bool) error {
+// indexChanged asks for what stands under another mark than before. What was indexed before there were marks is
+// gone through once, adding what is missing, while it can be searched by.
+func (tx *Tx) indexChanged(ctx context.Context, old map[string]bool, known bool) error {
 	changed, held := 0, map[string]bool{}
 	for _, typ := range spec.Types() {
 		var some int64
@@ -482,7 +484,7 @@ func (tx *Tx) indexChanged(ctx context.Context, old map[string]bool) error {
 			if !kept(p) || !all && old[fmt.Sprintf("%d:%s", p.ID, index.Mark(p))] {
 				continue
 			}
-			if err := tx.enqueueIndexing(ctx, p.ID, typ, true, true); err != nil {
+			if err := tx.enqueueIndexing(ctx, p.ID, typ, known, known); err != nil {
 				return err
 			}
 			changed++
@@ -490,7 +492,7 @@ func (tx *Tx) indexChanged(ctx context.Context, old map[string]bool) error {
 		}
 	}
 	if changed > 0 {
-		slog.Warn("store: this program indexes in another way than the one before; searches wait until it is done", "parameters", changed, "types", len(held))
+		slog.Warn("store: this program finds search parameters in another way than the one before; they are indexed again in the background", "parameters", changed, "types", len(held), "refused until then", known)
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func Parse(resourceType string, params []Param, o Options) (Request, error) {
 		for _, q := range params {
 			if q.Name == "_type" && q.Value != "" {
 				if err := p.one(q); err != nil {
-					return r, err
+					return r, p.why(err)
 				}
 			}
 		}
@@ -128,7 +128,7 @@ func Parse(resourceType string, params []Param, o Options) (Request, error) {
 			continue
 		}
 		if err := p.one(q); err != nil {
-			return r, err
+			return r, p.why(err)
 		}
 	}
 	if p.withheld != nil {
@@ -167,6 +167,14 @@ type parser struct {
 	clauses int // read so far, those inside of chains too
 
 	withheld error // a parameter was named that cannot be searched by now
+}
+
+// why tells of a parameter that cannot be searched by now rather than of what follows from it.
+func (p *parser) why(err error) error {
+	if p.withheld != nil {
+		return p.withheld
+	}
+	return err
 }
 
 // lookup finds a parameter of R4, or one that this hub was given.
