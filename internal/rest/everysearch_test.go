@@ -405,3 +405,24 @@ func TestAuditOfSearchesHoldsNoNames(t *testing.T) {
 		t.Errorf("a compartment: got %+v", e)
 	}
 }
+
+func TestSearchesOfEveryKindStandInBatches(t *testing.T) {
+	h := ward(t)
+	h.options.Terms = vocabulary{}
+	h.handler = rest.New(h.options)
+	var entries []string
+	for _, c := range everySearch {
+		entries = append(entries, fmt.Sprintf(`{"request":{"method":"GET","url":%q}}`, query(c.query)))
+	}
+	r := h.want(200, county, "POST", "", `{"resourceType":"Bundle","type":"batch","entry":[`+strings.Join(entries, ",")+`]}`)
+	answers := r.node.All("entry")
+	if len(answers) != len(everySearch) {
+		t.Fatalf("got %d answers; want %d", len(answers), len(everySearch))
+	}
+	for i, e := range answers {
+		c := everySearch[i]
+		if got := sorted(reply{node: e.Child("resource")}.ids()); got != c.want {
+			t.Errorf("%s: in a batch: got %s, %q; want %q", c.name, e.Str("response.status"), got, c.want)
+		}
+	}
+}
