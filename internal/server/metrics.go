@@ -19,6 +19,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/job"
 	"github.com/xinglin-health/xinglin/internal/store"
+	"github.com/xinglin-health/xinglin/internal/subscription"
 )
 
 // meter is what GET /metrics shows. Labels name interactions, never records or people.
@@ -71,11 +72,14 @@ var (
 	unsealedDesc = prometheus.NewDesc("xinglin_audit_unsealed", "Audit entries that wait to be sealed into the chain.", nil, nil)
 	keptDesc     = prometheus.NewDesc("xinglin_kept_reads_total", "Reads by id, by whether memory had the body.", []string{"memory"}, nil)
 	keptSizeDesc = prometheus.NewDesc("xinglin_kept_bytes", "Bodies that are kept in memory.", nil, nil)
+	toTellDesc   = prometheus.NewDesc("xinglin_subscription_events", "Events of subscriptions: waiting for delivery, or dead for a person to look at.", []string{"state"}, nil)
+	toldDesc     = prometheus.NewDesc("xinglin_subscription_deliveries_total", "Events delivered, attempts that failed, and events not kept, since the start.", []string{"result"}, nil)
+	failingDesc  = prometheus.NewDesc("xinglin_subscriptions_failing", "Subscriptions that have been given up.", nil, nil)
 	readyDesc    = prometheus.NewDesc("xinglin_ready", "1 while the server takes requests.", nil, nil)
 )
 
 func (b *backlog) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{lagDesc, dueDesc, deadDesc, unsealedDesc, keptDesc, keptSizeDesc, readyDesc} {
+	for _, d := range []*prometheus.Desc{lagDesc, dueDesc, deadDesc, unsealedDesc, keptDesc, keptSizeDesc, toTellDesc, toldDesc, failingDesc, readyDesc} {
 		ch <- d
 	}
 }
@@ -93,6 +97,10 @@ func (b *backlog) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(keptDesc, prometheus.CounterValue, float64(hits), "hit")
 	ch <- prometheus.MustNewConstMetric(keptDesc, prometheus.CounterValue, float64(misses), "miss")
 	gauge(keptSizeDesc, float64(size))
+	counts := &b.hub.Subscriptions.Counts
+	for result, n := range map[string]int64{"delivered": counts.Delivered.Load(), "failed": counts.Failed.Load(), "missed": counts.Missed.Load()} {
+		ch <- prometheus.MustNewConstMetric(toldDesc, prometheus.CounterValue, float64(n), result)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	lag, err := b.hub.Store.Lag(ctx)
@@ -111,6 +119,13 @@ func (b *backlog) Collect(ch chan<- prometheus.Metric) {
 		if err != nil {
 			return err
 		}
+		waits, lies, failing, err := subscription.Backlog(ctx, tx)
+		if err != nil {
+			return err
+		}
+		gauge(toTellDesc, float64(waits), "waiting")
+		gauge(toTellDesc, float64(lies), "dead")
+		gauge(failingDesc, float64(failing))
 		gauge(dueDesc, float64(due))
 		gauge(deadDesc, float64(dead))
 		gauge(unsealedDesc, float64(unsealed))

@@ -51,7 +51,7 @@ func (v *version) clause(c *search.Clause, now time.Time) (ok, known bool) {
 		return false, false
 	case c.Special == "_id" || c.Param != nil && c.Param.Code == "_id":
 		return anyOf(c.Values, func(w *search.Value) bool { return w.Text == v.node.ID() || w.Code == v.node.ID() }), true
-	case c.Param == nil || spec.Lookup(v.node.Type(), c.Param.Code) != c.Param:
+	case c.Param == nil || c.Param.Sealed || spec.Lookup(v.node.Type(), c.Param.Code) != c.Param:
 		return false, false
 	}
 	var has []*index.Entry

@@ -91,6 +91,14 @@ func (e *Engine) Follow(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("subscription: follow: %w", err)
 	}
+	for _, sub := range s.unable {
+		if sub.Status == Failed {
+			continue
+		}
+		if err := e.giveUp(ctx, sub.Row, clip("the criteria cannot be decided: "+sub.err.Error())); err != nil {
+			return false, err
+		}
+	}
 	if s.to == s.from {
 		return false, nil
 	}
@@ -145,6 +153,7 @@ type step struct {
 	bodies   map[*store.Logged][2]*version  // before and after, of types that topics watch
 	fresh    map[string]map[string]*version // current versions by type and id, of types that somebody's sieve looks at
 	found    []found
+	unable   []*live // whose criteria the search engine refuses
 }
 
 // found is what a step has for one subscription.
@@ -195,7 +204,7 @@ func (s *step) look(ctx context.Context) error {
 				f.events, err = s.match(ctx, sub, mine)
 				var unable *fhir.Error
 				if errors.As(err, &unable) { // one that cannot be asked holds up no other
-					s.e.o.Log.Error("subscription cannot be decided", "subscription", sub.ID, "error", err)
+					s.unable = append(s.unable, sub)
 					sub.err, f.events, err = err, nil, nil
 				}
 				if err != nil {

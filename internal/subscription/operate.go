@@ -231,3 +231,22 @@ func (e *Engine) Drop(ctx context.Context, id, why string) (n int64, err error) 
 	})
 	return n, err
 }
+
+// Backlog counts what waits and lies dead in all queues, and the subscriptions that have been given up.
+func Backlog(ctx context.Context, tx *store.Tx) (waits, lies, failed int64, err error) {
+	err = tx.Query(ctx, `SELECT state, count(*) FROM subscription_event WHERE state IN (0, 2) GROUP BY state`, nil, func(scan func(...any) error) error {
+		var state int
+		var n int64
+		err := scan(&state, &n)
+		if state == waiting {
+			waits = n
+		} else {
+			lies = n
+		}
+		return err
+	})
+	if err == nil {
+		err = tx.Query(ctx, `SELECT count(*) FROM subscription_state WHERE status = 'error'`, nil, func(scan func(...any) error) error { return scan(&failed) })
+	}
+	return waits, lies, failed, err
+}

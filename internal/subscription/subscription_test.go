@@ -56,6 +56,18 @@ func TestAnOvertakenVersionCountsByItsOwnContent(t *testing.T) {
 	}, subscription.Options{})
 }
 
+func TestCriteriaThatCannotBeDecidedEndInError(t *testing.T) {
+	w := newWorld(t, storetest.Memory, subscription.Options{})
+	rc := receive(t)
+	w.put(county, r4("bad", "Patient?telecom=phone|", rc.URL))
+	w.put(county, r4("good", "Patient?", rc.URL))
+	w.tick()
+	w.patient(county, "p")
+	w.tick()
+	w.want("the one", w.status("bad"), "error")
+	w.want("holds up no other", w.status("good")+" "+rc.said(), "active PUT Patient/p ")
+}
+
 func TestTopicsShakeHandsNumberAndBeat(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		rc := receive(t)
