@@ -15,6 +15,7 @@ func (s *server) own() (all []Operation) {
 	}
 	all = append(all, s.everythingOperations()...)
 	all = append(all, s.metaOperations()...)
+	all = append(all, s.graphqlOperations()...)
 	all = append(all, s.validation()...)
 	all = append(all, s.reindexOperations()...)
 	return append(all, s.lastnOperation())
