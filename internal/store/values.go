@@ -164,6 +164,17 @@ func (f *finder) targets(p *spec.Param, v *search.Value) ([]any, error) {
 
 // allTargets are those of all values, and the values that are URLs.
 func (f *finder) allTargets(p *spec.Param, c *search.Clause) (rids []any, urls []search.Value, err error) {
+	if len(c.Values) > 5 {
+		var names []ident
+		for i := range c.Values {
+			if v := &c.Values[i]; v.RefType != "" && v.RefID != "" {
+				names = append(names, ident{spec.TypeID(v.RefType), v.RefID})
+			}
+		}
+		if err := f.tx.learnRIDs(f.ctx, names); err != nil {
+			return nil, nil, err
+		}
+	}
 	for i := range c.Values {
 		if c.Values[i].URL != "" {
 			urls = append(urls, c.Values[i])

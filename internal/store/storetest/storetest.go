@@ -126,6 +126,8 @@ func Run(t *testing.T, open Open) {
 		{"searches follow changes and deletes", changes},
 		{"searches of every shape answer as R4 words it", AgainstNaive},
 		{"full text follows the log and carries the scope", words},
+		{"lists as long as a value set are one condition", longLists},
+		{"what is nested without end is refused", deep},
 		{"pages are stable under writes", paging},
 		{"sealed values stand in no table", sealed},
 		{"derivers and guards see before and after", deriveAndGuard},
