@@ -4,7 +4,6 @@ package sqlite
 
 import (
 	"encoding/binary"
-	"runtime"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -54,13 +53,15 @@ func init() {
 	}
 	tls := libc.NewTLS()
 	defer tls.Close()
-	var m lib.Tsqlite3_mem_methods
+	at := libc.Xmalloc(tls, uint64(unsafe.Sizeof(lib.Tsqlite3_mem_methods{}))) // where the library may do arithmetic on it
+	defer libc.Xfree(tls, at)
+	m := *(**lib.Tsqlite3_mem_methods)(unsafe.Pointer(&at))
 	configure := func(op int32, arg any) bool {
 		list := libc.NewVaList(arg)
 		defer libc.Xfree(tls, list)
 		return lib.Xsqlite3_config(tls, op, list) == lib.SQLITE_OK
 	}
-	if !configure(lib.SQLITE_CONFIG_GETMALLOC, uintptr(unsafe.Pointer(&m))) {
+	if !configure(lib.SQLITE_CONFIG_GETMALLOC, at) {
 		return
 	}
 	blocks.mem, blocks.base = mem, uintptr(unsafe.Pointer(unsafe.SliceData(mem)))
@@ -68,9 +69,8 @@ func init() {
 	ownMalloc, ownFree = goFunc[func(*libc.TLS, int32) uintptr](m.FxMalloc), goFunc[func(*libc.TLS, uintptr)](m.FxFree)
 	ownRealloc, ownSize = goFunc[func(*libc.TLS, uintptr, int32) uintptr](m.FxRealloc), goFunc[func(*libc.TLS, uintptr) int32](m.FxSize)
 	m.FxMalloc, m.FxFree, m.FxRealloc, m.FxSize = cFunc(malloc), cFunc(free), cFunc(realloc), cFunc(size)
-	configure(lib.SQLITE_CONFIG_MALLOC, uintptr(unsafe.Pointer(&m)))
+	configure(lib.SQLITE_CONFIG_MALLOC, at)
 	configure(lib.SQLITE_CONFIG_MEMSTATUS, int32(0)) // statistics would cost one lock for all connections
-	runtime.KeepAlive(&m)
 }
 
 // cFunc and goFunc turn a declared function into what the library calls a pointer to it, and back.
