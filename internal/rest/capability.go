@@ -3,6 +3,7 @@ package rest
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
@@ -113,7 +114,23 @@ func (s *server) restCapability() *fhir.Node {
 		"security", fhir.Obj{"cors", false, "description", "Session cookie with X-CSRF-Token, or Authorization: Bearer with SMART scopes (system/Type.cruds)."},
 		"resource", resources,
 		"interaction", codes("transaction", "batch", "history-system", "search-system"),
+		"searchParam", fhir.Arr{
+			fhir.Obj{"name", "_has", "type", "special", "documentation", "_has:Type:reference:parameter, nested, with chains before and after"},
+			fhir.Obj{"name", "_list", "type", "special", "documentation", "what a List names; functional lists are refused"},
+			fhir.Obj{"name", "_filter", "type", "special", "documentation", "and, or, not, from left to right; searches on one type"},
+			fhir.Obj{"name", "_text", "type", "special", "documentation", "where the hub keeps full text"},
+			fhir.Obj{"name", "_content", "type", "special", "documentation", "where the hub keeps full text"},
+			fhir.Obj{"name", "_type", "type", "special", "documentation", "searches across types by parameters that all of them have"}},
+		"compartment", compartments(),
 		"operation", s.operationsOf("")})
+}
+
+func compartments() []string {
+	var out []string
+	for _, t := range spec.Compartments() {
+		out = append(out, "http://hl7.org/fhir/CompartmentDefinition/"+strings.ToLower(t[:1])+t[1:])
+	}
+	return out
 }
 
 func (s *server) operationsOf(typ string) fhir.Arr {

@@ -426,3 +426,31 @@ func TestSearchesOfEveryKindStandInBatches(t *testing.T) {
 		}
 	}
 }
+
+func TestTheStatementListsWhatSearchesKnow(t *testing.T) {
+	h := newHub(t)
+	n := h.want(200, nil, "GET", "/metadata", "").node
+	for _, c := range n.All("rest[0].compartment") {
+		if !strings.HasPrefix(c.Text, "http://hl7.org/fhir/CompartmentDefinition/") {
+			t.Errorf("got compartment %s", c.Text)
+		}
+	}
+	if got := len(n.All("rest[0].compartment")); got != 5 {
+		t.Errorf("got %d compartments; want 5", got)
+	}
+	for _, r := range n.All("rest[0].resource") {
+		if r.Str("type") != "Observation" {
+			continue
+		}
+		kinds := map[string]string{}
+		for _, p := range r.All("searchParam") {
+			kinds[p.Str("name")] = p.Str("type")
+		}
+		if kinds["code-value-quantity"] != "composite" || kinds["code"] != "token" || kinds["_query"] != "" {
+			t.Errorf("got %v", kinds)
+		}
+		if !strings.Contains(string(r.Get("searchRevInclude").JSON()), `"DiagnosticReport:result"`) {
+			t.Error("nothing is said of _revinclude")
+		}
+	}
+}
