@@ -11,14 +11,19 @@ import (
 
 // apply checks one value against a rule and what is below it.
 func (c *checker) apply(p *Profile, r *rule, v value) {
-	key := visit{v.n, r}
-	if v.n == nil {
-		key.n = v.beside
-	}
-	if c.visited[key] || c.spent() {
+	if c.spent() {
 		return
 	}
-	c.visited[key] = true
+	if r == p.root { // the rules below are left by going down the resource; a profile may name itself
+		key := visit{v.n, r}
+		if v.n == nil {
+			key.n = v.beside
+		}
+		if c.visited[key] {
+			return
+		}
+		c.visited[key] = true
+	}
 	title, titleZh := " ("+p.title()+")", "（"+p.title()+"）"
 	if len(r.types) > 0 && !c.typed(r, v) {
 		c.report(v.place, "error", "structure", "profile-type", "must be "+typeNames(r.types)+", is "+v.typ+title, "类型应为 "+typeNames(r.types)+"，实际为 "+v.typ+titleZh)

@@ -493,6 +493,10 @@ func TestHostileDefinitions(t *testing.T) {
 	a, b := `{"resourceType":"Patient","id":"a","link":[{"type":"seealso","other":{"reference":"Patient/b"}}]}`, `{"resourceType":"Patient","id":"b","link":[{"type":"seealso","other":{"reference":"Patient/a"}}]}`
 	s.targets["Patient/a"], s.targets["Patient/b"] = parse(t, a), parse(t, b)
 	try(t, s, canonical+"self", []trial{{"references in a circle", a, ""}})
+	me := define(t, "me", "Patient", `{"path":"Patient","type":[{"code":"Patient","profile":["`+canonical+`me"]}]}`, `{"path":"Patient.name","type":[{"code":"HumanName","profile":["`+canonical+`me2"]}]}`)
+	try(t, newShelf(me, define(t, "me2", "HumanName", `{"path":"HumanName","type":[{"code":"HumanName","profile":["`+canonical+`me2"]}]}`, `{"path":"HumanName.text","min":1}`)), canonical+"me", []trial{
+		{"a profile of its own type", `{"resourceType":"Patient","name":[{"family":"x"}]}`, "profile-min Patient.name[0].text"},
+	})
 	nested := `{"url":"http://x","valueCode":"y"}`
 	for range 12 {
 		nested = `{"url":"` + canonical + `loop","extension":[` + nested + `,` + nested + `]}`
