@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 )
 
@@ -32,6 +33,9 @@ var paramTypes = map[spec.ParamType]string{spec.Token: "token", spec.String: "st
 
 // capabilities says what is really here: types and parameters from the tables, operations from those registered.
 func (s *server) capabilities(c *call) (*answer, error) {
+	if s.Terminology != nil && slices.Contains(c.query, search.Param{Name: "mode", Value: "terminology"}) {
+		return &answer{status: http.StatusOK, body: s.terminologyCapabilities(c).JSON()}, nil
+	}
 	n := fhir.New("CapabilityStatement",
 		"id", "xinglin",
 		"url", spec.Canonical+"/CapabilityStatement/xinglin",
@@ -140,8 +144,11 @@ func (s *server) operationsOf(typ string) fhir.Arr {
 		if (op.Type == typ || op.Type == "*" && typ != "") && !seen[op.Name] {
 			seen[op.Name] = true
 			definition := spec.Canonical + "/OperationDefinition/" + typ + "-" + op.Name
-			if op.Type == "*" {
+			switch op.Type {
+			case "*":
 				definition = "http://hl7.org/fhir/OperationDefinition/Resource-" + op.Name
+			case "CodeSystem", "ValueSet", "ConceptMap":
+				definition = "http://hl7.org/fhir/OperationDefinition/" + typ + "-" + op.Name
 			}
 			out = append(out, fhir.Obj{"name", op.Name, "definition", definition, "documentation", op.Doc})
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/term"
 )
 
@@ -22,6 +23,23 @@ type Terminology interface {
 	ValidateCode(ctx context.Context, w term.Where, codes []term.Code, abstract bool, language string) (term.Verdict, error)
 	ValidateIn(ctx context.Context, w term.Where, codes []term.Code, abstract, infer bool, language string) (term.Verdict, error)
 	Translate(ctx context.Context, ask term.Translate) (term.Translated, error)
+}
+
+var expandParams = []string{"url", "valueSet", "valueSetVersion", "filter", "offset", "count", "includeDesignations", "includeDefinition", "activeOnly", "excludeNested",
+	"excludeNotForUI", "excludePostCoordinated", "displayLanguage", "exclude-system", "system-version"}
+
+// terminologyCapabilities is /metadata?mode=terminology. Which systems are loaded is found by GET CodeSystem.
+func (s *server) terminologyCapabilities(c *call) *fhir.Node {
+	params := fhir.Arr{}
+	for _, p := range expandParams {
+		params = append(params, fhir.Obj{"name", p})
+	}
+	return fhir.New("TerminologyCapabilities", "id", "xinglin", "url", spec.Canonical+"/TerminologyCapabilities/xinglin", "version", s.Version, "name", "XinglinTerminology",
+		"title", "杏林术语服务 Xinglin terminology", "status", "active", "date", s.Clock.Now().In(s.Zone).Format("2006-01-02"), "kind", "instance",
+		"software", fhir.Obj{"name", "Xinglin 杏林", "version", s.Version}, "implementation", fhir.Obj{"description", "Xinglin hub", "url", c.base},
+		"expansion", fhir.Obj{"hierarchical", true, "paging", true, "incomplete", false, "parameter", params,
+			"textFilter", "Words that must all be found: in the display or a designation, at the beginning or inside of the code, or as pinyin (initials, syllables, a mixture). Best first: whole, beginning, beginning of a word, inside."},
+		"codeSearch", "all", "validateCode", fhir.Obj{"translations", true}, "translation", fhir.Obj{"needsMap", false})
 }
 
 // terminologyOperations hang $expand and its like under CodeSystem, ValueSet and ConceptMap.
@@ -40,9 +58,7 @@ func terminologyOperations(t Terminology) []Operation {
 			[]string{"url", "codeSystem", "code", "version", "display", "coding", "codeableConcept", "abstract", "displayLanguage"}, h.validateCode},
 		{"CodeSystem", "subsumes", "how two codes of a hierarchy stand to each other", true,
 			[]string{"codeA", "codeB", "system", "version", "codingA", "codingB"}, h.subsumes},
-		{"ValueSet", "expand", "the codes of a value set, filtered by Chinese, code or pinyin, paged", true,
-			[]string{"url", "valueSet", "valueSetVersion", "filter", "offset", "count", "includeDesignations", "includeDefinition", "activeOnly", "excludeNested",
-				"excludeNotForUI", "excludePostCoordinated", "displayLanguage", "exclude-system", "system-version"}, h.expand},
+		{"ValueSet", "expand", "the codes of a value set, filtered by Chinese, code or pinyin, paged", true, expandParams, h.expand},
 		{"ValueSet", "validate-code", "is the code in the value set, under this name", true,
 			[]string{"url", "valueSet", "valueSetVersion", "code", "system", "systemVersion", "display", "coding", "codeableConcept", "abstract", "displayLanguage", "inferSystem"}, h.validateIn},
 		{"ConceptMap", "translate", "what a code is in another code system", true,

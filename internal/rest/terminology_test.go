@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/fhir/validate"
 	"github.com/xinglin-health/xinglin/internal/rest"
 	"github.com/xinglin-health/xinglin/internal/store"
 	"github.com/xinglin-health/xinglin/internal/store/storetest"
@@ -105,6 +106,22 @@ func TestTerminologyOperationsByEveryWayOfAsking(t *testing.T) {
 			t.Errorf("nothing found: got total %s", got)
 		}
 	})
+}
+
+func TestTheStatementNamesTheTerminologyService(t *testing.T) {
+	h := newTermHub(t, storetest.Memory)
+	r := h.want(200, nil, "GET", "/metadata?mode=terminology", "")
+	if r.node.Type() != "TerminologyCapabilities" || r.node.Str("expansion.paging") != "true" {
+		t.Errorf("got %s", r.body)
+	}
+	for _, is := range validate.Resource(r.node) {
+		if is.Severity == "error" {
+			t.Errorf("not valid: %s %s", is.Expression, is.Text)
+		}
+	}
+	if r := h.want(200, nil, "GET", "/metadata", ""); !strings.Contains(r.body, "http://hl7.org/fhir/OperationDefinition/ValueSet-expand") {
+		t.Error("the statement does not list $expand")
+	}
 }
 
 func TestTerminologyRefusals(t *testing.T) {

@@ -66,6 +66,7 @@ export default function CodePicker({ value, onChange, status, system, patient, .
     if (same) onChange(same);
   }, [list, value, onChange]);
   return (
-    <AutoComplete {...aria} status={status} value={typed} onChange={(v) => choose(String(v ?? ''))} options={options} placeholder={t('pickCode')} style={{ width: '100%' }} allowClear />
+    <AutoComplete {...aria} status={status} value={typed} onChange={(v) => choose(String(v ?? ''))} options={options} placeholder={t('pickCode')} style={{ width: '100%' }} allowClear
+      popupMatchSelectWidth={Math.min(480, window.innerWidth - 32)} />
   );
 }
