@@ -289,3 +289,27 @@ func TestIndexingWhileOthersWrite(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkIndexing walks 20,000 Observations for a parameter that is new.
+func BenchmarkIndexing(b *testing.B) {
+	s, err := store.Open(context.Background(), "file:"+b.TempDir(), store.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	const n = 20_000
+	for i := 0; i < n; i += 1000 {
+		var list []string
+		for j := i; j < i+1000; j++ {
+			list = append(list, fmt.Sprintf(`{"resourceType":"Observation","id":"o%05d","status":"final","category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"laboratory"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"718-7"}]},"subject":{"reference":"Patient/p%d"},"effectiveDateTime":"2026-01-%02d","valueQuantity":{"value":13.%d,"unit":"g/dL","system":"http://unitsofmeasure.org","code":"g/dL"},"note":[{"text":"note %d"}]}`, j, j%500, j%28+1, j%10, j))
+		}
+		putJSON(b, s, list...)
+	}
+	round := 0
+	for b.Loop() {
+		round++
+		putJSON(b, s, fmt.Sprintf(`{"resourceType":"SearchParameter","id":"note%d","url":"http://example.org/sp/note%d","status":"active","code":"note%d","base":["Observation"],"type":"string","expression":"Observation.note.text"}`, round, round, round))
+		finish(b, s)
+	}
+	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "resources/s")
+}
