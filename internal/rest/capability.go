@@ -114,7 +114,11 @@ func (s *server) restCapability() *fhir.Node {
 		}
 		resources = append(resources, resource)
 	}
-	return fhir.Of(fhir.Obj{"mode", "server",
+	sockets := fhir.Arr{}
+	if s.Subscriptions != nil && s.BaseURL != "" {
+		sockets = append(sockets, fhir.Obj{"url", "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket", "valueUri", "ws" + strings.TrimPrefix(strings.TrimSuffix(s.BaseURL, "/"), "http") + "/ws"})
+	}
+	return fhir.Of(fhir.Obj{"extension", sockets, "mode", "server",
 		"security", fhir.Obj{"cors", false, "description", "Session cookie with X-CSRF-Token, or Authorization: Bearer with SMART scopes (system/Type.cruds)."},
 		"resource", resources,
 		"interaction", codes("transaction", "batch", "history-system", "search-system"),

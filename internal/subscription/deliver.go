@@ -41,6 +41,7 @@ func (e *Engine) deliverForever(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-e.deliver:
+			breathe(ctx)
 		case <-tick.C:
 		}
 	}

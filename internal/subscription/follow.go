@@ -479,6 +479,14 @@ func (e *Engine) standing(ctx context.Context, o Owner) (*access.Caller, error) 
 	return c, nil
 }
 
+// breathe lets a moment pass, so that many writes are one look and one commit.
+func breathe(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(10 * time.Millisecond):
+	}
+}
+
 // followForever follows the log until ctx ends: when woken, and every second for what other processes write.
 func (e *Engine) followForever(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
@@ -497,6 +505,7 @@ func (e *Engine) followForever(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-e.follow:
+			breathe(ctx)
 		case <-tick.C:
 		}
 	}

@@ -130,6 +130,22 @@ func (s *sock) talk(ctx context.Context, r *http.Request) (why string, code webs
 	if beat == 0 {
 		beat = 20 * time.Second
 	}
+	lost := make(chan error, 1)
+	go func() { // apart: the answer to a ping comes through the reader, who may wait for us
+		beats := time.NewTicker(beat)
+		defer beats.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-beats.C:
+			}
+			if err := s.ping(ctx); err != nil {
+				lost <- err
+				return
+			}
+		}
+	}()
 	begun := time.Now()
 	look, ticks := time.NewTicker(time.Second), time.NewTicker(beat)
 	defer look.Stop()
@@ -148,7 +164,7 @@ func (s *sock) talk(ctx context.Context, r *http.Request) (why string, code webs
 			if s.caller != nil && s.d.Holds != nil && !s.d.Holds(r) {
 				return "the login has ended", websocket.StatusPolicyViolation
 			}
-			err = s.ping(ctx)
+		case err = <-lost:
 		case <-look.C: // for what other processes have found, and for heartbeats
 			if len(s.ties) == 0 && time.Since(begun) > bindWithin {
 				return "nothing was bound", websocket.StatusPolicyViolation
@@ -167,7 +183,7 @@ func (s *sock) talk(ctx context.Context, r *http.Request) (why string, code webs
 }
 
 func (s *sock) ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	return s.conn.Ping(ctx)
 }

@@ -119,11 +119,14 @@ func (e *Engine) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return e.followForever(ctx) })
-	g.Go(func() error { return e.deliverForever(ctx) })
+	g, both := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.followForever(both) })
+	g.Go(func() error { return e.deliverForever(both) })
 	err := g.Wait()
 	e.work.Wait()
+	if ctx.Err() != nil {
+		return nil // it was told to end
+	}
 	return err
 }
 
