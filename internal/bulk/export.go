@@ -217,8 +217,15 @@ func (r *Room) Send(ctx context.Context, caller *access.Caller, id string, n int
 
 // Has says whether there is such a file, before anything is sent.
 func (r *Room) Has(ctx context.Context, caller *access.Caller, id string, n int64) error {
-	_, _, err := r.part(ctx, caller, id, n)
-	return err
+	_, part, err := r.part(ctx, caller, id, n)
+	if err != nil {
+		return err
+	}
+	f, err := r.Files.Kept(ctx, part.name)
+	if err != nil {
+		return fmt.Errorf("bulk: %w: %w", notFound, err) // after a restore: files of exports are not backed up
+	}
+	return f.Close()
 }
 
 func (r *Room) part(ctx context.Context, caller *access.Caller, id string, n int64) (Task, Part, error) {

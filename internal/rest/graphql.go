@@ -178,7 +178,7 @@ func (g *graph) list(f graphql.Field, typ, of string) (*fhir.Node, error) {
 	if of != "" && f.Arg("_reference") == "" {
 		return nil, badGraph(f.Name + " within a resource needs _reference: the parameter that leads back")
 	}
-	r, err := search.Parse(typ, params, search.Options{Zone: g.s.Zone, Base: g.c.Base, MaxCount: graphCount, DefaultCount: 50})
+	r, err := search.Parse(typ, params, search.Options{Zone: g.s.Zone, Base: g.c.Base, MaxCount: graphCount, DefaultCount: 50, Given: g.s.Store.Parameter})
 	if err != nil {
 		return nil, err
 	}

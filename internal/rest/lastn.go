@@ -70,7 +70,7 @@ func (s *server) lastn(ctx context.Context, c Call) (Answer, error) {
 	if patients = slices.Compact(patients); len(patients) == 0 || len(patients) > lastnPatients {
 		return Answer{}, fhir.Refuse(http.StatusBadRequest, "required", "patient-required", fmt.Sprintf("$lastn needs patient or subject, at most %d of them", lastnPatients), "$lastn 需要指定患者（patient 或 subject）")
 	}
-	r, err := search.Parse("Observation", criteria, search.Options{Zone: s.Zone, Base: c.Base, MaxCount: store.MaxCount, DefaultCount: store.MaxCount})
+	r, err := search.Parse("Observation", criteria, search.Options{Zone: s.Zone, Base: c.Base, MaxCount: store.MaxCount, DefaultCount: store.MaxCount, Given: s.Store.Parameter})
 	if err != nil {
 		return Answer{}, err
 	}
