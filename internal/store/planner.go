@@ -10,20 +10,21 @@ import (
 
 // driver is where a search starts: the rows that it walks over.
 type driver struct {
-	from  *sql   // "FROM … d", nil = the table of resources itself
-	cond  *sql   // conditions on d or r, beginning with AND
-	at    bool   // d has the column at, in the order of the index
-	rid   bool   // d has the column rid
-	dated bool   // d has the column at, in no order
-	once  bool   // no resource stands twice in it
-	bare  bool   // all its rows are of living resources of the type
-	skip  int    // the clause that it answers fully, -1 = none
-	skip2 int    // another one
-	seen  bool   // its rows are those that the caller may see
-	inner []*sql // what it is made of, to be gathered before it can give a first row
-	guess *sql   // counts rows of a sample instead of its own
-	n     int64  // rows, as far as was counted
-	long  bool   // what it is made of is too much to gather
+	from   *sql   // "FROM … d", nil = the table of resources itself
+	cond   *sql   // conditions on d or r, beginning with AND
+	at     bool   // d has the column at, in the order of the index
+	rid    bool   // d has the column rid
+	dated  bool   // d has the column at, in no order
+	once   bool   // no resource stands twice in it
+	bare   bool   // all its rows are of living resources of the type
+	skip   int    // the clause that it answers fully, -1 = none
+	skip2  int    // another one
+	covers []int  // clauses whose own ways are no shorter
+	seen   bool   // its rows are those that the caller may see
+	inner  []*sql // what it is made of, to be gathered before it can give a first row
+	guess  *sql   // counts rows of a sample instead of its own
+	n      int64  // rows, as far as was counted
+	long   bool   // what it is made of is too much to gather
 }
 
 // probing bounds what a probe may cost. Tests make it small, so that small tables take every way.
@@ -42,7 +43,7 @@ const hintsKeptIn = 2 * time.Minute
 func (f *finder) plain() *driver { return &driver{skip: -1, skip2: -1, once: true} }
 
 // ways lists the drivers that the clauses, the compartment and the caller's sight offer.
-func (f *finder) ways() ([]*driver, error) {
+func (f *finder) ways(whole bool) ([]*driver, error) {
 	var ways []*driver
 	take := func(d *driver, err error) error {
 		if d != nil && err == nil {
@@ -76,24 +77,50 @@ func (f *finder) ways() ([]*driver, error) {
 	if f.pl == nil {
 		return ways, nil
 	}
-	if err := take(f.hot()); err != nil {
-		return nil, err
+	for _, combined := range []func() (*driver, error){f.hot, f.hotChain} {
+		d, err := combined()
+		if err != nil {
+			return nil, err
+		}
+		if d != nil { // shorter than what it combines
+			ways = append(slices.DeleteFunc(ways, func(w *driver) bool { return w.skip >= 0 && slices.Contains(d.covers, w.skip) }), d)
+		}
 	}
-	if err := take(f.hotChain()); err != nil {
-		return nil, err
+	if !slices.ContainsFunc(ways, func(w *driver) bool { return w.at }) { // the others are within the same dates
+		if err := take(f.datedWay()); err != nil {
+			return nil, err
+		}
 	}
-	if err := take(f.datedWay()); err != nil {
-		return nil, err
+	if many, err := f.seesMany(); many && !whole && f.streams() || err != nil {
+		return ways, err
 	}
 	seen, err := f.seen()
 	if err != nil || seen == nil {
 		return ways, err
 	}
-	hot, err := f.seenHot()
-	if hot != nil {
-		ways = append(ways, hot)
+	if hot, err := f.seenHot(); hot != nil || err != nil {
+		return append(ways, hot), err
 	}
-	return append(ways, seen), err
+	return append(ways, seen), nil
+}
+
+// seesMany tells a caller to whom so many patients are granted that he finds a page sooner by walking down a list.
+func (f *finder) seesMany() (bool, error) {
+	if f.see.all || len(f.see.parties) == 0 {
+		return true, nil
+	}
+	q := &sql{}
+	q.add("granted", f.see.parties...)
+	granted, err := f.remembered(hintKey(q), func() (n int64, err error) {
+		args := append(f.see.parties[:len(f.see.parties):len(f.see.parties)], f.see.now, f.see.now, probing.longest)
+		_, err = f.tx.one(f.ctx, "SELECT count(*) FROM (SELECT DISTINCT patient FROM access_grant WHERE party IN ("+marks(len(f.see.parties))+") AND since <= ? AND until > ? LIMIT ?) n", args, &n)
+		return n, err
+	})
+	if err != nil {
+		return false, err
+	}
+	all, err := f.total(planOf("Patient"))
+	return granted*20 >= all, err
 }
 
 // plan chooses the driver: of all ways that an index offers, the one with the fewest rows; or, for a page, one in
@@ -102,7 +129,7 @@ func (f *finder) plan(whole bool) (*driver, error) {
 	if f.none {
 		return f.plain(), nil
 	}
-	ways, err := f.ways()
+	ways, err := f.ways(whole)
 	if err != nil || f.none || len(ways) == 0 {
 		return f.plain(), err
 	}
@@ -110,42 +137,47 @@ func (f *finder) plan(whole bool) (*driver, error) {
 		return ways[0], nil
 	}
 	var best *driver
-	for _, limit := range []int64{probing.first, probing.rows} {
+	look := func(limit int64) error {
 		for _, d := range ways {
 			if d.n < probing.first && d.n > 0 || d.long {
 				continue // known from the first look
 			}
-			if d.n, err = f.probe(d, limit); err != nil {
-				return nil, err
+			n, err := f.probe(d, limit)
+			if err != nil {
+				return err
 			}
-			if d.n == 0 && !d.seen && d.guess == nil {
+			if d.n = n; n == 0 && !d.seen && d.guess == nil {
 				f.none = true
-				return d, nil
+				return nil
 			}
-			if d.n < limit && (best == nil || d.n < best.n) {
+			if n < limit && (best == nil || n < best.n) {
 				best = d
 			}
 		}
-		if best != nil {
-			break
-		}
+		return nil
 	}
-	// In the order of the page: about a page times all/matching rows.
-	stream := f.plain()
-	if best == nil && f.streams() && !whole {
-		for _, d := range ways {
-			if !d.at {
-				continue
-			}
-			if d.n, err = f.hint(d); err != nil {
+	if err := look(probing.first); err != nil || f.none {
+		return f.plain(), err
+	}
+	stream := f.plain() // in the order of the page: about a page times all/matching rows
+	if best == nil {
+		limit := probing.rows
+		if f.streams() && !whole {
+			if stream, err = f.shortest(ways); err != nil {
 				return nil, err
 			}
-			if stream.from == nil || d.n < stream.n {
-				stream = d
+			if stream.from != nil {
+				// With so many rows on every way a page comes soon enough.
+				limit = min(limit, max(probing.first, int64(f.q.Count+1)*stream.n/probing.walk))
 			}
 		}
-		if stream.from != nil && int64(f.q.Count+1)*stream.n/probing.rows < probing.walk {
-			return stream, nil // whatever else is asked, each way has more rows than were probed
+		if limit > probing.first {
+			if err := look(limit); err != nil {
+				return nil, err
+			}
+		}
+		if best == nil && stream.from != nil && int64(f.q.Count+1)*stream.n/limit <= probing.walk {
+			return stream, nil
 		}
 	}
 	if best == nil {
@@ -168,7 +200,7 @@ func (f *finder) plan(whole bool) (*driver, error) {
 		}
 	}
 	if stream.from == nil {
-		if stream.n, err = f.total(); err != nil {
+		if stream.n, err = f.total(f.pl); err != nil {
 			return nil, err
 		}
 	}
@@ -185,6 +217,24 @@ func (f *finder) plan(whole bool) (*driver, error) {
 		return stream, nil
 	}
 	return best, nil
+}
+
+// shortest is the way in the order of the page with the fewest rows; without one, the table of resources itself.
+func (f *finder) shortest(ways []*driver) (*driver, error) {
+	stream := f.plain()
+	for _, d := range ways {
+		if !d.at {
+			continue
+		}
+		n, err := f.hint(d)
+		if err != nil {
+			return nil, err
+		}
+		if d.n = n; stream.from == nil || n < stream.n {
+			stream = d
+		}
+	}
+	return stream, nil
 }
 
 // leastOf looks further at ways that are all long; nil where the end of none is in sight.
@@ -253,11 +303,11 @@ func (f *finder) hint(d *driver) (int64, error) {
 }
 
 // total is about how many resources of the type there are.
-func (f *finder) total() (int64, error) {
+func (f *finder) total(pl *plan) (int64, error) {
 	q := &sql{}
-	q.add("total", f.pl.id)
+	q.add("total", pl.id)
 	return f.remembered(hintKey(q), func() (n int64, err error) {
-		_, err = f.tx.one(f.ctx, "SELECT count(*) FROM (SELECT 1 FROM resource WHERE type = ? AND deleted = 0 LIMIT ?) n", []any{f.pl.id, 4 * probing.longest}, &n)
+		_, err = f.tx.one(f.ctx, "SELECT count(*) FROM (SELECT 1 FROM resource WHERE type = ? AND deleted = 0 LIMIT ?) n", []any{pl.id, 4 * probing.longest}, &n)
 		return n, err
 	})
 }
@@ -475,7 +525,7 @@ func (f *finder) hotChain() (*driver, error) {
 		if set == nil || loose || err != nil {
 			return nil, err
 		}
-		d := &driver{from: &sql{}, cond: &sql{}, rid: true, dated: true, bare: true, skip: code, skip2: i, inner: append(f.inner, set)}
+		d := &driver{from: &sql{}, cond: &sql{}, rid: true, dated: true, bare: true, skip: code, skip2: i, covers: []int{i}, inner: append(f.inner, set)}
 		q := d.from
 		q.add("FROM (SELECT t.at, t.rid FROM (SELECT DISTINCT rid FROM (")
 		q.add(set.String(), set.args...)
@@ -516,7 +566,7 @@ func (f *finder) hot() (*driver, error) {
 	if err != nil || len(groups) != 1 || len(groups[0].codes) != 1 {
 		return nil, err
 	}
-	d := &driver{from: &sql{}, cond: &sql{}, at: true, rid: true, bare: true, once: groups[0].once(), skip: code, skip2: -1}
+	d := &driver{from: &sql{}, cond: &sql{}, at: true, rid: true, bare: true, once: groups[0].once(), skip: code, skip2: -1, covers: []int{code, patient}}
 	d.from.add("FROM ix_hot d")
 	d.cond.add(" AND d.patient = ? AND ", rid)
 	f.group(d.cond, &groups[0], "d")
