@@ -9,7 +9,7 @@ import (
 var seeds = []string{"Patient.name.where(use = 'official').given.first()", "name.given | name.family", "birthDate <= today()", "descendants().where($this is string).count()",
 	"iif(active, 1 + 2.5, {})", "name.repeat(children())", "(1|2|3).aggregate($total + $this, 0)", "4.0 'g' / 2 'm'", "@2015-02-04T14:34:28+10:00 - 3 months",
 	"%resource.contained.all('#' + id in %resource.descendants().reference)", "'abc'.replaceMatches('(a)', '$1$1')", "1.587.lowBoundary(2)", "-1.5.abs()", "name.sort(-family, given.first())",
-	"managingOrganization.resolve().ofType(Organization).name", "`div` // comment", "%`vs-x` & {} ~ '\\u4e2d'", "extension('x').value as Quantity", "defineVariable('x', 3).select(%x)", "``"}
+	"managingOrganization.resolve().ofType(Organization).name", "`div` // comment", "%`vs-x` & {} ~ '\\u4e2d'", "extension('x').value as Quantity", "defineVariable('x', 3).select(%x)", "``", "4 'g' ~ 4040 'mg'", "1 '10*9/L' < 2.5 '{x}/mm3'", "1 'Cel' = 274.15 'K'"}
 
 // FuzzCompile: no text makes the parser panic, and what it accepts stays within its bounds.
 func FuzzCompile(f *testing.F) {
