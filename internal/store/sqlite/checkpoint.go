@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/xinglin-health/xinglin/internal/store/engine"
 )
@@ -14,18 +15,21 @@ import (
 // a log that is moved wholly while nobody writes begins anew at the next write.
 type checkpoints struct {
 	shm    *sharedFile // index of the log
-	next   uint32      // frames at which the next one begins
+	begin  uint32      // frames at which a checkpoint begins
+	full   uint32      // frames at the writer's last piece
 	moved  atomic.Bool
 	helper sync.WaitGroup
 	busy   atomic.Bool
 }
 
-// Frames of the log. A checkpoint begins at logFrames; the writer does the last lastFrames itself.
+// A checkpoint begins at logFrames of the log; after so many passes the writer does the rest itself.
 const (
-	logFrames  = 20_000
-	lastFrames = 2_000
-	passes     = 4
+	logFrames = 20_000
+	passes    = 4
 )
+
+// How long the writer waits for readers that keep the log, once it is long.
+const readersTime = 100 * time.Millisecond
 
 // logged is how many frames the log has: mxFrame of the index of the log (https://sqlite.org/walformat.html).
 func (db *DB) logged() uint32 {
@@ -88,14 +92,21 @@ func (db *DB) checkpoint() {
 		return
 	}
 	if l.moved.Swap(false) {
-		all, moved := moveLog(db.writer)
-		l.next = logFrames
-		if moved < all {
-			l.next = all + logFrames // a reader still needs the rest
+		if db.logged() < 2*l.begin {
+			l.full, _ = moveLog(db.writer, "PASSIVE")
+			return
 		}
+		// Readers under way keep so long a log from beginning anew; those that come now read the database.
+		db.writer.c.SetBusyTimeout(readersTime)
+		l.full, _ = moveLog(db.writer, "RESTART")
+		db.writer.c.SetBusyTimeout(busyTime)
 		return
 	}
-	if db.logged() < max(l.next, logFrames) {
+	frames, begin := db.logged(), l.begin
+	if frames >= l.full {
+		begin = max(begin, l.full+l.begin/4) // it did not begin anew: a reader was in the way
+	}
+	if frames < begin {
 		return
 	}
 	l.busy.Store(true)
@@ -111,8 +122,8 @@ func (db *DB) checkpoint() {
 		defer c.close()
 		done := uint32(0)
 		for range passes {
-			all, moved := moveLog(c)
-			if all < done+lastFrames || moved < all {
+			all, moved := moveLog(c, "PASSIVE")
+			if all < done+l.begin/10 || moved < all {
 				break
 			}
 			done = all
@@ -122,9 +133,9 @@ func (db *DB) checkpoint() {
 }
 
 // moveLog moves what no reader needs and tells how many frames the log had and how many of them are moved.
-func moveLog(c *conn) (all, moved uint32) {
+func moveLog(c *conn, mode string) (all, moved uint32) {
 	var busy, a, m int64
-	err := c.Query(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)", nil, func(scan engine.Row) error { return scan(&busy, &a, &m) })
+	err := c.Query(context.Background(), "PRAGMA wal_checkpoint("+mode+")", nil, func(scan engine.Row) error { return scan(&busy, &a, &m) })
 	if err != nil {
 		c.broken = nil
 		return 0, 0

@@ -57,6 +57,9 @@ const (
 	groupTime  = 100 * time.Millisecond
 )
 
+// busyTime is how long a connection waits for the lock of another process.
+const busyTime = 30 * time.Second
+
 // ErrClosed is the answer after Close.
 var ErrClosed = errors.New("database is closed")
 
@@ -97,6 +100,7 @@ func Open(ctx context.Context, path string, memory int64) (*DB, error) {
 		return nil, fmt.Errorf("sqlite: open %s: %w", db.path, err)
 	}
 	db.writer = w
+	db.log.begin = logFrames
 	db.readers = make(chan struct{}, max(16, 4*runtime.GOMAXPROCS(0)))
 	go db.write()
 	return db, nil
@@ -107,7 +111,7 @@ func open(path string, readOnly bool, pragmas string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.SetBusyTimeout(30 * time.Second)
+	c.SetBusyTimeout(busyTime)
 	// Pragmas do not run inside a transaction, so one by one.
 	for _, stmt := range statements(pragmas) {
 		if err := sqlitex.ExecuteTransient(c, stmt, nil); err != nil {
