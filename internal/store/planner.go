@@ -299,7 +299,17 @@ func (f *finder) hint(d *driver) (int64, error) {
 			q.args[i] = 0
 		}
 	}
-	return f.remembered(hintKey(q), func() (int64, error) { return f.probe(d, probing.longest) })
+	limit := probing.longest
+	if len(d.inner) > 0 || d.seen {
+		limit /= 5 // each row is joined
+	}
+	return f.remembered(hintKey(q), func() (int64, error) {
+		n, err := f.probe(d, limit)
+		if n >= limit {
+			n = probing.longest
+		}
+		return n, err
+	})
 }
 
 // total is about how many resources of the type there are.
