@@ -1,0 +1,350 @@
+package store
+
+import (
+	"slices"
+
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
+)
+
+// ways lists the drivers that the clauses, the compartment and the caller's sight offer.
+func (f *finder) ways(whole bool) ([]*driver, error) {
+	var ways []*driver
+	take := func(d *driver, err error) error {
+		if d != nil && err == nil {
+			ways = append(ways, d)
+		}
+		return err
+	}
+	for i := range f.q.Where { // a few ids are the shortest way: nothing else need be counted
+		c := &f.q.Where[i]
+		if special(c) == "_id" && positive(c) && len(c.Values) < int(probing.first) {
+			d, err := f.way(f.pl, c, i)
+			if err != nil || f.none {
+				return nil, err
+			}
+			if d != nil {
+				return []*driver{d}, nil
+			}
+		}
+	}
+	if f.q.Compartment != nil {
+		if err := take(f.compartmentWay()); err != nil {
+			return nil, err
+		}
+	}
+	for i := range f.q.Where {
+		d, err := f.way(f.pl, &f.q.Where[i], i)
+		if err := take(d, err); err != nil || f.none {
+			return nil, err
+		}
+	}
+	if f.pl == nil {
+		return ways, nil
+	}
+	for _, combined := range []func() (*driver, error){f.hot, f.hotChain} {
+		d, err := combined()
+		if err != nil {
+			return nil, err
+		}
+		if d != nil { // shorter than what it combines
+			ways = append(slices.DeleteFunc(ways, func(w *driver) bool { return w.skip >= 0 && slices.Contains(d.covers, w.skip) }), d)
+		}
+	}
+	if !slices.ContainsFunc(ways, func(w *driver) bool { return w.at }) { // the others are within the same dates
+		if err := take(f.datedWay()); err != nil {
+			return nil, err
+		}
+	}
+	if many, err := f.seesMany(); many && !whole && f.streams() || err != nil {
+		return ways, err
+	}
+	seen, err := f.seen()
+	if err != nil || seen == nil {
+		return ways, err
+	}
+	if hot, err := f.seenHot(); hot != nil || err != nil {
+		return append(ways, hot), err
+	}
+	return append(ways, seen), nil
+}
+
+// seesMany tells a caller to whom so many patients are granted that he finds a page sooner by walking down a list.
+func (f *finder) seesMany() (bool, error) {
+	if f.see.all || len(f.see.parties) == 0 {
+		return true, nil
+	}
+	q := &sql{}
+	q.add("granted", f.see.parties...)
+	granted, err := f.remembered(hintKey(q), func() (n int64, err error) {
+		args := append(f.see.parties[:len(f.see.parties):len(f.see.parties)], f.see.now, f.see.now, probing.longest)
+		_, err = f.tx.one(f.ctx, "SELECT count(*) FROM (SELECT DISTINCT patient FROM access_grant WHERE party IN ("+marks(len(f.see.parties))+") AND since <= ? AND until > ? LIMIT ?) n", args, &n)
+		return n, err
+	})
+	if err != nil {
+		return false, err
+	}
+	all, err := f.total(planOf("Patient"))
+	return granted*20 >= all, err
+}
+
+// datedWay goes over a stretch of time.
+func (f *finder) datedWay() (*driver, error) {
+	if !f.dated() {
+		return nil, nil
+	}
+	d := &driver{from: &sql{}, cond: &sql{}, at: true, rid: true, once: true, bare: true, skip: -1, skip2: -1}
+	d.from.add("FROM resource d")
+	d.cond.add(" AND d.type = ? AND d.deleted = 0", f.pl.id)
+	before := d.cond.b.Len()
+	f.bounds(d.cond, "d.at")
+	if d.cond.b.Len() == before {
+		return nil, nil
+	}
+	return d, nil
+}
+
+// compartmentWay goes over one patient's record.
+func (f *finder) compartmentWay() (*driver, error) {
+	patient, err := f.compartment()
+	if err != nil || f.none {
+		return nil, err
+	}
+	d := &driver{from: &sql{}, cond: &sql{}, at: f.pl != nil, rid: true, once: true, skip: -1, skip2: -1}
+	d.from.add("FROM compartment d")
+	d.cond.add(" AND d.patient = ?", patient)
+	if f.pl != nil {
+		d.cond.add(" AND d.type = ?", f.pl.id)
+		f.bounds(d.cond, "d.at")
+	}
+	return d, nil
+}
+
+// way is the driver that one clause offers; nil = none.
+func (f *finder) way(pl *plan, c *search.Clause, i int) (*driver, error) {
+	p := c.Param
+	d := &driver{rid: true, from: &sql{}, cond: &sql{}, skip: i, skip2: -1, bare: true}
+	if special(c) == "_lastUpdated" && positive(c) {
+		if len(c.Values) != 1 || pl == nil {
+			return nil, nil
+		}
+		switch c.Values[0].Prefix {
+		case search.Eq, search.Gt, search.Ge, search.Sa:
+			d.skip, d.once = -1, true
+			d.from.add("FROM (SELECT u.rid FROM resource u WHERE u.type = ? AND u.deleted = 0 AND u.updated >= ?) d", pl.id, bound(c.Values[0].Low))
+			return d, nil
+		}
+		return nil, nil
+	}
+	if p != nil && positive(c) && c.Chain == nil && !p.Sealed && pl != nil {
+		switch {
+		case p.Type == spec.Token && !byText(p) && special(c) == "":
+			groups, err := f.codeGroups(f.params(pl, p), c)
+			if err != nil {
+				return nil, err
+			}
+			if len(groups) == 0 {
+				f.none = true
+				return nil, nil
+			}
+			if len(groups) == 1 && len(groups[0].codes) == 1 {
+				d.at, d.once = true, groups[0].once()
+				d.from.add("FROM ix_token d")
+				d.cond.add(" AND ")
+				f.group(d.cond, &groups[0], "d")
+				f.bounds(d.cond, "d.at")
+				return d, nil
+			}
+		case p.Type == spec.Reference && len(c.Values) == 1 && c.Values[0].URL == "":
+			targets, err := f.targets(p, &c.Values[0])
+			if err != nil {
+				return nil, err
+			}
+			switch len(targets) {
+			case 0:
+				f.none = true
+				return nil, nil
+			case 1:
+				d.at, d.once = true, true
+				d.from.add("FROM ix_ref d")
+				d.cond.add(" AND d.param = ? AND d.target = ?", base(p).ID, targets[0])
+				f.bounds(d.cond, "d.at")
+				return d, nil
+			}
+		}
+	}
+	f.inner = nil
+	d.dated = pl != nil && f.withDate(c)
+	f.wantAt = d.dated
+	set, loose, err := f.set(pl, c)
+	if f.wantAt = false; set == nil || err != nil {
+		return nil, err
+	}
+	if loose {
+		d.skip = -1
+	}
+	if d.inner = f.inner; c.Has != nil || c.Filter != nil || c.Across != nil || special(c) != "" || pl == nil {
+		d.bare = false
+	}
+	if p != nil && p.Type == spec.String && !p.Sealed && c.Chain == nil && (c.Modifier == "contains" || c.Modifier == "text" || c.Modifier == "ends") {
+		d.guess = &sql{}
+		d.guess.add("SELECT count(*) FROM (SELECT s.folded FROM ix_string s WHERE s.param = ? LIMIT ?) s WHERE "+nothing, p.ID, probing.sample)
+		for j := range c.Values {
+			d.guess.add(" OR ")
+			f.text(d.guess, c.Modifier, &c.Values[j], "s")
+		}
+	}
+	d.from.add("FROM (")
+	d.from.add(set.String(), set.args...)
+	d.from.add(") d")
+	if d.dated {
+		f.bounds(d.cond, "d.at")
+	}
+	return d, nil
+}
+
+// withDate tells whether the set of a clause comes from an index that has the main date.
+func (f *finder) withDate(c *search.Clause) bool {
+	p := c.Param
+	if p == nil || !positive(c) || c.Chain != nil || p.Sealed || special(c) != "" {
+		return false
+	}
+	switch p.Type {
+	case spec.Token:
+		return !byText(p)
+	case spec.Composite:
+		return true
+	case spec.Reference:
+		return !slices.ContainsFunc(c.Values, func(v search.Value) bool { return v.URL != "" })
+	}
+	return false
+}
+
+// hotChain combines a chain to patients and a code: of each patient found only the rows of that code.
+func (f *finder) hotChain() (*driver, error) {
+	code := f.hotClause()
+	if code < 0 {
+		return nil, nil
+	}
+	for i := range f.q.Where {
+		c := &f.q.Where[i]
+		if c.Chain == nil || len(c.Chain.Types) != 1 || c.Chain.Types[0] != "Patient" || base(c.Param).Code != "subject" && base(c.Param).Code != "patient" {
+			continue
+		}
+		inner, patients := c.Chain.Where["Patient"], planOf("Patient")
+		groups, err := f.codeGroups(parts(f.pl.code), &f.q.Where[code])
+		if err != nil || len(groups) != 1 || !f.see.reads(patients.id) {
+			return nil, err
+		}
+		f.inner = nil
+		set, loose, err := f.set(patients, &inner)
+		if set == nil || loose || err != nil {
+			return nil, err
+		}
+		d := &driver{from: &sql{}, cond: &sql{}, rid: true, dated: true, bare: true, skip: code, skip2: i, covers: []int{i}, inner: append(f.inner, set)}
+		q := d.from
+		q.add("FROM (SELECT t.at, t.rid FROM (SELECT DISTINCT rid FROM (")
+		q.add(set.String(), set.args...)
+		q.add(") s) x CROSS JOIN resource r CROSS JOIN ix_hot t CROSS JOIN ix_ref f WHERE r.rid = x.rid AND r.type = ? AND r.deleted = 0", patients.id)
+		f.see.visible(q, "r")
+		q.add(" AND t.patient = x.rid AND ")
+		f.group(q, &groups[0], "t")
+		q.add(" AND f.param = ? AND f.target = x.rid AND f.at = t.at AND f.rid = t.rid) d", base(c.Param).ID)
+		f.bounds(d.cond, "d.at")
+		return d, nil
+	}
+	return nil, nil
+}
+
+// hot combines patient and code into one range in date order.
+func (f *finder) hot() (*driver, error) {
+	if f.pl.code == nil {
+		return nil, nil
+	}
+	code, patient := f.hotClause(), -1
+	for i := range f.q.Where {
+		c := &f.q.Where[i]
+		if c.Param == nil || c.Chain != nil || c.Param.Type != spec.Reference || c.Modifier != "" && c.Modifier != "Patient" || len(c.Values) != 1 {
+			continue
+		}
+		if (c.Param.Code == "patient" || c.Param.Code == "subject") && (c.Values[0].RefType == "Patient" || c.Param.Code == "patient" && c.Values[0].RefType == "") {
+			patient = i
+		}
+	}
+	if code < 0 || patient < 0 {
+		return nil, nil
+	}
+	rid, err := f.tx.rid(f.ctx, spec.TypeID("Patient"), f.q.Where[patient].Values[0].RefID)
+	if err != nil || rid == 0 {
+		return nil, err
+	}
+	groups, err := f.codeGroups(parts(f.pl.code), &f.q.Where[code])
+	if err != nil || len(groups) != 1 || len(groups[0].codes) != 1 {
+		return nil, err
+	}
+	d := &driver{from: &sql{}, cond: &sql{}, at: true, rid: true, bare: true, once: groups[0].once(), skip: code, skip2: -1, covers: []int{code, patient}}
+	d.from.add("FROM ix_hot d")
+	d.cond.add(" AND d.patient = ? AND ", rid)
+	f.group(d.cond, &groups[0], "d")
+	f.bounds(d.cond, "d.at")
+	return d, nil
+}
+
+// hotClause is the clause on the hot code that one range answers; -1 = none.
+func (f *finder) hotClause() int {
+	for i := range f.q.Where {
+		if c := &f.q.Where[i]; f.pl != nil && f.pl.code != nil && c.Param != nil && c.Param.ID == f.pl.code.ID && c.Chain == nil && positive(c) {
+			return i
+		}
+	}
+	return -1
+}
+
+// seen drives from what the caller may see, where that is little.
+func (f *finder) seen() (*driver, error) {
+	if f.see.all || len(f.see.parties) == 0 {
+		return nil, nil
+	}
+	for _, id := range sharedTypes {
+		if id.(int16) == f.pl.id {
+			return nil, nil
+		}
+	}
+	in := marks(len(f.see.parties))
+	d := &driver{from: &sql{}, rid: true, skip: -1, skip2: -1, seen: true}
+	d.from.add("FROM (SELECT c.rid FROM access_grant g CROSS JOIN compartment c WHERE g.party IN ("+in+")", f.see.parties...)
+	d.from.add(" AND g.since <= ? AND g.until > ? AND c.patient = g.patient AND c.type = ?", f.see.now, f.see.now, f.pl.id)
+	f.bounds(d.from, "c.at")
+	d.from.add(" UNION ALL SELECT r.rid FROM resource r WHERE r.custodian IN ("+in+")", f.see.parties...)
+	d.from.add(" AND r.type = ? AND r.deleted = 0", f.pl.id)
+	f.bounds(d.from, "r.at")
+	d.from.add(") d")
+	return d, nil
+}
+
+// seenHot is seen for a search by code: of each visible patient only the rows of that code.
+func (f *finder) seenHot() (*driver, error) {
+	code := f.hotClause()
+	if code < 0 {
+		return nil, nil
+	}
+	groups, err := f.codeGroups(parts(f.pl.code), &f.q.Where[code])
+	if err != nil || len(groups) != 1 {
+		return nil, err
+	}
+	in := marks(len(f.see.parties))
+	d := &driver{from: &sql{}, rid: true, skip: -1, skip2: -1, seen: true}
+	q := d.from
+	q.add("FROM (SELECT t.rid FROM access_grant g CROSS JOIN ix_hot t WHERE g.party IN ("+in+")", f.see.parties...)
+	q.add(" AND g.since <= ? AND g.until > ? AND t.patient = g.patient AND ", f.see.now, f.see.now)
+	f.group(q, &groups[0], "t")
+	f.bounds(q, "t.at")
+	q.add(" UNION ALL SELECT c.rid FROM access_grant g CROSS JOIN compartment c"+f.by("compartment_extra")+" WHERE g.party IN ("+in+")", f.see.parties...)
+	q.add(" AND g.since <= ? AND g.until > ? AND c.patient = g.patient AND c.type = ? AND c.extra = 1", f.see.now, f.see.now, f.pl.id)
+	q.add(" UNION ALL SELECT r.rid FROM resource r CROSS JOIN ix_token t WHERE r.custodian IN ("+in+")", f.see.parties...)
+	q.add(" AND r.type = ? AND r.deleted = 0 AND t.at = r.at AND t.rid = r.rid AND ", f.pl.id)
+	f.group(q, &groups[0], "t")
+	f.bounds(q, "r.at")
+	q.add(") d")
+	return d, nil
+}
