@@ -12,7 +12,7 @@ import (
 )
 
 func (s *server) parse(c *call, typ string, params []search.Param, lenient bool) (search.Request, error) {
-	r, err := search.Parse(typ, params, search.Options{Zone: s.Zone, Lenient: lenient, MaxCount: s.MaxCount, DefaultCount: s.DefaultCount, Base: c.base, Compartment: c.within, Resolves: true, Given: s.Store.Parameter})
+	r, err := search.Parse(typ, params, search.Options{Zone: s.Zone, Lenient: lenient, MaxCount: s.MaxCount, DefaultCount: s.DefaultCount, Base: c.base, Compartment: c.within, Resolves: true, Contained: true, Given: s.Store.Parameter})
 	r.Scope = c.scope
 	if err == nil {
 		err = s.resolve(c.ctx, &r.Query)
@@ -86,7 +86,11 @@ func (s *server) searchset(c *call, r search.Request, page store.Page) ([]byte, 
 					return nil, err
 				}
 			}
-			b.open(c.base + "/" + v.Type + "/" + v.ID)
+			url := c.base + "/" + v.Type + "/" + v.ID
+			if v.Inside != "" {
+				url += "#" + v.Inside
+			}
+			b.open(url)
 			b.raw("resource", resource)
 			b.raw("search", group.mode)
 			b.close()

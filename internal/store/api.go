@@ -41,6 +41,7 @@ type Version struct {
 	Custodian string // "Organization/…": the organisation of the creating credential; "" = the hub itself
 	Home      string // "Patient/…": the subject; "" = shared register
 	JSON      []byte // complete, with meta.versionId and meta.lastUpdated; nil for a delete
+	Inside    string // of a match of _contained: JSON is only the contained resource of this id
 }
 
 // Prepared is a resource made ready outside the writer: validated by the caller,

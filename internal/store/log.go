@@ -59,6 +59,3 @@ func (s *Store) Secret(purpose string) []byte {
 	h.Write([]byte("\x01secret\x00" + purpose))
 	return h.Sum(nil)
 }
-
-// Fold makes texts equal that a search by string does not tell apart.
-func Fold(s string) string { return fold(s) }

@@ -3,6 +3,7 @@ package store_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/store"
 	"github.com/xinglin-health/xinglin/internal/store/storetest"
 )
@@ -244,6 +246,71 @@ func TestNewReleaseIndexesAgain(t *testing.T) {
 	defer s.Close()
 	if list, _ := s.Indexing(ctx); len(list) != 0 {
 		t.Errorf("the next start: got %+v; want nothing", list)
+	}
+}
+
+// TestContainedAfterAnUpgrade: what an older program wrote is found within its containers as soon as they are gone
+// through; until then the search is refused instead of finding less.
+func TestContainedAfterAnUpgrade(t *testing.T) {
+	ctx := context.Background()
+	dsn := "file:" + t.TempDir()
+	open := func() *store.Store {
+		s, err := store.Open(ctx, dsn, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := open()
+	putJSON(t, s, `{"resourceType":"MedicationRequest","id":"r","status":"active","intent":"order","medicationReference":{"reference":"#m"},"subject":{"display":"x"},"contained":[{"resourceType":"Medication","id":"m","code":{"text":"x"}}]}`,
+		`{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"}}`)
+	find := func() (page store.Page, err error) {
+		err = s.View(ctx, func(tx *store.Tx) (err error) {
+			page, err = tx.Search(ctx, search.Query{Type: "Medication", Contained: "true", Count: 10, Scope: search.Everything})
+			return err
+		})
+		return page, err
+	}
+	if page, err := find(); err != nil || len(page.Matches) != 1 || page.Matches[0].Inside != "m" {
+		t.Fatalf("got %+v, %v", page, err)
+	}
+	err := s.Update(ctx, func(tx *store.Tx) error {
+		marks, _, err := tx.Setting(ctx, "extraction")
+		if err != nil {
+			return err
+		}
+		var old []string
+		for _, mark := range strings.Fields(marks) {
+			var id int32
+			fmt.Sscanf(mark, "%d:", &id)
+			if p := spec.ParamByID(id); p.Code != "contained-type" {
+				old = append(old, mark)
+				continue
+			}
+			for _, table := range []string{"ix_token", "ix_code"} {
+				if _, err := tx.Exec(ctx, "DELETE FROM "+table+" WHERE param = ?", id); err != nil {
+					return err
+				}
+			}
+		}
+		return tx.SetSetting(ctx, "extraction", strings.Join(old, " "))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	s = open()
+	defer s.Close()
+	if list, _ := s.Indexing(ctx); len(list) != 2 || list[0].Code != "contained-type" {
+		t.Fatalf("got %+v; want contained-type of two types", list)
+	}
+	var refused *fhir.Error
+	if _, err := find(); !errors.As(err, &refused) || refused.Issues[0].Detail != "parameter-not-ready" {
+		t.Errorf("before: got %v; want parameter-not-ready", err)
+	}
+	finish(t, s)
+	if page, err := find(); err != nil || len(page.Matches) != 1 {
+		t.Errorf("after: got %+v, %v; want the medication", page, err)
 	}
 }
 

@@ -22,6 +22,8 @@ type finder struct {
 	groups map[*search.Clause][]codeGroup
 	inner  []*sql // of the set under way
 	wantAt bool   // the set under way is to have the main date
+
+	ends []cursor // behind each of the page found last
 }
 
 // key is one column of the order: the resource's number closes every order.
@@ -50,6 +52,9 @@ const (
 
 // Search answers one page. Without _sort the newest come first, by the main date of the type.
 func (tx *Tx) Search(ctx context.Context, q search.Query) (Page, error) {
+	if q.Contained != "" {
+		return tx.searchContained(ctx, q)
+	}
 	f := &finder{tx: tx, ctx: ctx, q: q}
 	page := Page{Total: -1}
 	var err error
@@ -167,6 +172,7 @@ func (f *finder) page(d *driver, page *Page) ([]int64, error) {
 		rids = rids[:count]
 		page.Next = ends[count-1].text()
 	}
+	f.ends = ends
 	return rids, nil
 }
 
@@ -242,14 +248,18 @@ func (f *finder) gathered(d *driver, cur *cursor, desc bool, page *Page) (rids [
 			}
 			keys, from = true, some[len(some)-1]
 		}
+		if len(rids) <= count && len(some) == size {
+			continue
+		}
+		f.ends = f.ends[:0]
+		for _, end := range ends {
+			f.ends = append(f.ends, cursor{Keys: []any{end.at}, RID: end.rid, Top: cur.Top})
+		}
 		if len(rids) > count {
-			end := ends[count-1]
-			page.Next = (&cursor{Keys: []any{&end.at}, RID: end.rid, Top: cur.Top}).text()
+			page.Next = f.ends[count-1].text()
 			return rids[:count], nil
 		}
-		if len(some) < size {
-			return rids, nil
-		}
+		return rids, nil
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/index"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 )
 
@@ -48,7 +49,7 @@ func spoken(text string, word func(string)) {
 		}
 		run = run[:0]
 	}
-	for _, r := range foldTo(text, longestText) {
+	for _, r := range index.FoldTo(text, longestText) {
 		isHan := unicode.Is(unicode.Han, r)
 		if !isHan && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
 			flush()

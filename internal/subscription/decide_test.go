@@ -48,7 +48,7 @@ func TestMemoryDecidesAsTheSearchEngineDoes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v.updated = storetest.Start
+		v.Updated = storetest.Start
 		byType[n.Type()] = append(byType[n.Type()], v)
 	})
 	if err := s.Update(ctx, func(tx *store.Tx) error { _, err := tx.PutAll(ctx, puts); return err }); err != nil {
@@ -76,15 +76,15 @@ func TestMemoryDecidesAsTheSearchEngineDoes(t *testing.T) {
 				net := sieveOf(typ, where)
 				for _, v := range all {
 					asked++
-					ok, known := v.meets(where, tx.Now())
+					ok, known := v.Meets(where, tx.Now())
 					if known {
 						decided++
 					}
-					if known && ok != found[v.node.ID()] {
-						t.Errorf("%s/%s: %s: in memory %v, by the engine %v", typ, v.node.ID(), query, ok, found[v.node.ID()])
+					if known && ok != found[v.Node.ID()] {
+						t.Errorf("%s/%s: %s: in memory %v, by the engine %v", typ, v.Node.ID(), query, ok, found[v.Node.ID()])
 					}
-					if found[v.node.ID()] && !net.passes(v) {
-						t.Errorf("%s/%s: %s: the sieve holds back what the engine finds", typ, v.node.ID(), query)
+					if found[v.Node.ID()] && !net.passes(v) {
+						t.Errorf("%s/%s: %s: the sieve holds back what the engine finds", typ, v.Node.ID(), query)
 					}
 				}
 			}
@@ -105,10 +105,10 @@ func criteria(all []*version) map[string]bool {
 	esc := func(s string) string {
 		return url.QueryEscape(strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`).Replace(s))
 	}
-	out := map[string]bool{"_lastUpdated=gt2020": true, "_lastUpdated=lt2020": true, "_id=" + all[0].node.ID(): true}
+	out := map[string]bool{"_lastUpdated=gt2020": true, "_lastUpdated=lt2020": true, "_id=" + all[0].Node.ID(): true}
 	each := map[string]int{}
 	for _, v := range all {
-		for _, x := range v.entries {
+		for _, x := range v.Entries {
 			code := x.Param.Code
 			if each[code]++; each[code] > 6 || code[0] == '_' {
 				continue

@@ -363,7 +363,7 @@ func (s *step) overtaken(ctx context.Context, sub *live, scope search.Scope, l *
 	if err != nil {
 		return false, err
 	}
-	ok, known := then.meets(sub.where, s.tx.Now())
+	ok, known := then.Meets(sub.where, s.tx.Now())
 	if !known {
 		return current, nil
 	}
@@ -386,7 +386,7 @@ func (s *step) deleted(ctx context.Context, sub *live, scope search.Scope, l *st
 	if err != nil {
 		return false, err
 	}
-	ok, known := last.meets(sub.where, s.tx.Now())
+	ok, known := last.Meets(sub.where, s.tx.Now())
 	return ok && known, nil
 }
 

@@ -41,6 +41,20 @@ var tokens = map[string]taking{
 	"code": code, "boolean": code, "string": code, "id": code, "uri": code, "canonical": code, "url": code, "oid": code, "uuid": code, "markdown": code,
 	"integer": code, "positiveInt": code, "unsignedInt": code,
 	"Coding": coding, "CodeableConcept": concept, "Identifier": identifier, "ContactPoint": contact,
+	"Resource": resourceType,
+}
+
+// resourceType takes the type of a resource within another, each once.
+func resourceType(x *walk, t *take, n *fhir.Node) {
+	e := Entry{Param: t.param, Code: n.Type()}
+	for i := len(x.entries) - 1; i >= 0 && x.entries[i].Param == t.param; i-- {
+		if x.entries[i].Code == e.Code {
+			return
+		}
+	}
+	if e.Code != "" {
+		x.add(e)
+	}
 }
 
 func code(x *walk, t *take, n *fhir.Node) {

@@ -134,6 +134,11 @@ func Parse(resourceType string, params []Param, o Options) (Request, error) {
 	if p.withheld != nil {
 		return r, p.withheld
 	}
+	if r.Contained != "" {
+		if err := p.within(); err != nil {
+			return r, err
+		}
+	}
 	if r.Summary == "count" || r.Count == 0 {
 		r.Count, r.Total = 0, TotalAccurate
 	}
@@ -161,10 +166,35 @@ func (p *parser) dropIncludes() error {
 	return nil
 }
 
+// within refuses what says nothing about resources that stand within others.
+func (p *parser) within() error {
+	r := p.r
+	r.Container = !p.inside
+	switch {
+	case r.Type == "":
+		return NotWithin("a search across types")
+	case p.Compartment != nil:
+		return NotWithin("a compartment")
+	case len(r.Sort) > 0:
+		return NotWithin("_sort")
+	case len(r.Include) > 0:
+		return NotWithin("_include")
+	case len(r.RevInclude) > 0:
+		return NotWithin("_revinclude")
+	}
+	return nil
+}
+
+// NotWithin refuses a part of a search that contained resources cannot be searched by.
+func NotWithin(what string) *fhir.Error {
+	return fhir.Refuse(400, "not-supported", "not-within-contained", printable(what)+" does not go with _contained=true or both", "检索内含资源（_contained=true 或 both）时不支持："+printable(what))
+}
+
 type parser struct {
 	Options
 	r       *Request
-	clauses int // read so far, those inside of chains too
+	clauses int  // read so far, those inside of chains too
+	inside  bool // _containedType=contained
 
 	withheld error // a parameter was named that cannot be searched by now
 }
@@ -259,7 +289,7 @@ func (p *parser) one(q Param) error {
 		if !p.Contained {
 			return p.unknown(q, "_contained is supported as false only")
 		}
-		p.r.Container = q.Value == "container"
+		p.inside = q.Value == "contained"
 	default:
 		c, err := p.top(q.Name, q.Value)
 		if u, ok := err.(unknownParam); ok {

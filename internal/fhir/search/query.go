@@ -20,7 +20,7 @@ type Query struct {
 	RevInclude  []Include
 	Compartment *Compartment // only what belongs to it; nil = no limit
 	Contained   string       // _contained: "" = containers only, "true" = contained resources only, "both"
-	Container   bool         // _containedType=container: show what contains the match
+	Container   bool         // with Contained: show what contains the match (_containedType=container, the default)
 	Scope       Scope
 }
 

@@ -21,6 +21,7 @@ type component struct{ Definition, Expression string }
 var own = []param{
 	{"https://xinglin.health/fhir/SearchParameter/Patient-phone-last4", version, "phone-last4", "token", "Patient.telecom.where(system='phone')", []string{"Patient"}, nil, nil},
 	{"https://xinglin.health/fhir/SearchParameter/Patient-address-area", version, "address-area", "token", "Patient", []string{"Patient"}, nil, nil},
+	{"https://xinglin.health/fhir/SearchParameter/DomainResource-contained-type", version, "contained-type", "token", "DomainResource.contained", []string{"DomainResource"}, nil, nil},
 }
 
 // notDomain are the resource types that come straight from Resource.
