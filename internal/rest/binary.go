@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"encoding/base64"
 	"mime"
 	"net/http"
@@ -45,7 +46,7 @@ func (c *call) wrap(r *http.Request, data []byte) error {
 
 // inContext refuses a Binary to who may not see what it belongs to. A patient is its home, and asked with every search.
 func (s *server) inContext(c *call, v store.Version) error {
-	if v.Type != "Binary" || c.scope.All || !strings.Contains(string(v.JSON[:min(len(v.JSON), 4<<10)]), `"securityContext"`) && !strings.Contains(string(v.JSON[max(0, len(v.JSON)-4<<10):]), `"securityContext"`) {
+	if v.Type != "Binary" || c.scope.All || !bytes.Contains(v.JSON, []byte(`"securityContext"`)) {
 		return nil
 	}
 	n, err := fhir.Parse(v.JSON)

@@ -150,6 +150,8 @@ func TestABinaryIsSeenByWhoSeesWhatItBelongsTo(t *testing.T) {
 	h.put(county, `{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/p"}}`)
 	h.want(201, county, "PUT", "/Binary/ofp", "a", "Content-Type: text/plain", "X-Security-Context: Patient/p")
 	h.want(201, county, "PUT", "/Binary/ofo", "b", "Content-Type: text/plain", "X-Security-Context: Observation/o")
+	tags := strings.Repeat(`{"system":"urn:example","code":"a"},`, 400)
+	h.put(county, `{"resourceType":"Binary","id":"long","meta":{"tag":[`+strings.TrimSuffix(tags, ",")+`]},"contentType":"text/plain","securityContext":{"reference":"Observation/o"},"data":"`+strings.Repeat("YWFh", 4000)+`"}`)
 	h.want(404, stranger, "GET", "/Binary/ofp", "")
 	if r := h.want(200, stranger, "GET", "/Binary?_summary=count", ""); r.node.Str("total") != "0" {
 		t.Errorf("got %s", r.body)
@@ -159,7 +161,9 @@ func TestABinaryIsSeenByWhoSeesWhatItBelongsTo(t *testing.T) {
 		t.Errorf("got %q", r.body)
 	}
 	h.want(200, county, "GET", "/Binary/ofo", "")
+	h.want(200, county, "GET", "/Binary/long", "")
 	h.want(204, county, "DELETE", "/Observation/o", "")
 	h.want(404, county, "GET", "/Binary/ofo", "") // what it belonged to is gone
+	h.want(404, county, "GET", "/Binary/long", "")
 	h.want(404, county, "GET", "/Binary/ofo/_history/1", "")
 }

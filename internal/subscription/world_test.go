@@ -191,6 +191,7 @@ func topical(id, topic, filter, content, endpoint, more string) string {
 
 func (w *world) tick() {
 	w.t.Helper()
+	storetest.Settle(w.t, w.store)
 	if err := w.engine.Tick(context.Background()); err != nil {
 		w.t.Fatal(err)
 	}

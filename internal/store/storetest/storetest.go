@@ -54,6 +54,31 @@ func Postgres(t testing.TB, o store.Options) *store.Store {
 	return s
 }
 
+// Settle waits until the log shows all that was written: on PostgreSQL its readers stop below the oldest
+// transaction of the whole server, which may be another test's.
+func Settle(t testing.TB, s *store.Store) {
+	t.Helper()
+	if s.Database() != "postgres" {
+		return
+	}
+	ctx := context.Background()
+	for patience := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		var late int64
+		err := s.View(ctx, func(tx *store.Tx) error {
+			return tx.Query(ctx, "SELECT count(*) FROM version WHERE xid >= pg_snapshot_xmin(pg_current_snapshot())", nil, func(scan func(...any) error) error { return scan(&late) })
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if late == 0 {
+			return
+		}
+		if time.Now().After(patience) {
+			t.Fatalf("the log still hides %d versions behind a transaction", late)
+		}
+	}
+}
+
 var databases atomic.Int64
 
 // PostgresURL makes a database that ends with the test.
