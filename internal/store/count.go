@@ -23,7 +23,7 @@ func (f *finder) count() (n int64, err error) {
 	if err != nil || f.none {
 		return 0, err
 	}
-	if code := f.hotClause(); !plain && (d.from == nil || d.n >= probing.longest || d.n >= probing.rows && code >= 0 && (d.skip == code || d.seen)) {
+	if hot, code := f.hotClause(); !plain && (d.from == nil || d.n >= longest(true) || d.n >= probing.rows && hot != nil && (d.skip == code || d.seen)) {
 		if n, ok, err := f.countSeen(); ok || err != nil {
 			return n, err
 		}
@@ -194,7 +194,7 @@ func (f *finder) surely(dates []int) (low, high int64, ok bool, err error) {
 
 // byCodeAndDate tells a search that asks for nothing but the hot code and the main date.
 func (f *finder) byCodeAndDate() bool {
-	code := f.hotClause()
+	_, code := f.hotClause()
 	for i := range f.q.Where {
 		if c := &f.q.Where[i]; i != code && !f.onDate(c) {
 			return false
@@ -210,10 +210,10 @@ func (f *finder) countSeen() (total int64, ok bool, err error) {
 	if f.see.all || len(f.see.parties) == 0 || f.pl == nil || f.q.Compartment != nil || f.q.Total == search.TotalEstimate || slices.Contains(sharedTypes, any(f.pl.id)) || f.see.types != nil && !f.see.types[f.pl.id] {
 		return 0, false, nil
 	}
-	code := f.hotClause()
+	clause, code := f.hotClause()
 	var group *codeGroup
-	if code >= 0 {
-		groups, err := f.codeGroups(parts(f.pl.code), &f.q.Where[code])
+	if clause != nil {
+		groups, err := f.codeGroups(parts(f.pl.code), clause)
 		if err != nil || len(groups) == 0 {
 			return 0, err == nil, err
 		}
@@ -289,8 +289,7 @@ func (f *finder) countSeen() (total int64, ok bool, err error) {
 		return 0, false, err
 	}
 	// 3: about nobody, as custodian
-	var one int64
-	nobody, err := f.tx.one(f.ctx, "SELECT 1 FROM custody WHERE custodian IN ("+in+") AND patient = ? LIMIT 1", append(f.see.parties[:len(f.see.parties):len(f.see.parties)], -int64(f.pl.id)), &one)
+	nobody, err := f.ofNobody()
 	if err != nil {
 		return 0, false, err
 	}

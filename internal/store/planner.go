@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
@@ -35,7 +36,7 @@ var probing = struct {
 	longest int64 // rows that are counted where all ways are long, and remembered as a hint
 	walk    int64 // rows of a walk down an index that needs no further thought
 	handful int   // candidates that are looked up at once
-}{64, 2000, 20_000, 20_000, 50_000, 1000, 256}
+}{64, 2000, 5_000, 20_000, 10_000, 1000, 256}
 
 const hintsKeptIn = 2 * time.Minute
 
@@ -144,7 +145,7 @@ func (f *finder) shortest(ways []*driver) (*driver, error) {
 		if !d.at {
 			continue
 		}
-		n, err := f.hint(d)
+		n, err := f.hint(d, false)
 		if err != nil {
 			return nil, err
 		}
@@ -162,11 +163,11 @@ func (f *finder) leastOf(ways []*driver, whole bool) (*driver, error) {
 		if d.guess != nil || d.long || d.seen && !whole && f.streams() {
 			continue
 		}
-		n, err := f.hint(d)
+		n, err := f.hint(d, whole)
 		if err != nil {
 			return nil, err
 		}
-		if d.n = n; n > 0 && (n < probing.longest || d.at) && (least == nil || n < least.n) {
+		if d.n = n; n > 0 && (n < longest(whole) || d.at && !whole || d.skip >= 0 && whole) && (least == nil || n < least.n) {
 			least = d
 		}
 	}
@@ -205,9 +206,18 @@ func (f *finder) probe(d *driver, limit int64) (n int64, err error) {
 	return n, err
 }
 
-// hint is about how many rows a way has, up to probing.longest; counted again after a while.
-func (f *finder) hint(d *driver) (int64, error) {
+// longest is how far ways that are all long are counted: where all rows will be visited anyway, further.
+func longest(whole bool) int64 {
+	if whole {
+		return 5 * probing.longest
+	}
+	return probing.longest
+}
+
+// hint is about how many rows a way has, up to longest; counted again after a while.
+func (f *finder) hint(d *driver, whole bool) (int64, error) {
 	q := &sql{}
+	q.add(fmt.Sprintf("%t ", whole))
 	q.add(d.from.String(), d.from.args...)
 	if d.cond != nil {
 		q.add(d.cond.String(), d.cond.args...)
@@ -217,14 +227,17 @@ func (f *finder) hint(d *driver) (int64, error) {
 			q.args[i] = 0
 		}
 	}
-	limit := probing.longest
-	if len(d.inner) > 0 || d.seen {
+	limit := longest(whole)
+	switch {
+	case len(d.inner) > 0 || d.seen:
 		limit /= 5 // each row is joined
+	case d.at:
+		limit = 20 * probing.longest // how long a walk would be decides whether it is one
 	}
 	return f.remembered(hintKey(q), func() (int64, error) {
 		n, err := f.probe(d, limit)
 		if n >= limit {
-			n = probing.longest
+			n = max(n, longest(whole))
 		}
 		return n, err
 	})
@@ -245,7 +258,7 @@ func (f *finder) remembered(key uint64, count func() (int64, error)) (int64, err
 	names.mu.RLock()
 	known, ok := names.totals[key]
 	names.mu.RUnlock()
-	if ok && time.Since(known.when) < hintsKeptIn {
+	if ok && (time.Since(known.when) < hintsKeptIn || known.n > probing.longest && time.Since(known.when) < 5*hintsKeptIn) {
 		return known.n, nil
 	}
 	n, err := count()

@@ -18,10 +18,11 @@ type finder struct {
 	pl   *plan // nil = across types
 	none bool  // nothing can match
 
-	depth  int
-	groups map[*search.Clause][]codeGroup
-	inner  []*sql // of the set under way
-	wantAt bool   // the set under way is to have the main date
+	depth   int
+	groups  map[*search.Clause][]codeGroup
+	implies map[*search.Clause]*search.Clause
+	inner   []*sql // of the set under way
+	wantAt  bool   // the set under way is to have the main date
 
 	ends []cursor // behind each of the page found last
 }
@@ -201,7 +202,7 @@ func (f *finder) gathered(d *driver, cur *cursor, desc bool, page *Page) (rids [
 	}
 	for size := max(probing.handful, 2*count); ; size *= handfulGrows {
 		q := &sql{}
-		q.add("SELECT DISTINCT d.at, d.rid ")
+		q.add("SELECT d.at, d.rid ")
 		q.add(d.from.String(), d.from.args...)
 		q.add(" WHERE d.rid <= ?", cur.Top)
 		if d.cond != nil {
@@ -213,10 +214,13 @@ func (f *finder) gathered(d *driver, cur *cursor, desc bool, page *Page) (rids [
 		q.add(" ORDER BY 1"+order+", 2"+order+" LIMIT ?", size)
 		var some []place
 		var args []any
+		rows := 0
 		err := f.tx.Query(f.ctx, q.String(), q.args, func(scan func(...any) error) error {
 			var p place
 			err := scan(&p.at, &p.rid)
-			some, args = append(some, p), append(args, p.rid)
+			if rows++; len(some) == 0 || some[len(some)-1] != p { // one that stands there twice comes twice in a row
+				some, args = append(some, p), append(args, p.rid)
+			}
 			return err
 		})
 		if err != nil {
@@ -227,7 +231,9 @@ func (f *finder) gathered(d *driver, cur *cursor, desc bool, page *Page) (rids [
 			q.add("SELECT r.rid FROM ")
 			f.table(q, args)
 			q.add(" d CROSS JOIN resource r WHERE r.rid = d.rid AND r.type = ? AND r.deleted = 0", f.pl.id)
-			f.see.visible(q, "r")
+			if !d.seen {
+				f.see.visible(q, "r")
+			}
 			if err := f.clauses(q, d, "r"); err != nil {
 				return nil, err
 			}
@@ -248,7 +254,7 @@ func (f *finder) gathered(d *driver, cur *cursor, desc bool, page *Page) (rids [
 			}
 			keys, from = true, some[len(some)-1]
 		}
-		if len(rids) <= count && len(some) == size {
+		if len(rids) <= count && rows == size {
 			continue
 		}
 		f.ends = f.ends[:0]

@@ -2,6 +2,7 @@ package store
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
@@ -41,6 +42,19 @@ func (f *finder) ways(whole bool) ([]*driver, error) {
 	}
 	if f.pl == nil {
 		return ways, nil
+	}
+	for i := range f.q.Where { // a value of a code is found down the list of that code, too
+		c := f.implied(&f.q.Where[i])
+		if c == nil {
+			continue
+		}
+		d, err := f.way(f.pl, c, -1)
+		if err != nil || f.none {
+			return nil, err
+		}
+		if d != nil && d.at {
+			ways = append(ways, d)
+		}
 	}
 	for _, combined := range []func() (*driver, error){f.hot, f.hotChain} {
 		d, err := combined()
@@ -183,6 +197,11 @@ func (f *finder) way(pl *plan, c *search.Clause, i int) (*driver, error) {
 	if loose {
 		d.skip = -1
 	}
+	if p != nil && p.Type == spec.Composite && pl == f.pl {
+		if d.once, err = f.single(c); err != nil {
+			return nil, err
+		}
+	}
 	if d.inner = f.inner; c.Has != nil || c.Filter != nil || c.Across != nil || special(c) != "" || pl == nil {
 		d.bare = false
 	}
@@ -220,10 +239,40 @@ func (f *finder) withDate(c *search.Clause) bool {
 	return false
 }
 
+// implied is the clause on a code that holds wherever a composite of that code and a value does; nil = none.
+func (f *finder) implied(c *search.Clause) *search.Clause {
+	if known, ok := f.implies[c]; ok {
+		return known
+	}
+	var code *search.Clause
+	if p := c.Param; p != nil && p.Type == spec.Composite && positive(c) && c.Chain == nil && len(c.Values) == 1 && len(c.Values[0].Parts) > 0 && c.Values[0].Parts[0].Code != "" && !stands(p) {
+		if of, _, ok := strings.Cut(p.Code, "-value-"); ok {
+			if t := spec.Lookup(p.Base, of); t != nil && t.Type == spec.Token && !stands(t) {
+				code = &search.Clause{Param: t, Values: c.Values[0].Parts[:1]}
+			}
+		}
+	}
+	if f.implies == nil {
+		f.implies = map[*search.Clause]*search.Clause{}
+	}
+	f.implies[c] = code
+	return code
+}
+
+// single tells a composite that a resource meets at most once: its value does not repeat, and its code stands in one system.
+func (f *finder) single(c *search.Clause) (bool, error) {
+	code := f.implied(c)
+	if code == nil || f.pl == nil || code.Param != f.pl.code {
+		return false, nil
+	}
+	groups, err := f.codeGroups(f.params(f.pl, code.Param), code)
+	return len(groups) == 1 && groups[0].once(), err
+}
+
 // hotChain combines a chain to patients and a code: of each patient found only the rows of that code.
 func (f *finder) hotChain() (*driver, error) {
-	code := f.hotClause()
-	if code < 0 {
+	hot, code := f.hotClause()
+	if hot == nil {
 		return nil, nil
 	}
 	for i := range f.q.Where {
@@ -232,7 +281,7 @@ func (f *finder) hotChain() (*driver, error) {
 			continue
 		}
 		inner, patients := c.Chain.Where["Patient"], planOf("Patient")
-		groups, err := f.codeGroups(parts(f.pl.code), &f.q.Where[code])
+		groups, err := f.codeGroups(parts(f.pl.code), hot)
 		if err != nil || len(groups) != 1 || !f.see.reads(patients.id) {
 			return nil, err
 		}
@@ -261,7 +310,8 @@ func (f *finder) hot() (*driver, error) {
 	if f.pl.code == nil {
 		return nil, nil
 	}
-	code, patient := f.hotClause(), -1
+	c, code := f.hotClause()
+	patient := -1
 	for i := range f.q.Where {
 		c := &f.q.Where[i]
 		if c.Param == nil || c.Chain != nil || c.Param.Type != spec.Reference || c.Modifier != "" && c.Modifier != "Patient" || len(c.Values) != 1 {
@@ -271,14 +321,14 @@ func (f *finder) hot() (*driver, error) {
 			patient = i
 		}
 	}
-	if code < 0 || patient < 0 {
+	if c == nil || patient < 0 {
 		return nil, nil
 	}
 	rid, err := f.tx.rid(f.ctx, spec.TypeID("Patient"), f.q.Where[patient].Values[0].RefID)
 	if err != nil || rid == 0 {
 		return nil, err
 	}
-	groups, err := f.codeGroups(parts(f.pl.code), &f.q.Where[code])
+	groups, err := f.codeGroups(parts(f.pl.code), c)
 	if err != nil || len(groups) != 1 || len(groups[0].codes) != 1 {
 		return nil, err
 	}
@@ -290,14 +340,23 @@ func (f *finder) hot() (*driver, error) {
 	return d, nil
 }
 
-// hotClause is the clause on the hot code that one range answers; -1 = none.
-func (f *finder) hotClause() int {
+// hotClause is the clause on the hot code that one range answers, and where it stands in the search; -1 = it is only
+// implied by another, which is to be asked as well. nil = none.
+func (f *finder) hotClause() (code *search.Clause, at int) {
+	if f.pl == nil || f.pl.code == nil {
+		return nil, -1
+	}
 	for i := range f.q.Where {
-		if c := &f.q.Where[i]; f.pl != nil && f.pl.code != nil && c.Param != nil && c.Param.ID == f.pl.code.ID && c.Chain == nil && positive(c) {
-			return i
+		if c := &f.q.Where[i]; c.Param != nil && c.Param.ID == f.pl.code.ID && c.Chain == nil && positive(c) {
+			return c, i
 		}
 	}
-	return -1
+	for i := range f.q.Where {
+		if c := f.implied(&f.q.Where[i]); c != nil && c.Param.ID == f.pl.code.ID {
+			return c, -1
+		}
+	}
+	return nil, -1
 }
 
 // seen drives from what the caller may see, where that is little.
@@ -322,29 +381,48 @@ func (f *finder) seen() (*driver, error) {
 	return d, nil
 }
 
-// seenHot is seen for a search by code: of each visible patient only the rows of that code.
+// seenHot is seen for a search by code: of each patient whom the caller may see, or of whom he has anything of his own,
+// only the rows of that code.
 func (f *finder) seenHot() (*driver, error) {
-	code := f.hotClause()
-	if code < 0 {
+	code, _ := f.hotClause()
+	if code == nil {
 		return nil, nil
 	}
-	groups, err := f.codeGroups(parts(f.pl.code), &f.q.Where[code])
+	groups, err := f.codeGroups(parts(f.pl.code), code)
 	if err != nil || len(groups) != 1 {
 		return nil, err
 	}
 	in := marks(len(f.see.parties))
-	d := &driver{from: &sql{}, rid: true, skip: -1, skip2: -1, seen: true}
+	d := &driver{from: &sql{}, cond: &sql{}, rid: true, dated: true, skip: -1, skip2: -1, seen: true}
 	q := d.from
-	q.add("FROM (SELECT t.rid FROM access_grant g CROSS JOIN ix_hot t WHERE g.party IN ("+in+")", f.see.parties...)
+	q.add("FROM (SELECT t.at, t.rid FROM access_grant g CROSS JOIN ix_hot t WHERE g.party IN ("+in+")", f.see.parties...)
 	q.add(" AND g.since <= ? AND g.until > ? AND t.patient = g.patient AND ", f.see.now, f.see.now)
 	f.group(q, &groups[0], "t")
 	f.bounds(q, "t.at")
-	q.add(" UNION ALL SELECT c.rid FROM access_grant g CROSS JOIN compartment c"+f.by("compartment_extra")+" WHERE g.party IN ("+in+")", f.see.parties...)
+	q.add(" UNION ALL SELECT c.at, c.rid FROM access_grant g CROSS JOIN compartment c"+f.by("compartment_extra")+" WHERE g.party IN ("+in+")", f.see.parties...)
 	q.add(" AND g.since <= ? AND g.until > ? AND c.patient = g.patient AND c.type = ? AND c.extra = 1", f.see.now, f.see.now, f.pl.id)
-	q.add(" UNION ALL SELECT r.rid FROM resource r CROSS JOIN ix_token t WHERE r.custodian IN ("+in+")", f.see.parties...)
-	q.add(" AND r.type = ? AND r.deleted = 0 AND t.at = r.at AND t.rid = r.rid AND ", f.pl.id)
+	f.bounds(q, "c.at")
+	q.add(" UNION ALL SELECT t.at, t.rid FROM custody k CROSS JOIN ix_hot t CROSS JOIN resource r WHERE k.custodian IN ("+in+")", f.see.parties...)
+	q.add(" AND NOT EXISTS (SELECT 1 FROM access_grant g WHERE g.patient = k.patient AND g.party IN ("+in+")", f.see.parties...)
+	q.add(" AND g.since <= ? AND g.until > ?) AND t.patient = k.patient AND ", f.see.now, f.see.now)
 	f.group(q, &groups[0], "t")
-	f.bounds(q, "r.at")
+	f.bounds(q, "t.at")
+	q.add(" AND r.rid = t.rid AND r.deleted = 0 AND r.custodian IN ("+in+")", f.see.parties...)
+	if nobody, err := f.ofNobody(); err != nil {
+		return nil, err
+	} else if nobody {
+		q.add(" UNION ALL SELECT r.at, r.rid FROM resource r CROSS JOIN ix_token t WHERE r.custodian IN ("+in+")", f.see.parties...)
+		q.add(" AND r.type = ? AND r.home = 0 AND r.deleted = 0 AND t.at = r.at AND t.rid = r.rid AND ", f.pl.id)
+		f.group(q, &groups[0], "t")
+		f.bounds(q, "r.at")
+	}
 	q.add(") d")
 	return d, nil
+}
+
+// ofNobody tells whether the caller is custodian of something of the type that is about nobody.
+func (f *finder) ofNobody() (bool, error) {
+	var one int64
+	return f.tx.one(f.ctx, "SELECT 1 FROM custody WHERE custodian IN ("+marks(len(f.see.parties))+") AND patient = ? LIMIT 1",
+		append(f.see.parties[:len(f.see.parties):len(f.see.parties)], -int64(f.pl.id)), &one)
 }
