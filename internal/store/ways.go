@@ -43,6 +43,11 @@ func (f *finder) ways(whole bool) ([]*driver, error) {
 	if f.pl == nil {
 		return ways, nil
 	}
+	if d, err := f.paired(); err != nil {
+		return nil, err
+	} else if d != nil { // shorter than the value alone; the code alone stays as a list to walk down
+		ways = append(slices.DeleteFunc(ways, func(w *driver) bool { return w.skip == d.skip2 }), d)
+	}
 	for i := range f.q.Where { // a value of a code is found down the list of that code, too
 		c := f.implied(&f.q.Where[i])
 		if c == nil {
@@ -252,11 +257,81 @@ func (f *finder) implied(c *search.Clause) *search.Clause {
 			}
 		}
 	}
+	if code != nil && !f.complete(code.Param) {
+		code = nil
+	}
 	if f.implies == nil {
 		f.implies = map[*search.Clause]*search.Clause{}
 	}
 	f.implies[c] = code
 	return code
+}
+
+// complete tells that nothing is under way which indexes a parameter anew.
+func (f *finder) complete(p *spec.Param) bool {
+	var one int64
+	waits, err := f.tx.one(f.ctx, "SELECT 1 FROM reindex WHERE param = ? LIMIT 1", []any{p.ID}, &one)
+	return err == nil && !waits
+}
+
+// paired answers a code and a quantity, each asked for by itself, from the range of their composite. What is sampled
+// data is a value-quantity and no part of the composite: it stands among the intervals.
+func (f *finder) paired() (*driver, error) {
+	hot, code := f.hotClause()
+	if hot == nil || code < 0 || hot.Modifier != "" || len(hot.Values) != 1 || hot.Values[0].Code == "" {
+		return nil, nil
+	}
+	both := spec.Lookup(f.pl.name, "code-value-quantity")
+	if both == nil || !f.complete(both) {
+		return nil, nil
+	}
+	for i := range f.q.Where {
+		c := &f.q.Where[i]
+		if c.Param == nil || c.Param.Code != "value-quantity" || c.Chain != nil || !positive(c) || len(c.Values) != 1 {
+			continue
+		}
+		groups, err := f.codeGroups(parts(f.pl.code), hot)
+		if err != nil || len(groups) != 1 {
+			return nil, err
+		}
+		q, inner := &sql{}, []*sql(nil)
+		arm := func() *sql {
+			if q.b.Len() > 0 {
+				q.add(" UNION ALL ")
+			}
+			return q
+		}
+		value := &search.Value{Parts: []search.Value{hot.Values[0], c.Values[0]}}
+		err = f.pairs(parts(both), value, "", func(table string, cond *sql) {
+			arm().add("SELECT x.at, x.rid FROM "+table+" x WHERE "+cond.String(), cond.args...)
+		})
+		if err != nil {
+			return nil, err
+		}
+		err = f.numbers(parts(c.Param), &c.Values[0], func(table string, p *spec.Param, u *inUnit) {
+			if table != "ix_range" {
+				return
+			}
+			ranges := &sql{}
+			ranges.add("SELECT s.rid FROM ix_range s WHERE s.param = ? AND ", p.ID)
+			numberCondition(ranges, table, u, "s", "")
+			inner = append(inner, ranges)
+			arm().add("SELECT r.at, r.rid FROM ix_range s CROSS JOIN resource r CROSS JOIN ix_token t WHERE s.param = ? AND ", p.ID)
+			numberCondition(q, table, u, "s", "")
+			q.add(" AND r.rid = s.rid AND t.at = r.at AND t.rid = r.rid AND ")
+			f.group(q, &groups[0], "t")
+		})
+		if err != nil || q.b.Len() == 0 {
+			return nil, err
+		}
+		d := &driver{from: &sql{}, cond: &sql{}, rid: true, dated: true, bare: true, once: len(inner) == 0 && groups[0].once(), skip: code, skip2: i, inner: inner}
+		d.from.add("FROM (")
+		d.from.add(q.String(), q.args...)
+		d.from.add(") d")
+		f.bounds(d.cond, "d.at")
+		return d, nil
+	}
+	return nil, nil
 }
 
 // single tells a composite that a resource meets at most once: its value does not repeat, and its code stands in one system.
