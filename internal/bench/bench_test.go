@@ -76,8 +76,7 @@ func TestNothingToSampleIsAnError(t *testing.T) {
 
 // A server that lacks a search, and pages in its own way, is measured in the rest.
 func TestAnotherServerIsMeasuredInWhatItCan(t *testing.T) {
-	var base string
-	base = serve(t, func(w http.ResponseWriter, r *http.Request) {
+	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		switch {
 		case q.Has("_has:Condition:subject:code"):

@@ -28,7 +28,6 @@ type live struct {
 	where []search.Clause
 	sieve sieve
 	topic *Topic
-	begin int   // index in the step's entries before which nothing counts
 	err   error // criteria that could be read when they came and cannot now
 }
 

@@ -41,7 +41,6 @@ type book struct {
 	children [][]int32
 	words    []words
 	all      []int32 // 0, 1, 2, …
-	kinds    map[string]string
 }
 
 // words is what a text filter looks at.

@@ -60,7 +60,7 @@ func (s shape) String() string {
 	return strings.Join(names, ", ")
 }
 
-type checker struct{ context, this, total shape }
+type checker struct{ context, this shape }
 
 func (c *checker) node(n node, in shape) (shape, *Error) {
 	switch n := n.(type) {

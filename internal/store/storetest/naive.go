@@ -29,7 +29,6 @@ type item struct {
 	entries            []index.Entry
 	home               string
 	patients           []string
-	updated            time.Time
 }
 
 func (w *naive) find(typ, id string) *item {

@@ -17,6 +17,7 @@ func words(t *testing.T, open Open) {
 	ctx := context.Background()
 	index := func() {
 		t.Helper()
+		Settle(t, s)
 		for {
 			more, err := s.IndexWords(ctx)
 			must(t, err)
