@@ -60,6 +60,8 @@ test('a doctor types initials and picks; the code is kept with its system', { ti
     await shoot(doctor, `diagnosis-${width}`);
     await choice.click();
     assert.equal(await box.inputValue(), '高血压');
+    await choice.waitFor({ state: 'hidden' }); // the list has gone before the page is looked at
+    await settled(doctor);
     assert.deepEqual(await serious(doctor), []);
     await doctor.getByLabel('联系电话').fill('0730-5550101');
     await doctor.getByRole('button', { name: '提交转诊' }).click();
