@@ -21,6 +21,8 @@ const (
 	Administrator   Role = "administrator"    // 管理员
 	Auditor         Role = "auditor"          // 审计员
 	Program         Role = "program"          // a bearer token of another system
+	Patient         Role = "patient"          // 患者本人
+	Guardian        Role = "guardian"         // 监护人
 )
 
 // Caller is who asks, in which role, at which organisation.
@@ -37,10 +39,25 @@ type Caller struct {
 	Remote       string       // network address
 	Request      string       // request id, for the audit entry
 	Lang         string       // "zh" or "en"
-	Emergency    bool         // reserved for break-glass
+	Purpose      string       // why: code of v3-PurposeOfUse (TREAT, ETREAT, HOPERAT, HPAYMT, PUBHLTH, PATRQT, …)
+	Teams        []string     // "CareTeam/…" of which the practitioner is a member now
+	Places       []string     // institutions whose cases this caller works on: worklists
+	Client       string       // the SMART app that acts for the user; "" = our own page
+	Strong       bool         // the session has shown a second factor
 }
 
 type key struct{}
+
+// Facets of an organisation as a party of grants: who within it sees what was granted.
+const (
+	Cases     = "#cases"     // the desks that work on its cases: referral office, medical affairs
+	Emergency = "#emergency" // every clinician there, while an emergency is on its way without a department
+	Results   = "#results"   // results only: recognition by agreement
+	Whole     = "#whole"     // the whole record, whoever keeps it: where the agreement says so
+)
+
+// Reasoned is the party for which a further reason was given: it opens one guarded kind of one patient.
+func Reasoned(party, kind string) string { return party + "!" + kind }
 
 // With puts the caller into the context.
 func With(ctx context.Context, c *Caller) context.Context { return context.WithValue(ctx, key{}, c) }

@@ -93,7 +93,8 @@ type Step struct {
 	Roles   []string // empty = whoever acts for that side
 	When    When
 	Primary bool
-	Renews  bool // starts the time limit anew although the state stays
+	Renews  bool   // starts the time limit anew although the state stays
+	Act     string // what the step is by law (sign, prescribe, diagnose, …): who takes it needs the right to it; "" = nothing of the kind
 }
 
 // In lists the states from which a step leads.

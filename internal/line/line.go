@@ -99,6 +99,9 @@ type Snapshot interface {
 	Institution(organization string) string
 	// Holder returns the Task that holds a claim, "" when it is free.
 	Holder(kind, key string) string
+	// Agreed returns nil when the agreements in force let one institution ask another for a kind of service, else the
+	// refusal, which says whom to ask. Units of one legal person need none.
+	Agreed(from, to, service string) error
 	// Chain returns the cases that share a requisition, oldest first.
 	Chain(requisition string) []Case
 }

@@ -34,6 +34,11 @@ type Runner struct {
 	Validate    func(*fhir.Node) []fhir.Issue                       // nil = trusts the builders
 	Request     func(context.Context) string                        // request id for the audit entry; nil = none
 
+	// Agreed refuses what one institution may not ask of another for want of an agreement in force; nil = all is agreed.
+	Agreed func(ctx context.Context, tx *store.Tx, from, to, service string) error
+	// Allowed refuses an act for which the caller has no licence, registration or privilege in force; nil = all are allowed.
+	Allowed func(ctx context.Context, tx *store.Tx, by *access.Caller, act string) error
+
 	places sync.Map // side and role -> where it must act
 }
 
@@ -194,7 +199,7 @@ func (r *Runner) prepareStart(ctx context.Context, tx *store.Tx, by *access.Call
 	if by.Institution == "" {
 		return nil, fhir.Refuse(403, "forbidden", "no-institution", "your role belongs to no institution", "您的角色不属于任何机构")
 	}
-	c := Call{Line: l, Flow: f, Now: tx.Now(), By: by, Side: flow.Requester, Params: p, Read: &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution}}
+	c := Call{Line: l, Flow: f, Now: tx.Now(), By: by, Side: flow.Requester, Params: p, Read: &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution, agreed: r.Agreed, allowed: r.Allowed}}
 	c.Urgency = flow.Urgency(p.Str("urgency"))
 	if c.Urgency == "" {
 		c.Urgency = flow.Routine
@@ -249,7 +254,7 @@ func (r *Runner) prepareStep(ctx context.Context, tx *store.Tx, by *access.Calle
 		return nil, refusal(f, err)
 	}
 	c.Step = step
-	shot := &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution}
+	shot := &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution, agreed: r.Agreed, allowed: r.Allowed}
 	shot.vids = map[string]int64{"Task/" + id: v.VID}
 	c.Read = shot
 	if ref := task.Str("focus.reference"); ref != "" {

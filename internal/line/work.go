@@ -43,6 +43,11 @@ func (w *work) build() error {
 	if err := c.Flow.Form(c.Step.Do).Check(c.Params, c.Urgency); err != nil {
 		return err
 	}
+	if c.Step.Act != "" && c.Urgency != flow.Emergency && c.Side != flow.System {
+		if err := c.Read.(*snapshot).mayAct(c.By, c.Step.Act); err != nil {
+			return err
+		}
+	}
 	for _, rule := range c.Flow.Rules[c.Step.Do] {
 		if err := rule(c); err != nil {
 			return err
@@ -305,6 +310,16 @@ type snapshot struct {
 	err   error
 
 	institution func(string) string
+	agreed      func(ctx context.Context, tx *store.Tx, from, to, service string) error
+	allowed     func(ctx context.Context, tx *store.Tx, by *access.Caller, act string) error
+}
+
+// mayAct refuses an act to which the caller has no right now. Emergencies wait for no licence.
+func (s *snapshot) mayAct(by *access.Caller, act string) error {
+	if s.allowed == nil {
+		return nil
+	}
+	return s.allowed(s.ctx, s.tx, by, act)
 }
 
 func (s *snapshot) Get(ref string) *fhir.Node {
@@ -349,6 +364,18 @@ func (s *snapshot) Holder(kind, key string) string {
 	task, _, err := s.tx.Claimed(s.ctx, kind, key)
 	s.fail(err)
 	return task
+}
+
+func (s *snapshot) Agreed(from, to, service string) error {
+	if s.agreed == nil {
+		return nil
+	}
+	err := s.agreed(s.ctx, s.tx, from, to, service)
+	var refused *fhir.Error
+	if !errors.As(err, &refused) {
+		s.fail(err)
+	}
+	return err
 }
 
 func (s *snapshot) Chain(requisition string) []Case {

@@ -67,6 +67,7 @@ type Put struct {
 	IfMatch   int64    // expected current VID; 0 = no condition; -1 = must not exist yet
 	Custodian string   // used on creation only
 	ByStep    bool     // set by the line runner: lets a Task of a line change
+	Keeper    string   // for guards: the custodian of what stands; set by the store
 }
 
 // Options of Open.
@@ -76,9 +77,13 @@ type Options struct {
 	Migrations []Migration    // of floor 2, in a fixed order, after the store's own
 	Derive     []Deriver      // run in the transaction of every write, in order
 	Guard      []Guard        // may refuse a write
-	Key        []byte         // hub key of sealed parameters; nil = made and kept beside the database
-	BodyKey    []byte         // 32 bytes: bodies are sealed by AES-GCM; nil = off
-	FullText   bool           // _text and _content are answered; Store.IndexWords keeps their index
+	// Guarded names the kinds of guarded data that a resource is of (psychiatry, HIV, …); nil = none. A Patient's kinds
+	// hold for everything in his record. At most 31 kinds, numbered by Kinds in a fixed order.
+	Guarded  func(n *fhir.Node) []string
+	Kinds    []string
+	Key      []byte // hub key of sealed parameters; nil = made and kept beside the database
+	BodyKey  []byte // 32 bytes: bodies are sealed by AES-GCM; nil = off
+	FullText bool   // _text and _content are answered; Store.IndexWords keeps their index
 
 	Alone  bool  // no other process writes to this database
 	Memory int64 // bytes for the program as a whole, of which the database's caches take a part; 0 = DefaultMemory

@@ -105,8 +105,8 @@ func (tx *Tx) Compartment(ctx context.Context, scope search.Scope, patient strin
 // seesWhole says whether the scope was granted this patient: then it sees all that stands under him, of the
 // types that it reads. What it sees without a grant, as a custodian, is asked row by row.
 func (tx *Tx) seesWhole(ctx context.Context, see *sight, patient int64) (bool, error) {
-	if see.all || len(see.parties) == 0 {
-		return see.all, nil
+	if !see.simple() || see.all || len(see.parties) == 0 {
+		return see.all && !see.limited, nil
 	}
 	q := &sql{}
 	q.add("SELECT 1 FROM access_grant g WHERE g.patient = ? AND g.party IN ("+marks(len(see.parties))+")", append([]any{patient}, see.parties...)...)

@@ -28,7 +28,7 @@ func (f *finder) count() (n int64, err error) {
 			return n, err
 		}
 	}
-	if f.see.all && f.pl != nil && d.bare && f.q.Compartment == nil && f.q.Total != search.TotalEstimate {
+	if f.see.all && !f.see.limited && f.pl != nil && d.bare && f.q.Compartment == nil && f.q.Total != search.TotalEstimate {
 		return f.countIn(&stretch{from: d.from, cond: d.cond, at: d.at, once: d.once, skip: []int{d.skip, d.skip2}})
 	}
 	q := &sql{}
@@ -207,7 +207,7 @@ func (f *finder) byCodeAndDate() bool {
 // under the patients granted to him; what of others he is custodian of; and what stands under a granted patient beside
 // its own. ok is false where that is no way to count, or where all is seen anyway.
 func (f *finder) countSeen() (total int64, ok bool, err error) {
-	if f.see.all || len(f.see.parties) == 0 || f.pl == nil || f.q.Compartment != nil || f.q.Total == search.TotalEstimate || slices.Contains(sharedTypes, any(f.pl.id)) || f.see.types != nil && !f.see.types[f.pl.id] {
+	if f.see.all || len(f.see.parties) == 0 || !f.see.simple() || f.pl == nil || f.q.Compartment != nil || f.q.Total == search.TotalEstimate || slices.Contains(sharedTypes, any(f.pl.id)) || f.see.types != nil && !f.see.types[f.pl.id] {
 		return 0, false, nil
 	}
 	clause, code := f.hotClause()

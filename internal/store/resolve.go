@@ -245,14 +245,14 @@ func (tx *Tx) reserve(ctx context.Context, ref string) (int64, error) {
 	return rid, nil
 }
 
-const insertResource = `INSERT INTO resource (rid, type, id, home, multi, custodian, vid, seq, updated, deleted, shape, at, till) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const insertResource = `INSERT INTO resource (rid, type, id, home, multi, custodian, vid, seq, updated, deleted, shape, at, till, guarded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // stub is the row of a resource that is only referred to.
 func (tx *Tx) stub(ctx context.Context, key ident, rid int64) error {
 	if err := tx.insertID(ctx, key.typ, key.id, rid, 0); err != nil {
 		return err
 	}
-	return tx.Queue(ctx, insertResource, rid, key.typ, key.id, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0)
+	return tx.Queue(ctx, insertResource, rid, key.typ, key.id, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0)
 }
 
 // insertID takes an id; where another unit takes it meanwhile, this unit collides and runs again.

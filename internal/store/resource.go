@@ -46,6 +46,7 @@ type head struct {
 	vid, seq             int64
 	deleted, multi       bool
 	at, shape            int64
+	guarded              int64
 }
 
 func (h *head) alive() bool { return h.vid > 0 && !h.deleted }
@@ -55,9 +56,9 @@ func (tx *Tx) head(ctx context.Context, typ int16, id string) (h head, err error
 	if key := (ident{typ, id}); tx.absent[key] || tx.promised[key] != 0 {
 		return head{}, nil
 	}
-	_, err = tx.one(ctx, `SELECT r.rid, r.home, r.custodian, r.vid, r.seq, r.deleted, r.multi, r.at, r.shape
+	_, err = tx.one(ctx, `SELECT r.rid, r.home, r.custodian, r.vid, r.seq, r.deleted, r.multi, r.at, r.shape, r.guarded
 		FROM resource_id i JOIN resource r ON r.rid = i.rid WHERE i.type = ? AND i.id = ?`, []any{typ, id},
-		&h.rid, &h.home, &h.custodian, &h.vid, &h.seq, &h.deleted, &h.multi, &h.at, &h.shape)
+		&h.rid, &h.home, &h.custodian, &h.vid, &h.seq, &h.deleted, &h.multi, &h.at, &h.shape, &h.guarded)
 	return h, err
 }
 
@@ -199,6 +200,11 @@ func (tx *Tx) Put(ctx context.Context, p Put) (Version, error) {
 			return Version{}, err
 		}
 	}
+	if h.vid > 0 && len(tx.s.opts.Guard) > 0 {
+		if p.Keeper, err = tx.text(ctx, h.custodian); err != nil {
+			return Version{}, err
+		}
+	}
 	for _, guard := range tx.s.opts.Guard {
 		if err := guard(ctx, p, before); err != nil {
 			return Version{}, err
@@ -321,6 +327,12 @@ func (tx *Tx) write(ctx context.Context, pl *plan, p Put, v Version, h head, isN
 	} else if len(next.all) > 1 || len(next.all) == 1 && next.all[0] != next.home {
 		multi = 1
 	}
+	guarded := h.guarded
+	if v.Op != Delete {
+		if guarded, err = tx.guarded(ctx, p.Resource.Node, h.rid, next.home); err != nil {
+			return err
+		}
+	}
 	body, key := tx.s.body.seal(p.Resource.packed, h.rid, v.VID)
 	updated := v.Updated.UnixMicro()
 	if isNew {
@@ -329,15 +341,15 @@ func (tx *Tx) write(ctx context.Context, pl *plan, p Put, v Version, h head, isN
 		}
 		tx.noteRID(ident{pl.id, p.ID}, h.rid)
 		err = tx.Queue(ctx, insertResource,
-			h.rid, pl.id, p.ID, next.home, multi, h.custodian, v.VID, v.Seq, updated, deleted, shape, next.at, next.till)
+			h.rid, pl.id, p.ID, next.home, multi, h.custodian, v.VID, v.Seq, updated, deleted, shape, next.at, next.till, guarded)
 	} else {
 		if next.home != h.home {
 			if err := tx.Queue(ctx, "UPDATE resource_id SET home = ? WHERE type = ? AND id = ?", next.home, pl.id, p.ID); err != nil {
 				return err
 			}
 		}
-		err = tx.Queue(ctx, `UPDATE resource SET home = ?, multi = ?, custodian = ?, vid = ?, seq = ?, updated = ?, deleted = ?, shape = ?, at = ?, till = ? WHERE rid = ?`,
-			next.home, multi, h.custodian, v.VID, v.Seq, updated, deleted, shape, next.at, next.till, h.rid)
+		err = tx.Queue(ctx, `UPDATE resource SET home = ?, multi = ?, custodian = ?, vid = ?, seq = ?, updated = ?, deleted = ?, shape = ?, at = ?, till = ?, guarded = ? WHERE rid = ?`,
+			next.home, multi, h.custodian, v.VID, v.Seq, updated, deleted, shape, next.at, next.till, guarded, h.rid)
 	}
 	if err != nil {
 		return err
@@ -353,6 +365,11 @@ func (tx *Tx) write(ctx context.Context, pl *plan, p Put, v Version, h head, isN
 	if v.Op != Delete {
 		if err := tx.writeCompartments(ctx, pl, h, next); err != nil {
 			return err
+		}
+		if next.home == h.rid && guarded != h.guarded && (h.vid > 0 || !isNew) {
+			if err := tx.guardRecord(ctx, h.rid, guarded); err != nil {
+				return err
+			}
 		}
 	}
 	if old == nil {

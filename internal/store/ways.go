@@ -436,7 +436,7 @@ func (f *finder) hotClause() (code *search.Clause, at int) {
 
 // seen drives from what the caller may see, where that is little.
 func (f *finder) seen() (*driver, error) {
-	if f.see.all || len(f.see.parties) == 0 {
+	if f.see.all || len(f.see.parties) == 0 || !f.see.simple() {
 		return nil, nil
 	}
 	for _, id := range sharedTypes {
@@ -460,7 +460,7 @@ func (f *finder) seen() (*driver, error) {
 // only the rows of that code.
 func (f *finder) seenHot() (*driver, error) {
 	code, _ := f.hotClause()
-	if code == nil {
+	if code == nil || !f.see.simple() {
 		return nil, nil
 	}
 	groups, err := f.codeGroups(parts(f.pl.code), code)

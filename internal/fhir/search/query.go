@@ -147,8 +147,20 @@ type Include struct {
 // but the shared registers. The store applies it on every hop.
 type Scope struct {
 	All     bool     // no limit
-	Parties []string // "Organization/…": sees what was granted to these, and what they are custodian of
-	Types   []string // when not nil: only these resource types may be read (scopes of a token)
+	Parties []string // sees whole what was granted to these ("Organization/…" or a facet of one), and all that they are custodian of
+	Sights  []Sight  // what else is seen, and how much of it
+	Own     []string // sees what these are custodian of and what is about nobody
+	Types   []string // when not nil: only these resource types may be read (scopes of a token, minimum of a role)
+	Only    []string // when not nil: nothing about other patients than these, "Patient/…" (patient/ scopes)
+	Opens   []string // guarded kinds that are seen without a further reason; All opens every kind
+}
+
+// Sight is one way of seeing: of the patients granted to its parties, the resources of its types that its
+// custodians keep. What is granted singly (store.Item) to one of its parties is seen whatever the types and custodians.
+type Sight struct {
+	Parties    []string
+	Types      []string // nil = any
+	Custodians []string // nil = whoever's
 }
 
 // Everything is the scope of the program itself, never of a request.
