@@ -134,7 +134,7 @@ type sight struct {
 	parties []any // see whole what was granted to them, and what they are custodian of
 	parts   []part
 	own     []any          // custodians of what is about nobody
-	items   []any          // every party, for what is given singly
+	items   []any          // every party, where anything was given singly to one
 	types   map[int16]bool // nil = any
 	limited bool
 	only    []any         // patients; where limited
@@ -244,6 +244,18 @@ func (tx *Tx) sight(ctx context.Context, scope search.Scope) (sight, error) {
 			v.opened[i] = ids
 		}
 	}
+	if len(v.items) > 0 {
+		q := &sql{}
+		q.add("SELECT 1 FROM access_item WHERE party IN ("+marks(len(v.items))+") LIMIT 1", v.items...)
+		var one int64
+		given, err := tx.one(ctx, q.String(), q.args, &one)
+		if err != nil {
+			return v, err
+		}
+		if !given {
+			v.items = nil
+		}
+	}
 	return v, nil
 }
 
@@ -252,7 +264,7 @@ func (v *sight) reads(typ int16) bool { return v.types == nil || v.types[typ] }
 
 // simple tells a sight that parties alone decide: what is granted to one is seen whole.
 func (v *sight) simple() bool {
-	return len(v.parts) == 0 && len(v.own) == 0 && !v.limited && v.closed == 0
+	return len(v.parts) == 0 && len(v.own) == 0 && len(v.items) == 0 && !v.limited && v.closed == 0
 }
 
 // visible is the condition that every hop carries; r names the row of resource.
