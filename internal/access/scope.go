@@ -90,10 +90,8 @@ func (c *Caller) May(letter byte, typ string) error {
 	allowed := false
 	switch {
 	case c.Role == Program:
-		for _, s := range c.Scopes {
-			t, letters, ok := ParseScope(s)
-			allowed = allowed || ok && (t == "*" || t == typ) && strings.IndexByte(letters, letter) >= 0
-		}
+		allowed = c.granted(letter, typ)
+	case c.Delegated() && (!c.granted(letter, typ) || slices.Contains(never, typ)):
 	case letter == 'r' || letter == 's':
 		allowed = true // the scope decides whose
 	case slices.Contains(search.Shared, typ):

@@ -28,6 +28,9 @@ type Options struct {
 	// "User/…" or "Token/…". nil = none, for tests.
 	Note func(ctx context.Context, tx *store.Tx, action, what, target string) error
 
+	// App is whom an app's bearer token (AppPrefix) acts for, narrowed to what the token allows; nil, nil = not in force. nil = there are no apps.
+	App func(ctx context.Context, token string) (*access.Caller, error)
+
 	// Refuse answers an error; nil = a plain OperationOutcome.
 	Refuse func(http.ResponseWriter, *http.Request, error)
 }

@@ -111,6 +111,13 @@ func (s *Service) RevokeToken(ctx context.Context, id string) error {
 
 // bearer finds the program of a token.
 func (s *Service) bearer(ctx context.Context, sec string) (*access.Caller, error) {
+	if s.opts.App != nil && strings.HasPrefix(sec, AppPrefix) {
+		c, err := s.opts.App(ctx, sec)
+		if err == nil && c == nil {
+			err = badToken
+		}
+		return c, err
+	}
 	h, wall := hashOf(sec), s.opts.Wall.Now()
 	k := s.recall(h)
 	if k == nil {

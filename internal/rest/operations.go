@@ -57,6 +57,9 @@ func segments(c *call) int {
 }
 
 func (s *server) operate(c *call) (*answer, error) {
+	if c.caller.Delegated() && !c.operator.Safe {
+		return nil, fhir.Refuse(http.StatusForbidden, "forbidden", "not-for-apps", "$"+c.operator.Name+" is for the person himself, on our own page", "该操作须由本人在本系统页面上进行")
+	}
 	out, err := c.operator.Handle(c.ctx, Call{Method: c.method, Type: c.typ, ID: c.id, Name: c.operator.Name, Body: c.body, Query: c.query, Key: c.key, IfMatch: c.ifMatch, Request: c.request,
 		Scope: c.scope, Base: c.base, Lang: c.lang, Prefer: c.preferred})
 	if err != nil {

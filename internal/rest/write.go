@@ -253,6 +253,9 @@ func (b *Bundles) commit(ctx context.Context, tx *store.Tx, u *unit, scope searc
 		case err != nil:
 			return within(ch, err)
 		}
+		if scope.Only != nil && ch.op != store.Delete && !slices.Contains(search.Shared, ch.typ) && !slices.Contains(scope.Only, out.Home) {
+			return within(ch, fhir.Refuse(http.StatusForbidden, "forbidden", "not-this-patient", "this app was let in for one patient, and writes nothing that is not about him", "该应用仅获准用于指定患者，不能写入与其无关的资料"))
+		}
 		ch.out = out
 		touched = append(touched, out)
 	}

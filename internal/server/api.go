@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/api"
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/fhir"
@@ -45,6 +46,17 @@ func (h *Hub) ownAPI() http.Handler {
 		api.Refuse(w, r, fhir.Refuse(http.StatusNotFound, "not-found", "unknown-address", "nothing is at this address", "没有这个地址"))
 	})
 	return patterned(mux)
+}
+
+// forPeople keeps apps out of what is made for our own page: they have FHIR, narrowed to what they were let in for.
+func forPeople(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c := access.From(r.Context()); c != nil && c.Client != "" {
+			api.Refuse(w, r, fhir.Refuse(http.StatusForbidden, "forbidden", "not-for-apps", "apps use /fhir", "应用只能使用 /fhir 接口"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // pageURL is the address of the page for links in notices.
