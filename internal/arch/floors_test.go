@@ -11,7 +11,7 @@ var floors = [][]string{
 	{"internal/clock", "internal/fhir", "internal/flow"},
 	{"internal/store"},
 	{"internal/identity", "internal/access", "internal/audit", "internal/event", "internal/job", "internal/term",
-		"internal/empi", "internal/subscription", "internal/blob", "internal/booking", "internal/ledger"},
+		"internal/empi", "internal/registry", "internal/subscription", "internal/blob", "internal/booking", "internal/ledger"},
 	{"internal/line", "internal/indicator", "internal/conform", "internal/bulk"},
 	{"internal/rest", "internal/api", "internal/gateway", "internal/room", "internal/region", "internal/transfer", "internal/bench"},
 	{"web", "lines"},
@@ -25,7 +25,7 @@ var free = []string{"internal/arch"}
 // siblings on one floor stand apart; these few may be imported beside.
 // access: who asks is in every context. audit: one entry form for all.
 var besides = map[string][]string{
-	"internal/access": {"internal/identity", "internal/audit", "internal/event", "internal/job", "internal/blob", "internal/subscription"},
+	"internal/access": {"internal/identity", "internal/audit", "internal/event", "internal/job", "internal/blob", "internal/subscription", "internal/registry"},
 	"internal/audit":  {"internal/identity", "internal/subscription"},
 	// a line lists its numbers
 	"internal/indicator": {"internal/line"},

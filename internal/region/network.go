@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/registry"
 )
 
 // Kind says what an institution is in the network.
@@ -148,7 +149,7 @@ func (in *Institution) resources() []*fhir.Node {
 	}
 	org := fhir.New("Organization", "id", in.ID,
 		"extension", in.facts(),
-		"identifier", fhir.Arr{fhir.Obj{"system", InstitutionID, "value", fmt.Sprintf("PDY9%05d%s", in.order, in.Area)}},
+		"identifier", in.numbers(),
 		"active", true, "type", types, "name", in.Name, "alias", []string{in.Short, in.English},
 		"telecom", fhir.Arr{fhir.Obj{"system", "phone", "value", in.Phone, "use", "work"}},
 		"address", fhir.Arr{fhir.Obj{"text", in.Place + in.Town, "postalCode", in.Area, "country", "CN"}})
@@ -186,8 +187,30 @@ func (in *Institution) resources() []*fhir.Node {
 	return out
 }
 
+// numbers: the area is made up under the unassigned prefix 99, so that no real institution has them.
+func (in *Institution) numbers() fhir.Arr {
+	code := registry.CreditCodeOf("12"+in.Area, fmt.Sprintf("PDY99%03d", in.order))
+	kind := map[Kind]string{Township: "C220", Village: "D600"}[in.Kind]
+	if kind == "" {
+		kind = "A100"
+	}
+	since := fhir.Obj{"start", "2016-01-01"}
+	numbers := fhir.Arr{
+		fhir.Obj{"system", InstitutionID, "value", code[8:17] + in.Area + "11" + kind + "1", "period", since},
+		fhir.Obj{"system", registry.InsuranceCode, "value", fmt.Sprintf("H%s%05d", in.Area, in.order), "period", since}}
+	if in.Kind != Village {
+		numbers = append(fhir.Arr{fhir.Obj{"system", registry.CreditCode, "value", code, "period", since}}, numbers...)
+	}
+	return numbers
+}
+
+var grades = map[Kind]string{Output: "3-a", Centre: "3-a", Partner: "2-a", County: "2-a", Township: "1-a", Village: "ungraded"}
+
 func (in *Institution) facts() fhir.Arr {
-	facts := fhir.Arr{fhir.Obj{"url", InstitutionLevel, "valueCode", string(in.Kind)}}
+	facts := fhir.Arr{fhir.Obj{"url", InstitutionLevel, "valueCode", string(in.Kind)}, fhir.Obj{"url", registry.AreaOf, "valueCode", in.Area}}
+	if g := grades[in.Kind]; g != "" {
+		facts = append(facts, fhir.Obj{"url", registry.GradeOf, "valueCode", g})
+	}
 	if in.Beds > 0 {
 		facts = append(facts, fhir.Obj{"url", BedsNow, "valueInteger", in.Beds})
 	}

@@ -107,10 +107,15 @@ func (r *Region) Registers(visit func(Record) error) error {
 		}
 	}
 	for _, p := range r.Staff {
-		for _, n := range p.resources() {
+		for _, n := range p.resources(r.Present) {
 			if err := visit(Record{n, p.At.Ref()}); err != nil {
 				return err
 			}
+		}
+	}
+	for _, rec := range r.posts() {
+		if err := visit(rec); err != nil {
+			return err
 		}
 	}
 	return nil

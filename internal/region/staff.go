@@ -2,6 +2,7 @@ package region
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/fhir"
@@ -74,7 +75,11 @@ func (r *Region) makeStaff() {
 	for _, in := range r.Institutions {
 		switch in.Kind {
 		case Village:
-			hire(in, access.ReferringDoctor, "", "乡村医生")
+			title := "乡村医生"
+			if in.unlicensed() {
+				title = "村卫生室工作人员"
+			}
+			hire(in, access.ReferringDoctor, "", title)
 			continue
 		case Township:
 			hire(in, access.ReferringDoctor, "", "主治医师")
@@ -125,6 +130,8 @@ func (r *Region) makeStaff() {
 	account("shuchuyisheng", "输出医院心内科接诊医生", "Output hospital receiving doctor, cardiology", "output", access.ReceivingDoctor, "cardiology")
 	account("xiezuo", "协作医院转诊医生", "Partner hospital referring doctor", "partner-1", access.ReferringDoctor, "")
 	account("xiezuojiezhen", "协作医院转诊办", "Partner hospital referral office", "partner-1", access.ReferralOffice, "")
+	account("paizhu", "派驻专家（输出医院神经内科，在区域医疗中心三个月）", "Dispatched expert, neurology", "output", access.ReceivingDoctor, "neurology")
+	account("cunwei", "村卫生室工作人员（无执业资格）", "Village staff without a licence", "village-002", access.ReferringDoctor, "")
 	account("yiwuchu", "区域医疗中心医务处", "Centre medical affairs", "centre", access.MedicalAffairs, "")
 	account("yibaoban", "区域医疗中心医保办", "Centre insurance office", "centre", access.InsuranceOffice, "")
 	account("yuanzhang", "区域医疗中心副院长", "Centre leader", "centre", access.Leader, "")
@@ -145,17 +152,16 @@ func (in *Institution) Who(role access.Role, department string) *Person {
 	return nil
 }
 
-func (p *Person) resources() []*fhir.Node {
+func (p *Person) resources(present time.Time) []*fhir.Node {
 	gender := map[bool]string{true: "male", false: "female"}[p.male]
 	who := fhir.New("Practitioner", "id", p.ID,
 		"identifier", fhir.Arr{fhir.Obj{"system", StaffID, "value", fmt.Sprintf("G%05d", p.order)}},
 		"active", true, "name", fhir.Arr{fhir.Obj{"use", "official", "text", p.Name, "family", p.family, "given", []string{p.given}}},
 		"telecom", fhir.Arr{fhir.Obj{"system", "phone", "value", p.Phone, "use", "work"}}, "gender", gender)
-	if p.clinical() {
-		who.Set("qualification", fhir.Arr{fhir.Obj{"identifier", fhir.Arr{fhir.Obj{"system", StaffID + "/licence", "value", fmt.Sprintf("99%013d", p.order)}},
-			"code", fhir.Obj{"text", p.Title}, "issuer", fhir.Obj{"display", "东岭省卫生健康委员会"}}})
+	if l := p.licence(present); l != nil {
+		who.Set("qualification", fhir.Arr{l})
 	}
-	role := fhir.New("PractitionerRole", "id", p.ID, "active", true,
+	role := fhir.New("PractitionerRole", "id", p.ID, "extension", p.rights(), "active", true, "period", fhir.Obj{"start", "2022-01-01"},
 		"practitioner", ref(p.Ref(), p.Name), "organization", ref(p.Org(), p.At.Short),
 		"code", fhir.Arr{fhir.Obj{"coding", fhir.Arr{coding(roleSystem, string(p.Role), p.Title)}, "text", p.Title}})
 	for _, dep := range departments {

@@ -18,6 +18,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/identity"
 	"github.com/xinglin-health/xinglin/internal/job"
 	"github.com/xinglin-health/xinglin/internal/line"
+	"github.com/xinglin-health/xinglin/internal/registry"
 	"github.com/xinglin-health/xinglin/internal/rest"
 	"github.com/xinglin-health/xinglin/internal/store"
 	"github.com/xinglin-health/xinglin/internal/subscription"
@@ -41,6 +42,7 @@ type Hub struct {
 	Bundles       *rest.Bundles
 	Bulk          *bulk.Room
 	Conform       *conform.Room
+	Registry      *registry.Room
 
 	handler http.Handler
 	meter   *meter

@@ -22,6 +22,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/identity"
 	"github.com/xinglin-health/xinglin/internal/job"
 	"github.com/xinglin-health/xinglin/internal/line"
+	"github.com/xinglin-health/xinglin/internal/registry"
 	"github.com/xinglin-health/xinglin/internal/rest"
 	"github.com/xinglin-health/xinglin/internal/store"
 	"github.com/xinglin-health/xinglin/internal/subscription"
@@ -32,7 +33,7 @@ import (
 
 // migrations of the services, in the order in which they were released. Only append.
 func migrations() []store.Migration {
-	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations, bulk.Migrations, term.Migrations)
+	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations, bulk.Migrations, term.Migrations, registry.Migrations)
 }
 
 // openStore: floor 1, with what runs in the transaction of every write.
@@ -45,14 +46,15 @@ func (h *Hub) openStore(ctx context.Context) error {
 		h.onClose("data folder", func() error { l.release(); return nil })
 	}
 	h.Tree = access.NewTree()
+	h.Registry = h.registry()
 	h.Conform = &conform.Room{Clock: h.Clock}
 	h.Subscriptions = subscription.New(subscription.Options{Clock: h.Clock, Zone: h.Zone, Base: h.pageURL() + "/fhir", Hosts: h.Hooks, Log: h.Log})
 	s, err := store.Open(ctx, h.dsn(), store.Options{
 		Clock:      h.Clock,
 		Zone:       h.Zone,
 		Migrations: migrations(),
-		Derive:     []store.Deriver{h.Tree.Derive, access.Derive, line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive},
-		Guard:      []store.Guard{h.Tree.Guard, line.Guard(lines.All), h.Subscriptions.Guard},
+		Derive:     []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, access.Derive, line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive},
+		Guard:      []store.Guard{h.Tree.Guard, h.Registry.Guard, line.Guard(lines.All), h.Subscriptions.Guard},
 		Watch:      h.watch,
 		Alone:      h.SQLite() && !h.Beside,
 		Memory:     h.Budget,
@@ -66,7 +68,18 @@ func (h *Hub) openStore(ctx context.Context) error {
 	if err := h.Tree.Load(ctx, s); err != nil {
 		return fmt.Errorf("server: organisations: %w", err)
 	}
+	if err := h.Registry.Fill(ctx, s); err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
 	return nil
+}
+
+// registry asks the tree of organisations.
+func (h *Hub) registry() *registry.Room {
+	place := func(org string) access.Place { p, _ := h.Tree.Place(org); return p }
+	return &registry.Room{Tree: h.Tree, Zone: h.Zone,
+		Level: func(institution string) string { return place(institution).Level },
+		Above: func(org string) string { return place(org).Parent }}
 }
 
 // openServices: floor 2.
@@ -111,6 +124,7 @@ func (h *Hub) openLines(context.Context) error {
 	h.Runner = &line.Runner{
 		Store: h.Store, Lines: lines.All, Clock: h.Clock, Audit: h.Audit, Raise: event.Raise,
 		Institution: h.Tree.Institution, Validate: validate.Resource, Request: requestOf,
+		Allowed: h.Registry.Allowed,
 	}
 	return nil
 }
