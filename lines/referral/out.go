@@ -32,10 +32,10 @@ var out = &line.Flow{
 		Steps: []flow.Step{
 			{Do: "propose", Name: flow.Name{Zh: "提出外转", En: "Propose"}, From: in(flow.New), To: Proposed, By: flow.Requester, Roles: desk, Primary: true},
 			{Do: "propose", Name: flow.Name{Zh: "急诊外转", En: "Send at once"}, From: in(flow.New), To: Submitted, By: flow.Requester, Roles: desk, When: inEmergency},
-			{Do: "approve", Name: flow.Name{Zh: "同意外转", En: "Approve"}, From: in(Proposed), To: Submitted, By: flow.Requester, Roles: affairs, Primary: true, Effect: flow.Name{Zh: "封存资料并通知输出医院", En: "Freezes the packet and notifies the output hospital"}},
-			{Do: "approve", Name: flow.Name{Zh: "补办审批", En: "Approve afterwards"}, From: in(Submitted, Accepted, InTransit, Arrived, Returned), To: flow.Same, By: flow.Requester, Roles: affairs, When: inEmergency},
+			{Do: "approve", Name: flow.Name{Zh: "同意外转", En: "Approve"}, From: in(Proposed), To: Submitted, By: flow.Requester, Roles: affairs, Primary: true, Effect: flow.Name{Zh: "封存资料并通知输出医院", En: "Freezes the packet and notifies the output hospital"}, Act: "approve-transfer"},
+			{Do: "approve", Name: flow.Name{Zh: "补办审批", En: "Approve afterwards"}, From: in(Submitted, Accepted, InTransit, Arrived, Returned), To: flow.Same, By: flow.Requester, Roles: affairs, When: inEmergency, Act: "approve-transfer"},
 			{Do: "disapprove", Name: flow.Name{Zh: "不同意", En: "Disapprove"}, From: in(Proposed), To: Disapproved, By: flow.Requester, Roles: affairs},
-			{Do: "accept", Name: flow.Name{Zh: "接收", En: "Accept"}, From: in(Submitted), To: Accepted, By: flow.Owner, Roles: doctor, Primary: true},
+			{Do: "accept", Name: flow.Name{Zh: "接收", En: "Accept"}, From: in(Submitted), To: Accepted, By: flow.Owner, Roles: doctor, Primary: true, Act: "accept-patient"},
 			{Do: "decline", Name: flow.Name{Zh: "不接收", En: "Decline"}, From: in(Submitted), To: Declined, By: flow.Owner, Roles: desk},
 			{Do: "redirect", Name: flow.Name{Zh: "转往他院", En: "Redirect"}, From: in(Submitted, Accepted), To: Redirected, By: flow.Either, Roles: desk},
 			{Do: "depart", Name: flow.Name{Zh: "护送出发", En: "Depart with escort"}, From: in(Accepted), To: InTransit, By: flow.Requester, Roles: desk, Primary: true},
