@@ -3,8 +3,9 @@ package lines
 
 import (
 	"github.com/xinglin-health/xinglin/internal/line"
+	"github.com/xinglin-health/xinglin/lines/agreement"
 	"github.com/xinglin-health/xinglin/lines/referral"
 )
 
 // All is every line, in the order in which the page shows them.
-var All = []*line.Line{referral.Line}
+var All = []*line.Line{referral.Line, agreement.Line}

@@ -54,6 +54,8 @@ const (
 	Emergency = "#emergency" // every clinician there, while an emergency is on its way without a department
 	Results   = "#results"   // results only: recognition by agreement
 	Whole     = "#whole"     // the whole record, whoever keeps it: where the agreement says so
+
+	Agreements = "#agreements" // who handles its agreements with others; no patient data
 )
 
 // Reasoned is the party for which a further reason was given: it opens one guarded kind of one patient.

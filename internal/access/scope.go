@@ -42,6 +42,7 @@ func (t *Tree) Settle(c *Caller) {
 	if c.Role == Program {
 		c.Scope.Types = ReadableTypes(c.Scopes)
 	}
+	t.letHandle(c)
 }
 
 // ReadableTypes lists the types that SMART scopes let a program read; nil = all of them.

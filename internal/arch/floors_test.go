@@ -12,7 +12,7 @@ var floors = [][]string{
 	{"internal/store"},
 	{"internal/identity", "internal/access", "internal/audit", "internal/event", "internal/job", "internal/term",
 		"internal/empi", "internal/registry", "internal/subscription", "internal/blob", "internal/booking", "internal/ledger"},
-	{"internal/line", "internal/indicator", "internal/conform", "internal/bulk"},
+	{"internal/line", "internal/indicator", "internal/conform", "internal/bulk", "internal/agreement"},
 	{"internal/rest", "internal/api", "internal/gateway", "internal/room", "internal/region", "internal/transfer", "internal/bench"},
 	{"web", "lines"},
 	{"internal/server"},
@@ -68,7 +68,7 @@ func TestImportsGoDownOnly(t *testing.T) {
 func TestLinesMeetThroughResourcesOnly(t *testing.T) {
 	// what a line may stand on; everything else reaches it through internal/line
 	allowed := []string{"internal/line", "internal/indicator", "internal/flow", "internal/fhir", "internal/clock", "internal/access", "internal/event",
-		"internal/booking", "internal/ledger", "internal/term"}
+		"internal/booking", "internal/ledger", "internal/term", "internal/agreement"}
 	for _, p := range house(t) {
 		if !strings.HasPrefix(p.Dir, "lines/") {
 			continue

@@ -18,6 +18,8 @@ type Line struct {
 	Name       flow.Name
 	Flows      []*Flow
 	Taken      func(patient, to string) Claim // what an open case of a patient to a place holds; nil = nothing is taken once
+	For        []string                       // roles to which its cases are shown and counted; nil = everybody's
+	Hushed     bool                           // its steps raise no events: nobody hears of a case but who works on it
 	Notices    map[string]flow.Name           // event kind without the slug -> what a notice says; no patient name
 	Indicators []indicator.Definition
 }
@@ -25,7 +27,12 @@ type Line struct {
 // Flow is one table with what its steps ask for, need and write. The maps are keyed by the step's name.
 type Flow struct {
 	flow.Table
-	Starts   bool                // offered to people as a start; others begin from a step of another flow
+	Starts bool // offered to people as a start; others begin from a step of another flow
+	// Impersonal flows are about no patient; what they are about stands in Task.focus, which the builder sets and
+	// which is Call.Request from then on.
+	Impersonal bool
+	// Admits lets the start write the patient himself: somebody whom the hub does not know yet.
+	Admits   bool
 	Begin    func(Params) string // the step from flow.New that a start means
 	Forms    map[string]Form
 	Rules    map[string][]Rule
@@ -114,6 +121,7 @@ type Change struct {
 	Next    []Next        // Tasks that begin with this step
 	Claims  []Claim       // held until the case ends
 	Events  []event.Event // beside the step's own event
+	Due     time.Time     // the state's own end, where it has one of its own; zero = the table's limit
 	Note    string        // free words of the step, kept in the history
 
 	puts  []*fhir.Node
@@ -128,7 +136,9 @@ type Next struct {
 }
 
 // Claim is something that may exist once while the case is open, such as a referral of one patient to one place.
-type Claim struct{ Kind, Key string }
+// With a Holder ("Patient/…") it is that resource's for good, such as a number; where somebody else was faster,
+// the step is prepared again.
+type Claim struct{ Kind, Key, Holder string }
 
 // Create gives n an id and writes it with the step; it returns "Type/id".
 func (ch *Change) Create(n *fhir.Node) string {

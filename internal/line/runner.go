@@ -111,7 +111,7 @@ func (r *Runner) perform(ctx context.Context, what, key string, params *fhir.Nod
 		return Result{}, fhir.Refuse(401, "login", "login-required", "log in first", "请先登录")
 	}
 	hash := digest(what, params)
-	for try := 1; ; try++ {
+	for try, taken := 1, 0; ; try++ {
 		var w *work
 		var before *Result
 		err := r.Store.View(ctx, func(tx *store.Tx) (err error) {
@@ -131,6 +131,8 @@ func (r *Runner) perform(ctx context.Context, what, key string, params *fhir.Nod
 		switch {
 		case err == nil:
 			return result, nil
+		case errors.Is(err, errTaken) && taken < 100: // somebody took the number; there are more
+			taken, try = taken+1, try-1
 		case !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrTryAgain):
 			return Result{}, err
 		case try == tries:
@@ -209,10 +211,11 @@ func (r *Runner) prepareStart(ctx context.Context, tx *store.Tx, by *access.Call
 	if c.Step, err = f.Find(do, flow.New, flow.Requester, string(by.Role), c.known); err != nil {
 		return nil, refusal(f, err)
 	}
-	w := &work{runner: r, call: c, patientMustBeSeen: true}
-	w.change = &Change{newID: newID, Request: fhir.New("ServiceRequest"), Task: fhir.New("Task")}
-	w.change.Task.Set("id", newID())
-	w.change.Request.Set("id", newID())
+	w := &work{runner: r, call: c, patientMustBeSeen: !f.Impersonal}
+	w.change = &Change{newID: newID, Task: fhir.New("Task", "id", newID())}
+	if !f.Impersonal {
+		w.change.Request = fhir.New("ServiceRequest", "id", newID())
+	}
 	return w, w.build()
 }
 

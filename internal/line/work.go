@@ -57,7 +57,7 @@ func (w *work) build() error {
 		make(c, w.change)
 	}
 	ch := w.change
-	if w.patientMustBeSeen && c.Read.Get(ch.Task.Str("for.reference")) == nil {
+	if w.patientMustBeSeen && c.Read.Get(ch.Task.Str("for.reference")) == nil && !(c.Flow.Admits && ch.admits()) {
 		return fhir.Refuse(422, "not-found", "unknown-patient", "the patient does not exist or is not visible to you", "找不到该患者，或您无权查看")
 	}
 	w.patient = ch.Task.Str("for.reference")
@@ -66,6 +66,9 @@ func (w *work) build() error {
 		state = StateOf(c.Task)
 	}
 	w.finish(c.Flow, ch.Task, c.Step.Do, c.Step.Name, state, c.Step.Renews, ch.Note, c.Urgency)
+	if s, _ := c.Flow.State(state); !ch.Due.IsZero() && s.Kind == flow.Open {
+		ch.Task.Set("restriction", fhir.Obj{"period", fhir.Obj{"end", Stamp(ch.Due)}})
+	}
 	w.settle(c.Flow, ch.Task, ch.Claims)
 	w.tell(c.Flow, ch.Task, c.Step.Do)
 	for _, n := range ch.Next {
@@ -142,7 +145,11 @@ func (w *work) orgName(task *fhir.Node, ref string) string {
 // settle takes the claims of a new case and gives back those of an ended one.
 func (w *work) settle(f *Flow, task *fhir.Node, claims []Claim) {
 	for _, c := range claims {
-		w.claims = append(w.claims, claimed{c, "Task/" + task.ID()})
+		holder := c.Holder
+		if holder == "" {
+			holder = "Task/" + task.ID()
+		}
+		w.claims = append(w.claims, claimed{c, holder})
 	}
 	if s, _ := f.State(StateOf(task)); s.Kind != flow.Open {
 		w.released = append(w.released, "Task/"+task.ID())
@@ -151,6 +158,9 @@ func (w *work) settle(f *Flow, task *fhir.Node, claims []Claim) {
 
 // tell raises the step's own event.
 func (w *work) tell(f *Flow, task *fhir.Node, do string) {
+	if w.call.Line.Hushed {
+		return
+	}
 	w.events = append(w.events, happened(w.call.Line, f, task, do, w.call.Now))
 }
 
@@ -186,7 +196,7 @@ func (w *work) prepare() error {
 	}
 	w.expect = map[string]int64{}
 	for ref, vid := range shot.vids {
-		if typ, _, _ := strings.Cut(ref, "/"); slices.Contains([]string{"Task", "ServiceRequest", "DocumentReference", "CarePlan"}, typ) {
+		if typ, _, _ := strings.Cut(ref, "/"); slices.Contains([]string{"Task", "ServiceRequest", "DocumentReference", "CarePlan", "Contract"}, typ) {
 			w.expect[ref] = vid
 		}
 	}
@@ -211,6 +221,14 @@ func (w *work) prepare() error {
 	return nil
 }
 
+// errTaken: a number that the step was to give has been given meanwhile.
+var errTaken = errors.New("taken meanwhile")
+
+// admits says whether the change writes the patient of its Task.
+func (ch *Change) admits() bool {
+	return slices.ContainsFunc(ch.puts, func(n *fhir.Node) bool { return n.Type()+"/"+n.ID() == ch.Task.Str("for.reference") })
+}
+
 // apply writes everything in one unit.
 func (r *Runner) apply(ctx context.Context, w *work, by *access.Caller, key, hash string) (Result, error) {
 	var res Result
@@ -233,6 +251,14 @@ func (r *Runner) apply(ctx context.Context, w *work, by *access.Caller, key, has
 				return store.ErrTryAgain
 			}
 		}
+		for _, q := range w.call.Read.(*snapshot).agreements { // what was agreed when the step was prepared still is
+			var no *fhir.Error
+			if err := r.Agreed(ctx, tx, q[0], q[1], q[2]); errors.As(err, &no) {
+				return store.ErrTryAgain
+			} else if err != nil {
+				return err
+			}
+		}
 		for _, t := range w.released {
 			if err := tx.ReleaseHolder(ctx, t); err != nil {
 				return err
@@ -241,6 +267,9 @@ func (r *Runner) apply(ctx context.Context, w *work, by *access.Caller, key, has
 		for _, c := range w.claims {
 			var held *store.Claimed
 			if err := tx.Claim(ctx, c.Kind, c.Key, c.task); errors.As(err, &held) {
+				if c.Holder != "" {
+					return errTaken
+				}
 				return Duplicate(held.Holder)
 			} else if err != nil {
 				return err
@@ -309,6 +338,7 @@ type snapshot struct {
 	nodes map[string]*fhir.Node
 	err   error
 
+	agreements  [][3]string // from, to, service: what was found to be agreed
 	institution func(string) string
 	agreed      func(ctx context.Context, tx *store.Tx, from, to, service string) error
 	allowed     func(ctx context.Context, tx *store.Tx, by *access.Caller, act string) error
@@ -374,6 +404,9 @@ func (s *snapshot) Agreed(from, to, service string) error {
 	var refused *fhir.Error
 	if !errors.As(err, &refused) {
 		s.fail(err)
+	}
+	if q := [3]string{from, to, service}; err == nil && !slices.Contains(s.agreements, q) {
+		s.agreements = append(s.agreements, q)
 	}
 	return err
 }

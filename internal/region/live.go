@@ -88,6 +88,9 @@ const ticks = 2 * time.Hour
 
 func (r *Region) live(ctx context.Context, h Hub, progress func(string, int, int)) error {
 	w := &life{ctx: ctx, r: r, hub: h, callers: map[*Person]*access.Caller{}, ticked: r.Begins(), refused: map[string]int{}}
+	if err := w.agree(); err != nil {
+		return err
+	}
 	begun := 0
 	for _, c := range r.cases(w) {
 		w.at(c.begins, func() error {

@@ -219,24 +219,3 @@ func (in *Institution) facts() fhir.Arr {
 	}
 	return facts
 }
-
-// agreements: separate legal persons need one; the units of the county group do not.
-func (r *Region) agreements() []Record {
-	var out []Record
-	centre := r.byID["centre"]
-	add := func(id string, with *Institution, code, zh string) {
-		out = append(out, Record{fhir.New("OrganizationAffiliation", "id", id, "active", true,
-			"period", fhir.Obj{"start", day(r.Present.AddDate(-2, 0, -r.Present.YearDay()+1))},
-			"organization", ref(centre.Ref(), centre.Short), "participatingOrganization", ref(with.Ref(), with.Short),
-			"code", fhir.Arr{concept(AgreementKind, code, zh)}), centre.Ref()})
-	}
-	for _, in := range r.Institutions {
-		switch in.Kind {
-		case Output:
-			add("agreement-"+in.ID, in, "joint-centre", "国家区域医疗中心共建协议")
-		case Partner, Group:
-			add("agreement-"+in.ID, in, "two-way-referral", "双向转诊协议")
-		}
-	}
-	return out
-}

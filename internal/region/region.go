@@ -36,7 +36,6 @@ const (
 	ClinicalICD      = spec.Canonical + "/CodeSystem/icd-10-clinical" // ICD-10 国家临床版 2.0
 	roleSystem       = spec.Canonical + "/CodeSystem/role"
 	InsuranceKind    = spec.Canonical + "/CodeSystem/insurance-type"
-	AgreementKind    = spec.Canonical + "/CodeSystem/agreement"
 	InstitutionLevel = spec.Canonical + "/StructureDefinition/institution-level"
 	BedsNow          = spec.Canonical + "/StructureDefinition/beds-now"
 	BedsPlanned      = spec.Canonical + "/StructureDefinition/beds-planned"
@@ -99,11 +98,6 @@ func (r *Region) Registers(visit func(Record) error) error {
 			if err := visit(Record{n, in.Ref()}); err != nil {
 				return err
 			}
-		}
-	}
-	for _, rec := range r.agreements() {
-		if err := visit(rec); err != nil {
-			return err
 		}
 	}
 	for _, p := range r.Staff {

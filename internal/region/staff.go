@@ -135,6 +135,9 @@ func (r *Region) makeStaff() {
 	account("yiwuchu", "区域医疗中心医务处", "Centre medical affairs", "centre", access.MedicalAffairs, "")
 	account("yibaoban", "区域医疗中心医保办", "Centre insurance office", "centre", access.InsuranceOffice, "")
 	account("yuanzhang", "区域医疗中心副院长", "Centre leader", "centre", access.Leader, "")
+	account("zongyuanzhang", "县总医院院长", "County group leader", "group", access.Leader, "")
+	account("xiezuoyuanzhang", "协作医院副院长", "Partner hospital leader", "partner-1", access.Leader, "")
+	account("shuchuyuanzhang", "输出医院副院长", "Output hospital leader", "output", access.Leader, "")
 	account("guanli", "区域医疗中心管理员", "Centre administrator", "centre", access.Administrator, "")
 	account("shenji", "区域医疗中心审计员", "Centre auditor", "centre", access.Auditor, "")
 }

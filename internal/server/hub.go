@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/agreement"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/blob"
 	"github.com/xinglin-health/xinglin/internal/bulk"
@@ -43,6 +44,7 @@ type Hub struct {
 	Bulk          *bulk.Room
 	Conform       *conform.Room
 	Registry      *registry.Room
+	Agreements    *agreement.Room
 
 	handler http.Handler
 	meter   *meter

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/agreement"
 	"github.com/xinglin-health/xinglin/internal/api"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/blob"
@@ -33,7 +34,8 @@ import (
 
 // migrations of the services, in the order in which they were released. Only append.
 func migrations() []store.Migration {
-	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations, bulk.Migrations, term.Migrations, registry.Migrations)
+	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations, bulk.Migrations, term.Migrations, registry.Migrations,
+		agreement.Migrations)
 }
 
 // openStore: floor 1, with what runs in the transaction of every write.
@@ -47,18 +49,21 @@ func (h *Hub) openStore(ctx context.Context) error {
 	}
 	h.Tree = access.NewTree()
 	h.Registry = h.registry()
+	h.Agreements = &agreement.Room{Tree: h.Tree, Zone: h.Zone, Legal: agreement.Top(h.Tree)}
 	h.Conform = &conform.Room{Clock: h.Clock}
 	h.Subscriptions = subscription.New(subscription.Options{Clock: h.Clock, Zone: h.Zone, Base: h.pageURL() + "/fhir", Hosts: h.Hooks, Log: h.Log})
 	s, err := store.Open(ctx, h.dsn(), store.Options{
 		Clock:      h.Clock,
 		Zone:       h.Zone,
 		Migrations: migrations(),
-		Derive:     []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, access.Derive, line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive},
-		Guard:      []store.Guard{h.Tree.Guard, h.Registry.Guard, line.Guard(lines.All), h.Subscriptions.Guard},
-		Watch:      h.watch,
-		Alone:      h.SQLite() && !h.Beside,
-		Memory:     h.Budget,
-		FullText:   h.FullText,
+		Derive: []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, access.Derive, line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive,
+			h.Agreements.Derive},
+		Guard: []store.Guard{h.Tree.Guard, h.Registry.Guard, line.Guard(lines.All), h.Subscriptions.Guard,
+			h.Agreements.Guard},
+		Watch:    h.watch,
+		Alone:    h.SQLite() && !h.Beside,
+		Memory:   h.Budget,
+		FullText: h.FullText,
 	})
 	if err != nil {
 		return fmt.Errorf("server: %w: %w", ErrUnavailable, err)
@@ -125,6 +130,7 @@ func (h *Hub) openLines(context.Context) error {
 		Store: h.Store, Lines: lines.All, Clock: h.Clock, Audit: h.Audit, Raise: event.Raise,
 		Institution: h.Tree.Institution, Validate: validate.Resource, Request: requestOf,
 		Allowed: h.Registry.Allowed,
+		Agreed:  h.Agreements.Between,
 	}
 	return nil
 }

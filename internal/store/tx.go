@@ -64,6 +64,9 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) (err error) {
 // Now is the business time of this unit.
 func (tx *Tx) Now() time.Time { return tx.now }
 
+// Writing says whether the unit may write: in an Update, not in a View.
+func (tx *Tx) Writing() bool { return tx.keys != nil }
+
 // Exec and Query serve the packages of floor 2 with their own tables. Text is written once, with ? for
 // arguments; booleans are 0/1 integers, times are UTC microseconds (int64), bytes are []byte.
 // A unique row that is taken is ErrExists. After an error the unit cannot be saved, on either database.
