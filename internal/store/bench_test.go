@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"os"
 	"path/filepath"
@@ -113,7 +114,7 @@ func load(t testing.TB, s *store.Store, all [][]resource, clients, rounds int) (
 			defer wg.Done()
 			for j := range jobs {
 				puts := make([]store.Put, 0, len(all[j.bundle]))
-				for _, r := range all[j.bundle] {
+				for i, r := range all[j.bundle] {
 					node := r.node
 					if j.round > 0 {
 						node = rename(node, j.round)
@@ -127,7 +128,7 @@ func load(t testing.TB, s *store.Store, all [][]resource, clients, rounds int) (
 					if j.round > 0 {
 						id = fmt.Sprint(id, "r", j.round)
 					}
-					puts = append(puts, store.Put{Op: store.Create, Type: r.typ, ID: id, Resource: p, Custodian: "Organization/bench"})
+					puts = append(puts, store.Put{Op: store.Create, Type: r.typ, ID: id, Resource: p, Custodian: benchKeeper(j.bundle + j.round*len(all) + i/8)})
 				}
 				if err := s.Update(ctx, func(tx *store.Tx) error { _, err := tx.PutAll(ctx, puts); return err }); err != nil {
 					t.Error(err)
@@ -144,6 +145,31 @@ func load(t testing.TB, s *store.Store, all [][]resource, clients, rounds int) (
 	close(jobs)
 	wg.Wait()
 	return n.Load()
+}
+
+// benchUnits are the departments that keep the resources; every twentieth piece is kept by another hospital.
+const benchUnits = 130
+
+func benchKeeper(i int) string {
+	if i%20 == 19 {
+		return "Organization/elsewhere"
+	}
+	return fmt.Sprint("Organization/unit", i%benchUnits)
+}
+
+// benchOptions guard one patient in twenty, and one other resource in two hundred by itself.
+func benchOptions() store.Options {
+	return store.Options{Kinds: []string{"psychiatry", "hiv", "genetics", "staff", "abuse"}, Guarded: func(n *fhir.Node) []string {
+		h := fnv.New32a()
+		io.WriteString(h, n.ID())
+		switch at := h.Sum32() % 400; {
+		case n.Type() == "Patient" && at%20 == 0:
+			return []string{"hiv"}
+		case n.Type() != "Patient" && at%200 == 0:
+			return []string{"psychiatry"}
+		}
+		return nil
+	}}
 }
 
 func rename(n *fhir.Node, round int) *fhir.Node {
@@ -167,7 +193,7 @@ func rename(n *fhir.Node, round int) *fhir.Node {
 
 func openDisk(b testing.TB) (*store.Store, string) {
 	dir := b.TempDir()
-	s, err := store.Open(context.Background(), "file:"+dir, store.Options{})
+	s, err := store.Open(context.Background(), "file:"+dir, benchOptions())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -254,7 +280,7 @@ func BenchmarkSearch(b *testing.B) {
 			} else if db == "sqlite" {
 				s, _ = openDisk(b)
 			} else {
-				s = storetest.Postgres(b, store.Options{})
+				s = storetest.Postgres(b, benchOptions())
 			}
 			n := load(b, s, all, 4, benchRounds())
 			searchBench(b, s, all, n)
@@ -264,7 +290,7 @@ func BenchmarkSearch(b *testing.B) {
 
 // keptStore opens a store in a folder that stays, filling it the first time.
 func keptStore(b testing.TB, dir string, all [][]resource) *store.Store {
-	s, err := store.Open(context.Background(), "file:"+dir, store.Options{})
+	s, err := store.Open(context.Background(), "file:"+dir, benchOptions())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -193,7 +193,7 @@ func (tx *Tx) stands(ctx context.Context, scope search.Scope, key ident, rid, se
 	}
 	q := &sql{}
 	q.add("SELECT 1 FROM resource r WHERE r.rid = ? AND r.seq = ? AND r.deleted = 0", rid, seq)
-	see.visible(q, "r")
+	see.visible(q, "r", key.typ)
 	var one int64
 	found, err := tx.one(ctx, q.String(), q.args, &one)
 	if err != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,8 +48,8 @@ func (tx *Tx) Compartment(ctx context.Context, scope search.Scope, patient strin
 		}
 		q.add("SELECT * FROM (SELECT c.at, c.rid FROM compartment c CROSS JOIN resource r WHERE c.patient = ? AND c.type = ? AND "+dates, rid, typ, bound)
 		q.add(" AND r.rid = c.rid AND r.deleted = 0")
-		if !whole {
-			see.visible(q, "r")
+		if !whole(typ) {
+			see.visible(q, "r", typ)
 		}
 		q.add(" ORDER BY c.at DESC, c.rid DESC LIMIT ?) a", most)
 	}
@@ -102,15 +103,29 @@ func (tx *Tx) Compartment(ctx context.Context, scope search.Scope, patient strin
 	return list, more, nil
 }
 
-// seesWhole says whether the scope was granted this patient: then it sees all that stands under him, of the
-// types that it reads. What it sees without a grant, as a custodian, is asked row by row.
-func (tx *Tx) seesWhole(ctx context.Context, see *sight, patient int64) (bool, error) {
-	if !see.simple() || see.all || len(see.parties) == 0 {
-		return see.all && !see.limited, nil
+// seesWhole says of which types the scope sees all that stands under this patient, because he was granted to it. What
+// it sees otherwise, or where anything may be guarded, is asked row by row.
+func (tx *Tx) seesWhole(ctx context.Context, see *sight, patient int64) (func(typ int16) bool, error) {
+	if see.all || see.limited || see.closed != 0 {
+		return func(int16) bool { return see.all && !see.limited }, nil
 	}
-	q := &sql{}
-	q.add("SELECT 1 FROM access_grant g WHERE g.patient = ? AND g.party IN ("+marks(len(see.parties))+")", append([]any{patient}, see.parties...)...)
-	q.add(" AND g.since <= ? AND g.until > ? LIMIT 1", see.now, see.now)
-	var one int64
-	return tx.one(ctx, q.String(), q.args, &one)
+	held := map[any]bool{}
+	if given := see.of(0).parties; len(given) > 0 {
+		q := &sql{}
+		q.add("SELECT DISTINCT g.party FROM access_grant g WHERE g.patient = ? AND ", patient)
+		see.in(q, "g.party", given)
+		q.add(" AND g.since <= ? AND g.until > ?", see.now, see.now)
+		err := tx.Query(ctx, q.String(), q.args, func(scan func(...any) error) error {
+			var party int64
+			err := scan(&party)
+			held[party] = true
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return func(typ int16) bool {
+		return slices.ContainsFunc(see.of(typ).whole, func(p any) bool { return held[p] })
+	}, nil
 }

@@ -203,11 +203,17 @@ func (f *finder) byCodeAndDate() bool {
 	return true
 }
 
-// countSeen counts what a caller sees without looking at the resources one by one: what stands
-// under the patients granted to him; what of others he is custodian of; and what stands under a granted patient beside
-// its own. ok is false where that is no way to count, or where all is seen anyway.
+// countSeen counts what a caller sees, looking at resources one by one only where it must: what stands under the
+// patients granted to him, under those in whose records nobody else's is, and under the others; what of others he is
+// custodian of, and what is about nobody; what stands under a granted patient beside its own; what was given to him
+// singly; less what is guarded. ok is false where that is no way to count, or where all is seen anyway.
 func (f *finder) countSeen() (total int64, ok bool, err error) {
-	if f.see.all || len(f.see.parties) == 0 || !f.see.simple() || f.pl == nil || f.q.Compartment != nil || f.q.Total == search.TotalEstimate || slices.Contains(sharedTypes, any(f.pl.id)) || f.see.types != nil && !f.see.types[f.pl.id] {
+	v := &f.see
+	if v.all || v.limited || f.pl == nil || f.q.Compartment != nil || f.q.Total == search.TotalEstimate || isShared(f.pl.id) {
+		return 0, false, nil
+	}
+	w := v.of(f.pl.id)
+	if len(w.within) > 1 || len(w.within) == 1 && len(v.keeps) > 0 {
 		return 0, false, nil
 	}
 	clause, code := f.hotClause()
@@ -222,11 +228,6 @@ func (f *finder) countSeen() (total int64, ok bool, err error) {
 		}
 		group = &groups[0]
 	}
-	in := marks(len(f.see.parties))
-	granted := func(q *sql, patient string) {
-		q.add("EXISTS (SELECT 1 FROM access_grant g WHERE g.patient = "+patient+" AND g.party IN ("+in+")", f.see.parties...)
-		q.add(" AND g.since <= ? AND g.until > ?)", f.see.now, f.see.now)
-	}
 	coded := func(q *sql, d string) {
 		if group != nil {
 			q.add(" AND EXISTS (SELECT 1 FROM ix_token t WHERE t.at = " + d + ".at AND t.rid = " + d + ".rid AND ")
@@ -234,87 +235,162 @@ func (f *finder) countSeen() (total int64, ok bool, err error) {
 			q.add(")")
 		}
 	}
-	// range of each patient p: by code, or else all of the type
-	under := func(s *stretch) {
+	fresh := func(from string) *stretch {
+		s := &stretch{from: &sql{}, cond: &sql{}, at: true, once: true, skip: []int{code}}
+		s.from.add(from)
+		return s
+	}
+	count := func(s *stretch, sign int64) error {
+		n, err := f.countIn(s)
+		total += sign * n
+		return err
+	}
+	// what stands under each patient p of a list, by code, or else all of the type
+	under := func(patients *sql, head *sql) error {
+		s := fresh("FROM (")
+		s.from.add(patients.String(), patients.args...)
 		if group != nil {
 			s.once = group.once()
-			s.from.add(" p CROSS JOIN ix_hot d")
+			s.from.add(") p CROSS JOIN ix_hot d")
 			s.cond.add(" AND d.patient = p.patient AND ")
 			f.group(s.cond, group, "d")
 		} else {
-			s.once = true
-			s.from.add(" p CROSS JOIN compartment d")
+			s.from.add(") p CROSS JOIN compartment d")
 			s.cond.add(" AND d.patient = p.patient AND d.type = ? AND d.extra = 0", f.pl.id)
 		}
 		f.bounds(s.cond, "d.at")
+		s.head = head
+		return count(s, 1)
 	}
-	fresh := func() *stretch {
-		return &stretch{from: &sql{}, cond: &sql{}, at: true, skip: []int{code}}
+	// the same, where the compartment keeps what was deleted
+	gone := func(home func(q *sql)) error {
+		if group != nil {
+			return nil
+		}
+		s := fresh("FROM resource d")
+		s.cond.add(" AND d.deleted = 1 AND d.type = ? AND ", f.pl.id)
+		home(s.cond)
+		return count(s, -1)
 	}
-	add := func(s *stretch) error {
-		n, err := f.countIn(s)
-		total += n
-		return err
-	}
-
-	// 1: under the patients granted
-	s := fresh()
-	s.from.add("FROM (SELECT DISTINCT g.patient FROM access_grant g WHERE g.party IN ("+in+")", f.see.parties...)
-	s.from.add(" AND g.since <= ? AND g.until > ?)", f.see.now, f.see.now)
-	under(s)
-	if err := add(s); err != nil {
-		return 0, false, err
-	}
-	if group == nil { // the compartment keeps what was deleted
-		gone := fresh()
-		gone.once = true
-		gone.from.add("FROM resource d")
-		gone.cond.add(" AND d.deleted = 1 AND d.type = ? AND ", f.pl.id)
-		granted(gone.cond, "d.home")
-		n, err := f.countIn(gone)
-		if total -= n; err != nil {
+	if len(w.whole) > 0 {
+		q := &sql{}
+		q.add("SELECT DISTINCT g.patient FROM access_grant g WHERE ")
+		v.holds(q, w.whole)
+		if err := under(q, nil); err != nil {
+			return 0, false, err
+		}
+		if err := gone(func(q *sql) { v.grantedPatient(q, "d.home", w.whole) }); err != nil {
 			return 0, false, err
 		}
 	}
-	// 2: under others, as custodian
-	s = fresh()
-	s.from.add("FROM (SELECT DISTINCT k.patient FROM custody k WHERE k.custodian IN ("+in+")", f.see.parties...)
-	s.from.add(" AND k.patient > 0 AND NOT ")
-	granted(s.from, "k.patient")
-	s.from.add(")")
-	under(s)
-	s.head = &sql{}
-	s.head.add(" AND r.deleted = 0 AND r.custodian IN ("+in+")", f.see.parties...)
-	if err := add(s); err != nil {
-		return 0, false, err
+	for i := range w.within {
+		p := &w.within[i]
+		others := func(q *sql, patient string, mixed bool) {
+			if len(w.whole) > 0 {
+				q.add(" AND NOT ")
+				v.grantedPatient(q, patient, w.whole)
+			}
+			if q.add(" AND "); !mixed {
+				q.add("NOT ")
+			}
+			q.add("EXISTS (SELECT 1 FROM custody k" + f.by("custody_patient") + " WHERE k.patient = " + patient + " AND NOT ")
+			v.in(q, "k.custodian", p.custodians)
+			q.add(")")
+		}
+		for _, mixed := range []bool{false, true} {
+			q := &sql{}
+			q.add("SELECT DISTINCT g.patient FROM access_grant g WHERE ")
+			v.holds(q, p.parties)
+			others(q, "g.patient", mixed)
+			var head *sql
+			if mixed {
+				head = &sql{}
+				head.add(" AND r.deleted = 0 AND ")
+				v.in(head, "r.custodian", p.custodians)
+			}
+			if err := under(q, head); err != nil {
+				return 0, false, err
+			}
+		}
+		err := gone(func(q *sql) {
+			v.grantedPatient(q, "d.home", p.parties)
+			others(q, "d.home", false)
+		})
+		if err != nil {
+			return 0, false, err
+		}
 	}
-	// 3: about nobody, as custodian
+	if len(v.keeps) > 0 { // under others
+		q, head := &sql{}, &sql{}
+		q.add("SELECT DISTINCT k.patient FROM custody k WHERE ")
+		v.in(q, "k.custodian", v.keeps)
+		q.add(" AND k.patient > 0")
+		if len(w.whole) > 0 {
+			q.add(" AND NOT ")
+			v.grantedPatient(q, "k.patient", w.whole)
+		}
+		head.add(" AND r.deleted = 0 AND ")
+		v.in(head, "r.custodian", v.keeps)
+		if err := under(q, head); err != nil {
+			return 0, false, err
+		}
+	}
 	nobody, err := f.ofNobody()
 	if err != nil {
 		return 0, false, err
 	}
-	if nobody {
-		s = fresh()
-		s.once = true
-		s.from.add("FROM resource d")
-		s.cond.add(" AND d.custodian IN ("+in+")", f.see.parties...)
-		s.cond.add(" AND d.type = ? AND d.deleted = 0 AND d.home = 0", f.pl.id)
+	if len(nobody) > 0 {
+		s := fresh("FROM resource d" + f.by("resource_nobody"))
+		s.cond.add(" AND d.home = 0 AND d.deleted = 0 AND d.type = ? AND ", f.pl.id)
+		v.in(s.cond, "d.custodian", nobody)
 		f.bounds(s.cond, "d.at")
 		coded(s.cond, "d")
-		if err := add(s); err != nil {
+		if err := count(s, 1); err != nil {
 			return 0, false, err
 		}
 	}
-	// 4: under a granted patient beside its own, and not counted before
-	s = fresh()
-	s.from.add("FROM (SELECT DISTINCT c.at, c.rid FROM access_grant g CROSS JOIN compartment c"+f.by("compartment_extra")+" WHERE g.party IN ("+in+")", f.see.parties...)
-	s.from.add(" AND g.since <= ? AND g.until > ? AND c.patient = g.patient AND c.type = ? AND c.extra = 1) d", f.see.now, f.see.now, f.pl.id)
-	s.once = true
-	s.head = &sql{}
-	s.head.add(" AND r.deleted = 0 AND r.custodian NOT IN ("+in+") AND NOT ", f.see.parties...)
-	granted(s.head, "r.home")
-	coded(s.head, "r")
-	return total, true, add(s)
+	if len(w.parties) > 0 { // beside its own patient
+		s := fresh("FROM (SELECT DISTINCT c.at, c.rid FROM access_grant g CROSS JOIN compartment c" + f.by("compartment_extra") + " WHERE ")
+		v.holds(s.from, w.parties)
+		s.from.add(" AND c.patient = g.patient AND c.type = ? AND c.extra = 1) d", f.pl.id)
+		s.head = &sql{}
+		s.head.add(" AND r.deleted = 0 AND (")
+		v.shown(s.head, "r", f.pl.id, beside)
+		s.head.add(") AND NOT (")
+		v.shown(s.head, "r", f.pl.id, itself)
+		s.head.add(")")
+		coded(s.head, "r")
+		if err := count(s, 1); err != nil {
+			return 0, false, err
+		}
+	}
+	if len(v.items) > 0 {
+		s := fresh("FROM (SELECT DISTINCT r.at, r.rid FROM access_item i CROSS JOIN resource r WHERE ")
+		v.in(s.from, "i.party", v.items)
+		s.from.add(" AND i.since <= ? AND i.until > ? AND r.rid = i.rid AND r.type = ?) d", v.now, v.now, f.pl.id)
+		s.head = &sql{}
+		s.head.add(" AND r.deleted = 0 AND NOT (")
+		v.shown(s.head, "r", f.pl.id, beside)
+		s.head.add(")")
+		coded(s.head, "r")
+		if err := count(s, 1); err != nil {
+			return 0, false, err
+		}
+	}
+	if v.closed != 0 {
+		s := fresh("FROM resource d" + f.by("resource_guarded"))
+		s.cond.add(" AND d.guarded <> 0 AND d.deleted = 0 AND d.type = ? AND (", f.pl.id)
+		v.shown(s.cond, "d", f.pl.id, singly)
+		s.cond.add(") AND NOT (1 = 1")
+		v.guards(s.cond, "d.guarded", "d.home", 0)
+		s.cond.add(")")
+		f.bounds(s.cond, "d.at")
+		coded(s.cond, "d")
+		if err := count(s, -1); err != nil {
+			return 0, false, err
+		}
+	}
+	return total, true, nil
 }
 
 // by has SQLite take an index that it would pass over, not knowing how few rows are in it.

@@ -12,6 +12,9 @@ const patientKinds = 31
 
 const ownKinds = 1<<patientKinds - 1
 
+// movedAway marks in version.guarded what is about another patient than the newest version.
+const movedAway = 1 << 62
+
 // kinds are the bits of what a resource tells by itself.
 func (s *Store) kinds(n *fhir.Node) (bits int64) {
 	if s.opts.Guarded == nil || n == nil {

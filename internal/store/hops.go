@@ -17,7 +17,7 @@ func (f *finder) chain(q *sql, p *spec.Param, ch *search.Chain, r string) error 
 		}
 		next := r + "c"
 		q.add(" OR EXISTS (SELECT 1 FROM ix_ref f"+next+" CROSS JOIN resource "+next+" WHERE "+next+".rid = f"+next+".target AND f"+next+".rid = "+r+".rid AND f"+next+".param = ? AND "+next+".type = ? AND "+next+".deleted = 0", base(p).ID, pl.id)
-		f.see.visible(q, next)
+		f.see.visible(q, next, pl.id)
 		if err := f.where(q, pl, &inner, next); err != nil {
 			return err
 		}
@@ -46,13 +46,13 @@ func (f *finder) has(q *sql, h *search.Has, r string) error {
 			q.add(" OR EXISTS (SELECT 1 FROM ix_hot t" + next + " CROSS JOIN resource " + next + " CROSS JOIN ix_ref " + link + " WHERE t" + next + ".patient = " + r + ".rid AND ")
 			f.group(q, &groups[i], "t"+next)
 			q.add(" AND "+next+".rid = t"+next+".rid AND "+link+".param = ? AND "+link+".target = "+r+".rid AND "+link+".at = t"+next+".at AND "+link+".rid = t"+next+".rid AND "+next+".deleted = 0", base(h.Param).ID)
-			f.see.visible(q, next)
+			f.see.visible(q, next, pl.id)
 			q.add(")")
 		}
 		return nil
 	}
 	q.add("EXISTS (SELECT 1 FROM ix_ref "+link+" CROSS JOIN resource "+next+" WHERE "+link+".param = ? AND "+link+".target = "+r+".rid AND "+next+".rid = "+link+".rid AND "+next+".type = ? AND "+next+".deleted = 0", base(h.Param).ID, pl.id)
-	f.see.visible(q, next)
+	f.see.visible(q, next, pl.id)
 	err := f.where(q, pl, &h.Where, next)
 	q.add(")")
 	return err
@@ -145,7 +145,7 @@ func (f *finder) listed(q *sql, c *search.Clause, r string) error {
 	}
 	q.add("EXISTS (SELECT 1 FROM ix_ref fl CROSS JOIN resource l WHERE fl.param = ? AND fl.target = "+r+".rid AND l.rid = fl.rid AND l.deleted = 0 AND ", item)
 	f.in(q, "fl.rid", lists)
-	f.see.visible(q, "l")
+	f.see.visible(q, "l", spec.TypeID("List"))
 	q.add(")")
 	return nil
 }

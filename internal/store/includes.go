@@ -88,7 +88,7 @@ func (f *finder) include(from []any, inc search.Include, reverse bool, take func
 			q.add(" AND r.type = ?", spec.TypeID(inc.Target))
 		}
 	}
-	f.see.visible(q, "r")
+	f.see.visible(q, "r", 0)
 	q.add(" ORDER BY 1 LIMIT ?", MaxIncluded+len(from))
 	return take(q)
 }

@@ -20,7 +20,8 @@ type driver struct {
 	skip   int    // the clause that it answers fully, -1 = none
 	skip2  int    // another one
 	covers []int  // clauses whose own ways are no shorter
-	seen   bool   // its rows are those that the caller may see
+	seen   bool   // its rows come from what the caller may see
+	exact  bool   // they are all that he may see, and nothing else
 	inner  []*sql // what it is made of, to be gathered before it can give a first row
 	guess  *sql   // counts rows of a sample instead of its own
 	n      int64  // rows, as far as was counted
@@ -336,15 +337,21 @@ func (f *finder) body(q *sql, d *driver) error {
 		q.add(" AND r.type IN ("+marks(len(ids))+")", ids...)
 	}
 	q.add(" AND r.deleted = 0")
-	if !d.seen {
-		f.see.visible(q, "r")
-	} else if f.see.types != nil && !f.see.types[f.pl.id] {
-		q.add(" AND " + nothing)
+	if !d.exact {
+		f.see.visible(q, "r", f.typ())
 	}
 	if d.from == nil {
 		f.bounds(q, "r.at")
 	}
 	return f.clauses(q, d, "r")
+}
+
+// typ is the type searched for; 0 = any.
+func (f *finder) typ() int16 {
+	if f.pl == nil {
+		return 0
+	}
+	return f.pl.id
 }
 
 // clauses adds what the driver does not answer by itself.

@@ -104,7 +104,10 @@ func (tx *Tx) readRID(ctx context.Context, scope search.Scope, typ, id string, v
 	} else {
 		q.add(" AND v.rid = i.rid AND v.vid = ?", vid)
 	}
-	see.visible(q, "r")
+	see.visible(q, "r", t)
+	if vid != 0 {
+		see.version(q, "v", "r")
+	}
 	v, rid, found, err := tx.first(ctx, q)
 	if err == nil && !found {
 		err = ErrNotFound
@@ -129,14 +132,19 @@ func (tx *Tx) History(ctx context.Context, hq HistoryQuery) (Page, error) {
 		return Page{}, unknownType(hq.Type)
 	}
 	page := Page{Total: -1}
+	if t != 0 && hq.ID == "" && !see.reads(t) {
+		return page, nil
+	}
 	var rid int64
 	if hq.ID != "" {
 		if rid, err = tx.rid(ctx, t, hq.ID); err != nil {
 			return page, err
 		}
 		q := &sql{}
-		q.add("SELECT (SELECT count(*) FROM version v WHERE v.rid = r.rid) FROM resource r WHERE r.rid = ? AND r.vid > 0", rid)
-		see.visible(q, "r")
+		q.add("SELECT (SELECT count(*) FROM version v WHERE v.rid = r.rid")
+		see.version(q, "v", "r")
+		q.add(") FROM resource r WHERE r.rid = ? AND r.vid > 0", rid)
+		see.visible(q, "r", t)
 		found, err := tx.one(ctx, q.String(), q.args, &page.Total)
 		if err != nil {
 			return page, err
@@ -170,7 +178,8 @@ func (tx *Tx) History(ctx context.Context, hq HistoryQuery) (Page, error) {
 		at := hq.At.UnixMicro()
 		q.add(" AND v.updated <= ? AND NOT EXISTS (SELECT 1 FROM version w WHERE w.rid = v.rid AND w.vid > v.vid AND w.updated <= ?)", at, at)
 	}
-	see.visible(q, "r")
+	see.visible(q, "r", t)
+	see.version(q, "v", "r")
 	q.add(" ORDER BY v.seq DESC LIMIT ?", count+1)
 	err = tx.Query(ctx, q.String(), q.args, func(scan func(...any) error) error {
 		v, _, err := tx.version(ctx, scan)

@@ -327,11 +327,12 @@ func (tx *Tx) write(ctx context.Context, pl *plan, p Put, v Version, h head, isN
 	} else if len(next.all) > 1 || len(next.all) == 1 && next.all[0] != next.home {
 		multi = 1
 	}
-	guarded := h.guarded
+	guarded, told := h.guarded, int64(0)
 	if v.Op != Delete {
 		if guarded, err = tx.guarded(ctx, p.Resource.Node, h.rid, next.home); err != nil {
 			return err
 		}
+		told = guarded & ownKinds
 	}
 	body, key := tx.s.body.seal(p.Resource.packed, h.rid, v.VID)
 	updated := v.Updated.UnixMicro()
@@ -358,9 +359,14 @@ func (tx *Tx) write(ctx context.Context, pl *plan, p Put, v Version, h head, isN
 		return err
 	}
 	// After the head: two units that write the same resource collide there, and the later one runs again.
-	if err := tx.Queue(ctx, "INSERT INTO version (seq, rid, type, vid, op, updated, codec, dict, key, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		v.Seq, h.rid, pl.id, v.VID, uint8(v.Op), v.Updated.UnixMicro(), p.Resource.codec, p.Resource.dict, key, body); err != nil {
+	if err := tx.Queue(ctx, "INSERT INTO version (seq, rid, type, vid, op, updated, codec, dict, key, body, guarded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		v.Seq, h.rid, pl.id, v.VID, uint8(v.Op), v.Updated.UnixMicro(), p.Resource.codec, p.Resource.dict, key, body, told); err != nil {
 		return err
+	}
+	if h.vid > 0 && h.home != 0 && next.home != h.home {
+		if err := tx.Queue(ctx, "UPDATE version SET guarded = guarded | ? WHERE rid = ? AND vid < ?", int64(movedAway), h.rid, v.VID); err != nil {
+			return err
+		}
 	}
 	if v.Op != Delete {
 		if err := tx.writeCompartments(ctx, pl, h, next); err != nil {

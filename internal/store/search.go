@@ -231,8 +231,8 @@ func (f *finder) gathered(d *driver, cur *cursor, desc bool, page *Page) (rids [
 			q.add("SELECT r.rid FROM ")
 			f.table(q, args)
 			q.add(" d CROSS JOIN resource r WHERE r.rid = d.rid AND r.type = ? AND r.deleted = 0", f.pl.id)
-			if !d.seen {
-				f.see.visible(q, "r")
+			if !d.exact {
+				f.see.visible(q, "r", f.pl.id)
 			}
 			if err := f.clauses(q, d, "r"); err != nil {
 				return nil, err

@@ -50,7 +50,7 @@ func (tx *Tx) among(ctx context.Context, scope search.Scope, typ string, ids []s
 		}
 		q := &sql{}
 		q.add(query+" AND i.type = ? AND i.id IN ("+marks(len(some))+") AND r.deleted = 0", args...)
-		see.visible(q, "r")
+		see.visible(q, "r", t)
 		if err := tx.Query(ctx, q.String(), q.args, row); err != nil {
 			return err
 		}

@@ -212,7 +212,7 @@ func (f *finder) chainSet(p *spec.Param, ch *search.Chain) (*sql, bool, error) {
 		q.add("SELECT f.rid FROM (SELECT DISTINCT rid FROM (")
 		q.add(set.String(), set.args...)
 		q.add(") s) x CROSS JOIN resource r CROSS JOIN ix_ref f WHERE r.rid = x.rid AND r.type = ? AND r.deleted = 0 AND f.param = ? AND f.target = x.rid", pl.id, base(p).ID)
-		f.see.visible(q, "r")
+		f.see.visible(q, "r", pl.id)
 	}
 	if q.b.Len() == 0 {
 		return nil, false, nil
@@ -235,7 +235,7 @@ func (f *finder) hasSet(h *search.Has) (*sql, bool, error) {
 	q.add("SELECT f.target AS rid FROM (SELECT DISTINCT rid FROM (")
 	q.add(set.String(), set.args...)
 	q.add(") s) x CROSS JOIN resource r CROSS JOIN ix_ref f WHERE r.rid = x.rid AND r.type = ? AND r.deleted = 0 AND f.rid = x.rid AND f.param = ?", pl.id, base(h.Param).ID)
-	f.see.visible(q, "r")
+	f.see.visible(q, "r", pl.id)
 	return q, loose, nil
 }
 
@@ -251,6 +251,6 @@ func (f *finder) listSet(c *search.Clause) (*sql, bool, error) {
 	}
 	q.add("SELECT f.target AS rid FROM ix_ref f CROSS JOIN resource l WHERE f.param = ? AND l.rid = f.rid AND l.deleted = 0 AND ", item)
 	f.in(q, "f.rid", lists)
-	f.see.visible(q, "l")
+	f.see.visible(q, "l", spec.TypeID("List"))
 	return q, false, nil
 }

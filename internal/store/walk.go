@@ -82,7 +82,8 @@ func (tx *Tx) Walk(ctx context.Context, w Walk, fn func(Version) error) (next st
 		}
 		q.add(" AND (r.at = ? AND r.till = ? OR r.at < ? AND r.till > ?)", int64(minDate), int64(minDate), until, from)
 	}
-	see.visible(q, "r")
+	see.visible(q, "r", t)
+	see.version(q, "v", "r")
 	q.add(" ORDER BY r.id")
 	err = tx.Query(ctx, q.String(), q.args, func(scan func(...any) error) error {
 		v, _, err := tx.version(ctx, scan)

@@ -90,14 +90,21 @@ func (f *finder) ways(whole bool) ([]*driver, error) {
 
 // seesMany tells a caller to whom so many patients are granted that he finds a page sooner by walking down a list.
 func (f *finder) seesMany() (bool, error) {
-	if f.see.all || len(f.see.parties) == 0 {
+	if f.see.all {
 		return true, nil
 	}
+	given := f.see.of(f.pl.id).parties
+	if len(given) == 0 {
+		return len(f.see.keeps)+len(f.see.own)+len(f.see.items) == 0, nil
+	}
 	q := &sql{}
-	q.add("granted", f.see.parties...)
+	q.add("granted", given...)
 	granted, err := f.remembered(hintKey(q), func() (n int64, err error) {
-		args := append(f.see.parties[:len(f.see.parties):len(f.see.parties)], f.see.now, f.see.now, probing.longest)
-		_, err = f.tx.one(f.ctx, "SELECT count(*) FROM (SELECT DISTINCT patient FROM access_grant WHERE party IN ("+marks(len(f.see.parties))+") AND since <= ? AND until > ? LIMIT ?) n", args, &n)
+		q := &sql{}
+		q.add("SELECT count(*) FROM (SELECT DISTINCT g.patient FROM access_grant g WHERE ")
+		f.see.holds(q, given)
+		q.add(" LIMIT ?) n", probing.longest)
+		_, err = f.tx.one(f.ctx, q.String(), q.args, &n)
 		return n, err
 	})
 	if err != nil {
@@ -370,7 +377,7 @@ func (f *finder) hotChain() (*driver, error) {
 		q.add("FROM (SELECT t.at, t.rid FROM (SELECT DISTINCT rid FROM (")
 		q.add(set.String(), set.args...)
 		q.add(") s) x CROSS JOIN resource r CROSS JOIN ix_hot t CROSS JOIN ix_ref f WHERE r.rid = x.rid AND r.type = ? AND r.deleted = 0", patients.id)
-		f.see.visible(q, "r")
+		f.see.visible(q, "r", patients.id)
 		q.add(" AND t.patient = x.rid AND ")
 		f.group(q, &groups[0], "t")
 		q.add(" AND f.param = ? AND f.target = x.rid AND f.at = t.at AND f.rid = t.rid) d", base(c.Param).ID)
@@ -434,70 +441,149 @@ func (f *finder) hotClause() (code *search.Clause, at int) {
 	return nil, -1
 }
 
-// seen drives from what the caller may see, where that is little.
+// seen drives from what the caller may see, where that is little: what stands under the patients granted to him, what
+// he is custodian of, what was given to him singly. Rows may be too many: exact says that they are not.
 func (f *finder) seen() (*driver, error) {
-	if f.see.all || len(f.see.parties) == 0 || !f.see.simple() {
+	w := f.see.of(f.pl.id)
+	if f.see.all || isShared(f.pl.id) || len(w.parties)+len(f.see.keeps)+len(f.see.own)+len(f.see.items) == 0 {
 		return nil, nil
 	}
-	for _, id := range sharedTypes {
-		if id.(int16) == f.pl.id {
-			return nil, nil
-		}
+	d := &driver{from: &sql{}, cond: &sql{}, rid: true, dated: true, skip: -1, skip2: -1, seen: true, exact: f.see.simple(f.pl.id)}
+	q := &sql{}
+	arm := arms(q)
+	if len(w.parties) > 0 {
+		arm("SELECT c.at, c.rid FROM access_grant g CROSS JOIN compartment c WHERE ")
+		f.see.holds(q, w.parties)
+		q.add(" AND c.patient = g.patient AND c.type = ?", f.pl.id)
+		f.bounds(q, "c.at")
 	}
-	in := marks(len(f.see.parties))
-	d := &driver{from: &sql{}, rid: true, skip: -1, skip2: -1, seen: true}
-	d.from.add("FROM (SELECT c.rid FROM access_grant g CROSS JOIN compartment c WHERE g.party IN ("+in+")", f.see.parties...)
-	d.from.add(" AND g.since <= ? AND g.until > ? AND c.patient = g.patient AND c.type = ?", f.see.now, f.see.now, f.pl.id)
-	f.bounds(d.from, "c.at")
-	d.from.add(" UNION ALL SELECT r.rid FROM resource r WHERE r.custodian IN ("+in+")", f.see.parties...)
-	d.from.add(" AND r.type = ? AND r.deleted = 0", f.pl.id)
-	f.bounds(d.from, "r.at")
+	if len(f.see.keeps) > 0 {
+		arm("SELECT r.at, r.rid FROM resource r WHERE ")
+		f.see.in(q, "r.custodian", f.see.keeps)
+		q.add(" AND r.type = ? AND r.deleted = 0", f.pl.id)
+		f.bounds(q, "r.at")
+	}
+	if err := f.seenApart(arm, nil); err != nil {
+		return nil, err
+	}
+	if q.b.Len() == 0 {
+		return nil, nil
+	}
+	d.from.add("FROM (")
+	d.from.add(q.String(), q.args...)
 	d.from.add(") d")
 	return d, nil
+}
+
+// arms begins one part of a union after the other.
+func arms(q *sql) func(text string, args ...any) *sql {
+	return func(text string, args ...any) *sql {
+		if q.b.Len() > 0 {
+			q.add(" UNION ALL ")
+		}
+		q.add(text, args...)
+		return q
+	}
+}
+
+// holds is the condition that a row g of access_grant is now one of the parties'.
+func (v *sight) holds(q *sql, parties []any) {
+	v.in(q, "g.party", parties)
+	q.add(" AND g.since <= ? AND g.until > ?", v.now, v.now)
+}
+
+// seenApart adds what is about nobody and what was given singly; of one code where group is not nil.
+func (f *finder) seenApart(arm func(string, ...any) *sql, group *codeGroup) error {
+	coded := func(q *sql) {
+		q.add(" AND r.type = ? AND r.deleted = 0", f.pl.id)
+		if group != nil {
+			q.add(" AND t.at = r.at AND t.rid = r.rid AND ")
+			f.group(q, group, "t")
+		}
+		f.bounds(q, "r.at")
+	}
+	token := ""
+	if group != nil {
+		token = " CROSS JOIN ix_token t"
+	}
+	if nobody, err := f.ofNobody(); err != nil {
+		return err
+	} else if len(nobody) > 0 {
+		q := arm("SELECT r.at, r.rid FROM resource r" + f.by("resource_nobody") + token + " WHERE r.home = 0 AND ")
+		f.see.in(q, "r.custodian", nobody)
+		coded(q)
+	}
+	if len(f.see.items) > 0 {
+		q := arm("SELECT r.at, r.rid FROM access_item i CROSS JOIN resource r" + token + " WHERE ")
+		f.see.in(q, "i.party", f.see.items)
+		q.add(" AND i.since <= ? AND i.until > ? AND r.rid = i.rid", f.see.now, f.see.now)
+		coded(q)
+	}
+	return nil
 }
 
 // seenHot is seen for a search by code: of each patient whom the caller may see, or of whom he has anything of his own,
 // only the rows of that code.
 func (f *finder) seenHot() (*driver, error) {
 	code, _ := f.hotClause()
-	if code == nil || !f.see.simple() {
+	if code == nil {
 		return nil, nil
 	}
 	groups, err := f.codeGroups(parts(f.pl.code), code)
 	if err != nil || len(groups) != 1 {
 		return nil, err
 	}
-	in := marks(len(f.see.parties))
-	d := &driver{from: &sql{}, cond: &sql{}, rid: true, dated: true, skip: -1, skip2: -1, seen: true}
-	q := d.from
-	q.add("FROM (SELECT t.at, t.rid FROM access_grant g CROSS JOIN ix_hot t WHERE g.party IN ("+in+")", f.see.parties...)
-	q.add(" AND g.since <= ? AND g.until > ? AND t.patient = g.patient AND ", f.see.now, f.see.now)
-	f.group(q, &groups[0], "t")
-	f.bounds(q, "t.at")
-	q.add(" UNION ALL SELECT c.at, c.rid FROM access_grant g CROSS JOIN compartment c"+f.by("compartment_extra")+" WHERE g.party IN ("+in+")", f.see.parties...)
-	q.add(" AND g.since <= ? AND g.until > ? AND c.patient = g.patient AND c.type = ? AND c.extra = 1", f.see.now, f.see.now, f.pl.id)
-	f.bounds(q, "c.at")
-	q.add(" UNION ALL SELECT t.at, t.rid FROM custody k CROSS JOIN ix_hot t CROSS JOIN resource r WHERE k.custodian IN ("+in+")", f.see.parties...)
-	q.add(" AND NOT EXISTS (SELECT 1 FROM access_grant g WHERE g.patient = k.patient AND g.party IN ("+in+")", f.see.parties...)
-	q.add(" AND g.since <= ? AND g.until > ?) AND t.patient = k.patient AND ", f.see.now, f.see.now)
-	f.group(q, &groups[0], "t")
-	f.bounds(q, "t.at")
-	q.add(" AND r.rid = t.rid AND r.deleted = 0 AND r.custodian IN ("+in+")", f.see.parties...)
-	if nobody, err := f.ofNobody(); err != nil {
-		return nil, err
-	} else if nobody {
-		q.add(" UNION ALL SELECT r.at, r.rid FROM resource r CROSS JOIN ix_token t WHERE r.custodian IN ("+in+")", f.see.parties...)
-		q.add(" AND r.type = ? AND r.home = 0 AND r.deleted = 0 AND t.at = r.at AND t.rid = r.rid AND ", f.pl.id)
+	w := f.see.of(f.pl.id)
+	d := &driver{from: &sql{}, cond: &sql{}, rid: true, dated: true, skip: -1, skip2: -1, seen: true, exact: f.see.simple(f.pl.id)}
+	q := &sql{}
+	arm := arms(q)
+	if len(w.parties) > 0 {
+		arm("SELECT t.at, t.rid FROM access_grant g CROSS JOIN ix_hot t WHERE ")
+		f.see.holds(q, w.parties)
+		q.add(" AND t.patient = g.patient AND ")
 		f.group(q, &groups[0], "t")
-		f.bounds(q, "r.at")
+		f.bounds(q, "t.at")
+		arm("SELECT c.at, c.rid FROM access_grant g CROSS JOIN compartment c" + f.by("compartment_extra") + " WHERE ")
+		f.see.holds(q, w.parties)
+		q.add(" AND c.patient = g.patient AND c.type = ? AND c.extra = 1", f.pl.id)
+		f.bounds(q, "c.at")
 	}
-	q.add(") d")
+	if len(f.see.keeps) > 0 {
+		arm("SELECT t.at, t.rid FROM custody k CROSS JOIN ix_hot t CROSS JOIN resource r WHERE ")
+		f.see.in(q, "k.custodian", f.see.keeps)
+		if len(w.whole) > 0 {
+			q.add(" AND NOT ")
+			f.see.grantedPatient(q, "k.patient", w.whole)
+		}
+		q.add(" AND t.patient = k.patient AND ")
+		f.group(q, &groups[0], "t")
+		f.bounds(q, "t.at")
+		q.add(" AND r.rid = t.rid AND r.deleted = 0 AND ")
+		f.see.in(q, "r.custodian", f.see.keeps)
+	}
+	if err := f.seenApart(arm, &groups[0]); err != nil || q.b.Len() == 0 {
+		return nil, err
+	}
+	d.from.add("FROM (")
+	d.from.add(q.String(), q.args...)
+	d.from.add(") d")
 	return d, nil
 }
 
-// ofNobody tells whether the caller is custodian of something of the type that is about nobody.
-func (f *finder) ofNobody() (bool, error) {
-	var one int64
-	return f.tx.one(f.ctx, "SELECT 1 FROM custody WHERE custodian IN ("+marks(len(f.see.parties))+") AND patient = ? LIMIT 1",
-		append(f.see.parties[:len(f.see.parties):len(f.see.parties)], -int64(f.pl.id)), &one)
+// ofNobody lists who of those whose own things the caller sees keeps something of the type that is about nobody.
+func (f *finder) ofNobody() (keepers []any, err error) {
+	asked := unique(append(f.see.keeps[:len(f.see.keeps):len(f.see.keeps)], f.see.own...))
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	q := &sql{}
+	q.add("SELECT custodian FROM custody WHERE patient = ? AND ", -int64(f.pl.id))
+	f.see.in(q, "custodian", asked)
+	err = f.tx.Query(f.ctx, q.String(), q.args, func(scan func(...any) error) error {
+		var keeper int64
+		err := scan(&keeper)
+		keepers = append(keepers, keeper)
+		return err
+	})
+	return unique(keepers), err
 }

@@ -182,8 +182,10 @@ func (f *finder) in(q *sql, column string, ids []any) {
 }
 
 // table writes a table of one column, rid, of the numbers given.
-func (f *finder) table(q *sql, ids []any) {
-	if f.tx.s.db.Dialect() == engine.Postgres {
+func (f *finder) table(q *sql, ids []any) { numbers(q, f.tx.s.db.Dialect() == engine.Postgres, ids) }
+
+func numbers(q *sql, pg bool, ids []any) {
+	if pg {
 		q.add("(SELECT unnest(?::text::bigint[]) AS rid)", "{"+joined(ids)+"}")
 	} else {
 		q.add("(SELECT value AS rid FROM json_each(?))", "["+joined(ids)+"]")

@@ -11,13 +11,17 @@ import (
 	"github.com/xinglin-health/xinglin/internal/fhir/index"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
+	"github.com/xinglin-health/xinglin/internal/store"
 )
 
 // naive answers searches by looking at every resource, as R4 words it: what the store is compared with.
 type naive struct {
-	items  []*item
-	grants map[string][]string // party -> patients
-	now    time.Time
+	items   []*item
+	gone    []*item // deleted, as they last stood
+	grants  []store.Grant
+	singles []store.Item
+	kinds   map[string][]string // of the patients
+	now     time.Time
 }
 
 // mainDates of the types in the population: these are sorted by their beginning, either way.
@@ -29,6 +33,8 @@ type item struct {
 	entries            []index.Entry
 	home               string
 	patients           []string
+	kinds              []string
+	versions           []edition
 }
 
 func (w *naive) find(typ, id string) *item {
@@ -41,30 +47,38 @@ func (w *naive) find(typ, id string) *item {
 }
 
 func (w *naive) put(it *item) {
-	w.remove(it.typ, it.id)
 	it.entries, it.home, it.patients = index.Extract(it.node, zone), index.Home(it.node), index.Compartments(it.node)
+	if old := w.take(it.typ, it.id); old != nil {
+		it.versions = old.versions
+		for i := range it.versions {
+			it.versions[i].moved = it.versions[i].moved || old.home != "" && old.home != it.home
+		}
+	}
+	it.versions = append(it.versions, edition{kinds: it.kinds})
+	if it.typ == "Patient" {
+		w.kinds["Patient/"+it.id] = it.kinds
+	}
 	w.items = append(w.items, it)
 }
 
-func (w *naive) remove(typ, id string) {
-	w.items = slices.DeleteFunc(w.items, func(it *item) bool { return it.typ == typ && it.id == id })
-}
-
-func (w *naive) visible(it *item, scope search.Scope) bool {
-	if scope.Types != nil && !slices.Contains(scope.Types, it.typ) {
+// take removes a resource, alive or gone.
+func (w *naive) take(typ, id string) (old *item) {
+	is := func(it *item) bool {
+		if it.typ == typ && it.id == id {
+			old = it
+			return true
+		}
 		return false
 	}
-	if scope.All || it.home == "" && slices.Contains(search.Shared, it.typ) || it.custodian != "" && slices.Contains(scope.Parties, it.custodian) {
-		return true
+	w.items, w.gone = slices.DeleteFunc(w.items, is), slices.DeleteFunc(w.gone, is)
+	return old
+}
+
+func (w *naive) remove(typ, id string) {
+	if old := w.take(typ, id); old != nil {
+		old.versions = append(old.versions, edition{deleted: true})
+		w.gone = append(w.gone, old)
 	}
-	for _, party := range scope.Parties {
-		for _, patient := range it.patients {
-			if slices.Contains(w.grants[party], patient) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // search lists all matches, unordered.

@@ -341,8 +341,7 @@ func (r random) query() search.Query {
 	if r.IntN(8) == 0 {
 		q.Compartment = &search.Compartment{Type: "Patient", ID: fmt.Sprintf("pat%d", r.IntN(7))}
 	}
-	scopes := []search.Scope{search.Everything, search.Everything, {}, {Parties: []string{"Organization/a"}}, {Parties: []string{"Organization/c"}}, {Parties: []string{"Organization/b", "Organization/c"}}, {Parties: []string{"Organization/none"}}, {All: true, Types: []string{q.Type}}, {Parties: []string{"Organization/a", "Organization/c"}, Types: []string{q.Type, "Patient"}}}
-	q.Scope = scopes[r.IntN(len(scopes))]
+	q.Scope = r.scope(q.Type)
 	links := r.links()
 	for range r.IntN(3) {
 		l := links[r.IntN(len(links))]
@@ -381,8 +380,12 @@ func AgainstNaive(t *testing.T, open Open) {
 	}
 	for seed := range uint64(rounds) {
 		turned := clock.At(Start)
-		s := open(t, store.Options{Clock: turned})
-		r := random{rand.New(rand.NewPCG(seed, 1)), &naive{grants: map[string][]string{}, now: Start}}
+		options := store.Options{Clock: turned}
+		if seed%2 == 0 {
+			options.Kinds, options.Guarded = testKinds, guardedBy
+		}
+		s := open(t, options)
+		r := random{rand.New(rand.NewPCG(seed, 1)), &naive{kinds: map[string][]string{}, now: Start}}
 		custodians := map[string]string{}
 		write := func(typ string, i int) {
 			json := r.resource(typ, i)
@@ -391,6 +394,9 @@ func AgainstNaive(t *testing.T, open Open) {
 				t.Fatal(json, err)
 			}
 			it := &item{typ: typ, id: n.ID(), node: n}
+			if options.Guarded != nil {
+				it.kinds = guardedBy(n)
+			}
 			var known bool // the first one stays, also after a delete
 			if it.custodian, known = custodians[typ+it.id]; !known {
 				it.custodian = r.one("", "Organization/a", "Organization/b", "Organization/c")
@@ -404,16 +410,7 @@ func AgainstNaive(t *testing.T, open Open) {
 				write(p.typ, i)
 			}
 		}
-		ctx := context.Background()
-		must(t, s.Update(ctx, func(tx *store.Tx) error {
-			for _, g := range [][2]string{{"Organization/a", "pat0"}, {"Organization/c", "pat1"}, {"Organization/c", "pat2"}, {"Organization/b", "pat3"}} {
-				r.w.grants[g[0]] = append(r.w.grants[g[0]], "Patient/"+g[1])
-				if err := tx.Grant(ctx, store.Grant{Patient: "Patient/" + g[1], Party: g[0], Source: "x"}); err != nil {
-					return err
-				}
-			}
-			return nil
-		}))
+		r.give(t, s)
 		for n := range searches {
 			if n == searches/2 { // the same on what has been changed and deleted
 				for i := range 15 {
@@ -428,9 +425,17 @@ func AgainstNaive(t *testing.T, open Open) {
 					}
 				}
 				write("Patient", 1)
+				write("Patient", 2)
 				write("List", 1)
+				if _, err := tryPut(s, store.Put{Op: store.Delete, Type: "Patient", ID: "pat4"}, ""); err == nil {
+					r.w.remove("Patient", "pat4")
+				}
+				r.change(t, s, turned)
 			}
 			compare(t, s, r.w, r.query(), seed, n)
+			if n%25 == 0 {
+				compareReads(t, s, r.w, r.scope("Observation"), seed, n)
+			}
 			if t.Failed() && os.Getenv("XINGLIN_ALL") == "" {
 				return
 			}

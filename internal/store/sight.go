@@ -1,0 +1,439 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
+	"github.com/xinglin-health/xinglin/internal/store/engine"
+)
+
+// sharedTypes lists the numbers of search.Shared.
+var sharedTypes = func() []any {
+	var ids []any
+	for _, t := range search.Shared {
+		if id := spec.TypeID(t); id != 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}()
+
+func isShared(typ int16) bool { return slices.Contains(sharedTypes, any(typ)) }
+
+// sight is a scope made ready for SQL.
+type sight struct {
+	pg      bool
+	all     bool
+	kinds   int64  // all guarded kinds there are
+	keeps   []any  // custodians of whatever they keep
+	parts   []part // of the patients granted to whom what is seen
+	own     []any  // custodians of what is about nobody
+	items   []any  // every party, where anything was given singly to one
+	types   []any  // nil = any
+	limited bool
+	only    []any    // patients; where limited
+	closed  int64    // guarded kinds that need a reason
+	opened  []reason // which of them had one from whom
+	now     int64
+	views   map[int16]*view
+}
+
+// part is one way of seeing: of the patients granted to the parties.
+type part struct {
+	parties    []any
+	types      []any // nil = any
+	custodians []any // nil = whoever's
+}
+
+// reason is a guarded kind with the parties for which one was given.
+type reason struct {
+	kind    int
+	parties []any
+}
+
+// view is what of a sight counts for one type.
+type view struct {
+	whole   []any // parties whose patients are seen whole
+	within  []part
+	parties []any // of both
+}
+
+func (tx *Tx) sight(ctx context.Context, scope search.Scope) (sight, error) {
+	v := sight{pg: tx.s.db.Dialect() == engine.Postgres, all: scope.All, now: tx.now.UnixMicro()}
+	if scope.Types != nil {
+		v.types = typeIDs(scope.Types)
+	}
+	if scope.Only != nil {
+		v.limited = true
+		for _, patient := range scope.Only {
+			id, _ := strings.CutPrefix(patient, "Patient/")
+			rid, err := tx.rid(ctx, spec.TypeID("Patient"), id)
+			if err != nil {
+				return v, err
+			}
+			if rid != 0 {
+				v.only = append(v.only, rid)
+			}
+		}
+	}
+	if v.all {
+		return v, nil
+	}
+	var err error
+	if v.keeps, err = tx.symbolsOf(ctx, scope.Parties); err != nil {
+		return v, err
+	}
+	if v.own, err = tx.symbolsOf(ctx, scope.Own); err != nil {
+		return v, err
+	}
+	everyone, all := slices.Clone(scope.Parties), slices.Clone(v.keeps)
+	v.see(part{parties: v.keeps})
+	for _, s := range scope.Sights {
+		var p part
+		if p.parties, err = tx.symbolsOf(ctx, s.Parties); err != nil {
+			return v, err
+		}
+		everyone, all = append(everyone, s.Parties...), append(all, p.parties...)
+		if s.Types != nil {
+			p.types = typeIDs(s.Types)
+		}
+		if s.Custodians != nil {
+			if p.custodians, err = tx.symbolsOf(ctx, s.Custodians); err != nil {
+				return v, err
+			}
+			if len(p.custodians) == 0 {
+				continue
+			}
+		}
+		if p.types == nil || len(p.types) > 0 {
+			v.see(p)
+		}
+	}
+	for i := range v.parts {
+		if v.parts[i].parties, err = tx.everGiven(ctx, "access_grant", v.parts[i].parties); err != nil {
+			return v, err
+		}
+	}
+	v.parts = slices.DeleteFunc(v.parts, func(p part) bool { return len(p.parties) == 0 })
+	if v.items, err = tx.everGiven(ctx, "access_item", unique(all)); err != nil {
+		return v, err
+	}
+	v.kinds = 1<<len(tx.s.opts.Kinds) - 1
+	for i, kind := range tx.s.opts.Kinds {
+		if slices.Contains(scope.Opens, kind) {
+			continue
+		}
+		v.closed |= 1 << i
+		var opened []string
+		for _, party := range everyone {
+			opened = append(opened, party+"!"+kind)
+		}
+		ids, err := tx.symbolsOf(ctx, opened)
+		if err != nil {
+			return v, err
+		}
+		if len(ids) > 0 {
+			v.opened = append(v.opened, reason{i, ids})
+		}
+	}
+	return v, nil
+}
+
+// see adds a way of seeing, to one that differs only in its parties where there is one.
+func (v *sight) see(p part) {
+	for i := range v.parts {
+		if o := &v.parts[i]; slices.Equal(o.types, p.types) && slices.Equal(o.custodians, p.custodians) && (o.types == nil) == (p.types == nil) && (o.custodians == nil) == (p.custodians == nil) {
+			o.parties = unique(append(o.parties[:len(o.parties):len(o.parties)], p.parties...))
+			return
+		}
+	}
+	v.parts = append(v.parts, p)
+}
+
+// symbolsOf are the numbers of those texts that have one, in order.
+func (tx *Tx) symbolsOf(ctx context.Context, texts []string) (ids []any, err error) {
+	for _, text := range texts {
+		id, ok, err := tx.findSymbol(ctx, text)
+		if err != nil {
+			return nil, err
+		}
+		if ok && id != 0 {
+			ids = append(ids, id)
+		}
+	}
+	return unique(ids), nil
+}
+
+// everGiven leaves the parties that stand in a table at all: rows of it are ended, never removed.
+func (tx *Tx) everGiven(ctx context.Context, table string, parties []any) (given []any, err error) {
+	n := &tx.s.names
+	var ask []any
+	n.mu.RLock()
+	for _, p := range parties {
+		if n.given[givenKey{table, p.(int64)}] {
+			given = append(given, p)
+		} else {
+			ask = append(ask, p)
+		}
+	}
+	n.mu.RUnlock()
+	if len(ask) == 0 {
+		return given, nil
+	}
+	q := &sql{}
+	q.add("SELECT x.rid FROM ")
+	numbers(q, tx.s.db.Dialect() == engine.Postgres, ask)
+	q.add(" x WHERE EXISTS (SELECT 1 FROM " + table + " g WHERE g.party = x.rid)")
+	var found []int64
+	err = tx.Query(ctx, q.String(), q.args, func(scan func(...any) error) error {
+		var p int64
+		err := scan(&p)
+		found = append(found, p)
+		return err
+	})
+	n.mu.Lock()
+	if len(n.given) > maxSymbols {
+		clear(n.given)
+	}
+	for _, p := range found {
+		given = append(given, p)
+		n.given[givenKey{table, p}] = true
+	}
+	n.mu.Unlock()
+	return unique(given), err
+}
+
+// unique sorts numbers and leaves each once, so that the same scope is the same statement.
+func unique(ids []any) []any {
+	slices.SortFunc(ids, func(a, b any) int { return int(number(a) - number(b)) })
+	return slices.Compact(ids)
+}
+
+func number(x any) int64 {
+	if t, ok := x.(int16); ok {
+		return int64(t)
+	}
+	return x.(int64)
+}
+
+func typeIDs(names []string) []any {
+	ids := []any{}
+	for _, t := range names {
+		if id := spec.TypeID(t); id != 0 {
+			ids = append(ids, id)
+		}
+	}
+	return unique(ids)
+}
+
+// of is what counts for one type; 0 = any, where parts keep their types.
+func (v *sight) of(typ int16) *view {
+	if known := v.views[typ]; known != nil {
+		return known
+	}
+	w := &view{}
+	within := sight{}
+	for _, p := range v.parts {
+		if typ != 0 && p.types != nil {
+			if !slices.Contains(p.types, any(typ)) {
+				continue
+			}
+			p.types = nil
+		}
+		if p.types == nil && p.custodians == nil {
+			w.whole = unique(append(w.whole, p.parties...))
+		} else {
+			within.see(p)
+		}
+		w.parties = append(w.parties, p.parties...)
+	}
+	w.within, w.parties = within.parts, unique(w.parties)
+	if v.views == nil {
+		v.views = map[int16]*view{}
+	}
+	v.views[typ] = w
+	return w
+}
+
+// reads tells whether a type may be read at all.
+func (v *sight) reads(typ int16) bool { return v.types == nil || slices.Contains(v.types, any(typ)) }
+
+// simple tells a sight that for a type parties alone decide: what is granted to one is seen whole.
+func (v *sight) simple(typ int16) bool {
+	return len(v.of(typ).within) == 0 && len(v.own) == 0 && len(v.items) == 0 && !v.limited && v.closed == 0
+}
+
+// in writes column IN (…); a long list goes as one argument.
+func (v *sight) in(q *sql, column string, ids []any) {
+	const long = 12
+	switch {
+	case len(ids) == 1:
+		q.add(column+" = ?", ids[0])
+	case len(ids) <= long:
+		q.add(column+" IN ("+marks(len(ids))+")", ids...)
+	case v.pg:
+		q.add(column+" = ANY(?::text::bigint[])", "{"+joined(ids)+"}")
+	default:
+		q.add(column+" IN (SELECT value FROM json_each(?))", "["+joined(ids)+"]")
+	}
+}
+
+// visible is the condition that every hop carries; r names the row of resource, typ its type where that is known.
+func (v *sight) visible(q *sql, r string, typ int16) {
+	if typ == 0 && v.types != nil {
+		q.add(" AND ")
+		v.oneOf(q, r+".type", v.types)
+	}
+	v.within(q, r, typ)
+	if v.all {
+		return
+	}
+	q.add(" AND (")
+	v.shown(q, r, typ, singly)
+	q.add(")")
+	v.guards(q, r+".guarded", r+".home", 0)
+}
+
+func (v *sight) oneOf(q *sql, column string, ids []any) {
+	if len(ids) == 0 {
+		q.add(nothing)
+		return
+	}
+	v.in(q, column, ids)
+}
+
+// within keeps a limited sight to its patients.
+func (v *sight) within(q *sql, r string, typ int16) {
+	if !v.limited {
+		return
+	}
+	q.add(" AND (")
+	v.register(q, r, typ)
+	if len(v.only) > 0 {
+		q.add(" OR ")
+		v.in(q, r+".home", v.only)
+		q.add(" OR (" + r + ".multi = 1 AND EXISTS (SELECT 1 FROM compartment c WHERE c.rid = " + r + ".rid AND c.extra = 1 AND ")
+		v.in(q, "c.patient", v.only)
+		q.add("))")
+	}
+	q.add(")")
+}
+
+// register is the condition that r is in a register of all.
+func (v *sight) register(q *sql, r string, typ int16) {
+	switch {
+	case typ == 0:
+		q.add("("+r+".home = 0 AND "+r+".type IN ("+marks(len(sharedTypes))+"))", sharedTypes...)
+	case isShared(typ):
+		q.add(r + ".home = 0")
+	default:
+		q.add(nothing)
+	}
+}
+
+// How much of what shows a resource is asked: its own patient and its custodian, the other patients that it is about,
+// what was given singly.
+const (
+	itself = iota
+	beside
+	singly
+)
+
+// shown is the condition that r is shown to the caller, whatever guards it.
+func (v *sight) shown(q *sql, r string, typ int16, how int) {
+	w := v.of(typ)
+	v.register(q, r, typ)
+	if len(w.whole) > 0 {
+		q.add(" OR ")
+		v.granted(q, r, w.whole, how)
+	}
+	for i := range w.within {
+		p := &w.within[i]
+		q.add(" OR (")
+		if p.types != nil {
+			v.in(q, r+".type", p.types)
+			q.add(" AND ")
+		}
+		if p.custodians != nil {
+			v.in(q, r+".custodian", p.custodians)
+			q.add(" AND ")
+		}
+		v.granted(q, r, p.parties, how)
+		q.add(")")
+	}
+	if len(v.keeps) > 0 {
+		q.add(" OR ")
+		v.in(q, r+".custodian", v.keeps)
+	}
+	if len(v.own) > 0 {
+		q.add(" OR (" + r + ".home = 0 AND ")
+		v.in(q, r+".custodian", v.own)
+		q.add(")")
+	}
+	if how >= singly && len(v.items) > 0 {
+		q.add(" OR EXISTS (SELECT 1 FROM access_item i WHERE i.rid = " + r + ".rid AND ")
+		v.in(q, "i.party", v.items)
+		q.add(" AND i.since <= ? AND i.until > ?)", v.now, v.now)
+	}
+}
+
+// granted is the condition that the home of r, or beside it another of its patients, is granted to one of the parties now.
+func (v *sight) granted(q *sql, r string, parties []any, how int) {
+	q.add("(")
+	v.grantedPatient(q, r+".home", parties)
+	if how >= beside {
+		q.add(" OR (" + r + ".multi = 1 AND EXISTS (SELECT 1 FROM compartment c JOIN access_grant g ON g.patient = c.patient WHERE c.rid = " + r + ".rid AND c.extra = 1 AND ")
+		v.in(q, "g.party", parties)
+		q.add(" AND g.since <= ? AND g.until > ?))", v.now, v.now)
+	}
+	q.add(")")
+}
+
+func (v *sight) grantedPatient(q *sql, patient string, parties []any) {
+	q.add("EXISTS (SELECT 1 FROM access_grant a WHERE a.patient = " + patient + " AND ")
+	v.in(q, "a.party", parties)
+	q.add(" AND a.since <= ? AND a.until > ?)", v.now, v.now)
+}
+
+// guards adds the condition that no guarded kind in column stands closed; extra are further bits that must not be set.
+func (v *sight) guards(q *sql, column, patient string, extra int64) {
+	if v.closed|extra == 0 {
+		return
+	}
+	q.add(" AND (" + column + " = 0")
+	if shut := v.closed &^ v.reasoned(); shut != v.kinds {
+		shut = v.bits(shut) | extra
+		q.add(fmt.Sprintf(" OR (%s & %d = 0", column, shut))
+		for _, o := range v.opened {
+			q.add(fmt.Sprintf(" AND (%s & %d = 0 OR ", column, v.bits(1<<o.kind)))
+			v.grantedPatient(q, patient, o.parties)
+			q.add(")")
+		}
+		q.add(")")
+	}
+	q.add(")")
+}
+
+// version adds the condition that a version v of the visible resource r may be shown: an older one may tell what the
+// newest does not, or be about somebody else.
+func (v *sight) version(q *sql, version, r string) {
+	if !v.all {
+		v.guards(q, version+".guarded", r+".home", movedAway)
+	} else if v.limited {
+		q.add(fmt.Sprintf(" AND %s.guarded & %d = 0", version, int64(movedAway)))
+	}
+}
+
+// bits are those of kinds, as a resource has them of itself and of its patient.
+func (v *sight) bits(kinds int64) int64 { return kinds | kinds<<patientKinds }
+
+func (v *sight) reasoned() (kinds int64) {
+	for _, o := range v.opened {
+		kinds |= 1 << o.kind
+	}
+	return kinds
+}
