@@ -26,7 +26,8 @@ Where things are (in the data folder)
   xinglin.db        the SQLite database, with xinglin.db-wal and -shm while running; not with --db
   hub.key           key of sealed identifiers, mode 0600: back it up apart from the data, without it identifiers cannot be searched
   files/            uploaded files by their hash; not with --blob
-  audit-journal/    reads on their way into the audit chain
+  audit-journal/    reads on their way into the audit chain, and the chain's signed checkpoints
+  audit.key         key that signs those checkpoints, mode 0600; better kept elsewhere (--audit-key)
   xinglin.toml      configuration, read if it is there
   xinglin.lock      held while a program writes here
 
@@ -95,6 +96,10 @@ func place(cmd *cobra.Command) {
 	f.String("data", "", "data folder: SQLite database, files, keys, audit journal")
 	f.String("db", "", "PostgreSQL database, postgres://user@host/name, instead of SQLite in the data folder")
 	f.String("blob", "", "where files are kept: file:///dir or s3://bucket (default DATA/files)")
+	f.String("audit-hash", "", "hash of a new audit chain: sha256 or sm3 (default sha256)")
+	f.String("audit-key", "", "key file that signs the audit's checkpoints, made if it is not there (default DATA/audit.key)")
+	f.String("audit-signature", "", "kind of a new audit key: ecdsa or sm2 (default: sm2 with sm3, else ecdsa)")
+	f.StringSlice("audit-checkpoints", nil, "folder or http(s) address that also gets the audit's signed checkpoints; repeat for more")
 	f.String("log-level", "info", "debug, info, warn or error")
 	f.String("log-format", "text", "text or json; logs go to stderr and hold no patient data")
 	f.String("test-clock", "", "file with an offset of business time, for stories")
@@ -124,6 +129,10 @@ func options(cmd *cobra.Command) (server.Options, error) {
 	o.Data, _ = f.GetString("data")
 	o.DB, _ = f.GetString("db")
 	o.Blob, _ = f.GetString("blob")
+	o.AuditHash, _ = f.GetString("audit-hash")
+	o.AuditKey, _ = f.GetString("audit-key")
+	o.AuditSignature, _ = f.GetString("audit-signature")
+	o.AuditCopies, _ = f.GetStringSlice("audit-checkpoints")
 	if o.Data == "" && o.DB == "" {
 		return o, usage("name a data folder with --data DIR, or a database with --db postgres://…")
 	}

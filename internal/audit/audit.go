@@ -25,6 +25,11 @@ type Entry struct {
 	Remote   string
 	Request  string // request id, quoted in error messages
 	Count    int    // resources shown
+	Person   string // "Practitioner/…" behind the account, "" for programs
+	Purpose  string // why: code of v3-PurposeOfUse
+	Reason   string // code of the reason that was asked for (break-glass, guarded kinds); its words stand in the resource that Target names
+	Client   string // the SMART app that acted for the user; "" = our own page
+	Session  string // which of his sessions
 }
 
 // Log writes entries.

@@ -2,15 +2,16 @@ package audit
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/clock"
@@ -26,32 +27,130 @@ type Book struct {
 	dir      string
 	journal  *journal
 
-	sealing    sync.Mutex
-	checkpoint int64 // last seq noted outside the database
-	noted      time.Time
+	options Options
+	key     *Key
+	rows    sync.Pool // of *macs
+
+	pending pending
+	seen    atomic.Int64 // where the chain stood when we last looked
+
+	sealing sync.Mutex
+	since   int       // sealed since the last checkpoint
+	noted   time.Time // when that was
+	copied  int64     // the last checkpoint that stands in our own file
+	sent    []int64   // the same of Options.Copies
 }
 
-// Open opens the journal in dir; what an earlier process left there is sealed by Run or Seal.
+// Options of OpenWith.
+type Options struct {
+	Clock     clock.Clock   // business time; nil = the machine's
+	Hash      string        // of a new chain: sha256 or sm3; "" = sha256. An existing one goes on as it is; see Reanchor
+	KeyFile   string        // signs checkpoints; made where there is none; "" = audit.key in the journal's folder
+	Signature string        // of a new key: ecdsa or sm2; "" = by Hash
+	Copies    []string      // where checkpoints also go: folders, or http(s) addresses that keep what is posted
+	Every     time.Duration // between checkpoints; 0 = a minute
+	Entries   int           // after so many entries there is one sooner; 0 = 5,000
+}
+
+// Open is OpenWith the usual options.
 func Open(s *store.Store, dir string, business clock.Clock) (*Book, error) {
-	j, err := openJournal(dir)
+	return OpenWith(s, dir, Options{Clock: business})
+}
+
+// OpenWith opens the journal in dir; what an earlier process left there is sealed by Run or Seal.
+func OpenWith(s *store.Store, dir string, o Options) (*Book, error) {
+	if o.Clock == nil {
+		o.Clock = clock.System
+	}
+	if o.Hash == "" {
+		o.Hash = SHA256
+	}
+	if !slices.Contains(algorithms, o.Hash) {
+		return nil, fmt.Errorf("audit: %q is not an algorithm of the chain; there are %v", o.Hash, algorithms)
+	}
+	if o.Signature == "" && o.Hash == SM3 {
+		o.Signature = SM2
+	}
+	if o.KeyFile == "" {
+		o.KeyFile = filepath.Join(dir, "audit.key")
+	}
+	if o.Every == 0 {
+		o.Every = time.Minute
+	}
+	if o.Entries == 0 {
+		o.Entries = 5000
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("audit: journal: %w", err)
+	}
+	key, err := LoadKey(o.KeyFile, o.Signature)
 	if err != nil {
 		return nil, err
 	}
-	if business == nil {
-		business = clock.System
+	j, err := openJournal(dir, key)
+	if err != nil {
+		return nil, err
 	}
-	return &Book{store: s, business: business, wall: clock.System, dir: dir, journal: j}, nil
+	b := &Book{store: s, business: o.Clock, wall: clock.System, dir: dir, journal: j, options: o, key: key, noted: time.Now()}
+	b.rows.New = func() any { return key.macs() }
+	if err := b.begin(context.Background()); err != nil {
+		j.close()
+		return nil, fmt.Errorf("audit: open: %w", err)
+	}
+	return b, nil
 }
+
+// begin makes our key known and gives a new chain its algorithm.
+func (b *Book) begin(ctx context.Context) error {
+	known, last := false, end{}
+	err := b.store.View(ctx, func(tx *store.Tx) (err error) {
+		if known, err = keyKnown(ctx, tx, b.key.ID); err == nil {
+			last, err = takeEnd(ctx, tx, false)
+		}
+		return err
+	})
+	if err != nil || known && (last.seq > 0 || last.algorithm == b.options.Hash) {
+		return err
+	}
+	return b.store.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO audit_key (id, public, seq) VALUES (?, ?, 0) ON CONFLICT (id) DO NOTHING`, b.key.ID, b.key.Public.String())
+		if err != nil {
+			return err
+		}
+		e, err := takeEnd(ctx, tx, true)
+		if err != nil || e.seq > 0 || e.algorithm == b.options.Hash {
+			return err
+		}
+		return e.anchor(ctx, tx, b.options.Hash, b.now(tx))
+	})
+}
+
+// Key is what this book signs with.
+func (b *Book) Key() *Key { return b.key }
 
 // Write records a change in its transaction.
 func (b *Book) Write(ctx context.Context, tx *store.Tx, e Entry) error {
 	b.stamp(&e, tx.Now())
-	err := tx.Queue(ctx, `INSERT INTO audit_entry (at, who, org, action, what, body) VALUES (?, ?, ?, ?, ?, ?)`,
-		e.At.UnixMicro(), e.User, e.Org, e.Action, e.What, appendBody(nil, &e))
+	body := appendBody(nil, &e)
+	m := b.rows.Get().(*macs)
+	code := rowCode(m, body)
+	b.rows.Put(m)
+	err := tx.Queue(ctx, `INSERT INTO audit_entry (at, who, org, action, what, outcome, purpose, target, mark, mac, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.At.UnixMicro(), e.User, e.Org, e.Action, e.What, e.Outcome, e.Purpose, e.target(), e.mark(), code, body)
 	if err != nil {
 		return fmt.Errorf("audit: write: %w", err)
 	}
+	seen := b.seen.Load()
+	tx.AfterCommit(func() { b.pending.add(code, seen) })
 	return nil
+}
+
+// rowCode protects the row of a change until it is sealed: which key, a number that is never used twice, the code.
+func rowCode(m *macs, body []byte) []byte {
+	code := make([]byte, 0, 12+macSize)
+	code = append(code, m.id[:]...)
+	code = binary.BigEndian.AppendUint64(code, rand.Uint64())
+	return append(code, m.of(code, body)...)
 }
 
 // Read records a read in the journal; when it returns nil the entry survives the end of the process.
@@ -71,6 +170,7 @@ func (b *Book) stamp(e *Entry, now time.Time) {
 	if e.Outcome == "" {
 		e.Outcome = "0"
 	}
+	e.bound()
 	if len(e.Patients) > 1 {
 		slices.Sort(e.Patients)
 		e.Patients = slices.Compact(e.Patients)
@@ -111,7 +211,7 @@ func (b *Book) Run(ctx context.Context) error {
 func (b *Book) Close(ctx context.Context) error {
 	err := b.Seal(ctx)
 	if err == nil {
-		err = b.note(ctx, true)
+		err = b.checkpoint(ctx)
 	}
 	return errors.Join(err, b.journal.close())
 }
@@ -140,11 +240,11 @@ func (b *Book) Seal(ctx context.Context) error {
 	}
 }
 
-// open is an entry on its way into the chain.
-type open struct {
-	n    int64 // row of a write, 0 for a read
-	body []byte
-	Entry
+// now starts an entry of the program itself.
+func (b *Book) now(tx *store.Tx) Entry {
+	e := Entry{Action: "E"}
+	b.stamp(&e, tx.Now())
+	return e
 }
 
 func (b *Book) sealSome(ctx context.Context) (sealed int, err error) {
@@ -157,139 +257,29 @@ func (b *Book) sealSome(ctx context.Context) (sealed int, err error) {
 	waiting := len(files) > 1
 	for _, f := range files {
 		info, err := os.Stat(f.path)
-		waiting = waiting || err == nil && info.Size() > 0
+		waiting = waiting || err == nil && info.Size() > 0 || f.least > 0
 	}
-	upto := map[string]int64{}
+	before := b.pending.before()
+	var round *sealRound
 	err = b.store.Update(ctx, func(tx *store.Tx) error {
-		sealed = 0
-		clear(upto)
-		// taking the row first makes this the one sealer, also beside other processes
-		if _, err := tx.Exec(ctx, `UPDATE audit_head SET seq = seq WHERE id = 1`); err != nil {
-			return err
-		}
-		batch, err := openRows(ctx, tx)
-		if err != nil {
-			return err
-		}
-		if waiting {
-			if batch, err = openLines(ctx, tx, files, batch, upto); err != nil {
-				return err
-			}
-		}
-		if len(batch) == 0 {
-			return nil
-		}
-		slices.SortStableFunc(batch, func(x, y open) int { return x.Wall.Compare(y.Wall) })
-		sealed = len(batch)
-		return chain(ctx, tx, batch)
+		round = &sealRound{book: b, tx: tx}
+		return round.run(ctx, files, waiting, before)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("audit: seal: %w", err)
 	}
-	if err := b.sweep(ctx, files, upto); err != nil {
-		return sealed, err
-	}
-	return sealed, b.note(ctx, false)
-}
-
-func openRows(ctx context.Context, tx *store.Tx) (batch []open, err error) {
-	err = tx.Query(ctx, `SELECT n, body FROM audit_entry WHERE seq IS NULL ORDER BY n LIMIT ?`, []any{int64(sealBatch)}, func(scan func(...any) error) error {
-		var o open
-		if err := scan(&o.n, &o.body); err != nil {
-			return err
-		}
-		o.body = slices.Clone(o.body)
-		var err error
-		if o.Entry, err = readBody(o.body); err != nil {
-			return err
-		}
-		batch = append(batch, o)
-		return nil
-	})
-	return batch, err
-}
-
-func openLines(ctx context.Context, tx *store.Tx, files []journalFile, batch []open, upto map[string]int64) ([]open, error) {
-	err := tx.Query(ctx, `SELECT file, upto FROM audit_journal`, nil, func(scan func(...any) error) error {
-		var file string
-		var end int64
-		err := scan(&file, &end)
-		upto[file] = end
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range files {
-		if len(batch) >= sealBatch {
-			break
-		}
-		start := upto[f.name]
-		lines, end, err := f.lines(start, 1<<20)
-		if err != nil {
-			return nil, err
-		}
-		if room := 2*sealBatch - len(batch); len(lines) > room {
-			for _, l := range lines[room:] {
-				end -= int64(len(l)) + 1
-			}
-			lines = lines[:room]
-		}
-		for _, l := range lines {
-			e, err := readBody(l)
-			if err != nil { // torn in the middle by a full disk: kept as it is, visibly
-				e = Entry{Wall: time.Now(), At: tx.Now(), Action: "E", What: "torn", Target: hex.EncodeToString(l[:min(len(l), 200)]), Outcome: "8"}
-				l = appendBody(nil, &e)
-			}
-			batch = append(batch, open{body: l, Entry: e})
-		}
-		if end == start {
-			continue
-		}
-		upto[f.name] = end
-		_, err = tx.Exec(ctx, `INSERT INTO audit_journal (file, upto) VALUES (?, ?) ON CONFLICT (file) DO UPDATE SET upto = excluded.upto`, f.name, end)
-		if err != nil {
-			return nil, err
+	b.pending.done(round.rows)
+	b.seen.Store(round.end)
+	if round.renew {
+		if err := b.journal.renew(); err != nil {
+			return round.sealed, err
 		}
 	}
-	return batch, nil
-}
-
-func chain(ctx context.Context, tx *store.Tx, batch []open) error {
-	var seq int64
-	var head []byte
-	err := tx.Query(ctx, `SELECT seq, hash FROM audit_head WHERE id = 1`, nil, func(scan func(...any) error) error { return scan(&seq, &head) })
-	if err != nil {
-		return err
+	if err := b.sweep(ctx, files, round.upto); err != nil {
+		return round.sealed, err
 	}
-	head = slices.Clone(head)
-	for _, o := range batch {
-		seq++
-		head = link(head, o.body)
-		if o.n != 0 {
-			err = tx.Queue(ctx, `UPDATE audit_entry SET seq = ?, hash = ? WHERE n = ?`, seq, head, o.n)
-		} else {
-			err = tx.Queue(ctx, `INSERT INTO audit_entry (seq, hash, at, who, org, action, what, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-				seq, head, o.At.UnixMicro(), o.User, o.Org, o.Action, o.What, o.body)
-		}
-		if err != nil {
-			return err
-		}
-		for _, p := range o.Patients {
-			if err := tx.Queue(ctx, `INSERT INTO audit_patient (patient, at, seq) VALUES (?, ?, ?)`, p, o.At.UnixMicro(), seq); err != nil {
-				return err
-			}
-		}
-	}
-	_, err = tx.Exec(ctx, `UPDATE audit_head SET seq = ?, hash = ? WHERE id = 1`, seq, head)
-	return err
-}
-
-func link(head, body []byte) []byte {
-	h := sha256.New()
-	h.Write(head)
-	h.Write(body)
-	return h.Sum(nil)
+	b.since += round.sealed
+	return round.sealed, b.note(ctx)
 }
 
 // sweep removes journal files whose writer is gone and whose lines are all in the table. The file
@@ -319,33 +309,4 @@ func (b *Book) sweep(ctx context.Context, files []journalFile, upto map[string]i
 		}
 		return nil
 	})
-}
-
-// checkpoints is the file beside the journal that remembers where the chain stood: whoever rewrites
-// the whole chain in the database must also rewrite this file, and every copy of it.
-const checkpoints = "checkpoints"
-
-func (b *Book) note(ctx context.Context, now bool) error {
-	if !now && b.wall.Now().Sub(b.noted) < time.Minute {
-		return nil
-	}
-	var seq int64
-	var hash []byte
-	err := b.store.View(ctx, func(tx *store.Tx) error {
-		return tx.Query(ctx, `SELECT seq, hash FROM audit_head WHERE id = 1`, nil, func(scan func(...any) error) error { return scan(&seq, &hash) })
-	})
-	if err != nil || seq == b.checkpoint {
-		return err
-	}
-	f, err := os.OpenFile(filepath.Join(b.dir, checkpoints), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("audit: checkpoint: %w", err)
-	}
-	defer f.Close()
-	wall := b.wall.Now()
-	if _, err := fmt.Fprintf(f, "%d %x %s\n", seq, hash, wall.UTC().Format(time.RFC3339)); err != nil {
-		return fmt.Errorf("audit: checkpoint: %w", err)
-	}
-	b.checkpoint, b.noted = seq, wall
-	return nil
 }

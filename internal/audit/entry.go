@@ -3,7 +3,9 @@ package audit
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -13,11 +15,47 @@ import (
 
 // Of starts an entry from the caller in ctx.
 func Of(ctx context.Context, action, what, target string) Entry {
-	e := Entry{Action: action, What: what, Target: target, Outcome: "0"}
-	if c := access.From(ctx); c != nil {
+	e := By(access.From(ctx))
+	e.Action, e.What, e.Target = action, what, target
+	return e
+}
+
+// By starts an entry of a caller; nil is the program itself.
+func By(c *access.Caller) Entry {
+	e := Entry{Outcome: "0"}
+	if c != nil {
 		e.User, e.Name, e.Role, e.Org, e.Remote, e.Request = c.User, c.Name, string(c.Role), c.Org, c.Remote, c.Request
+		e.Person, e.Purpose, e.Client, e.Session = c.Practitioner, c.Purpose, c.Client, c.Session
 	}
 	return e
+}
+
+// The longest texts that an entry takes; what is longer is cut and says so.
+const (
+	longName   = 200
+	longTarget = 4000
+)
+
+// bound cuts what a client may have made long, and replaces what no JSON of ours holds.
+func (e *Entry) bound() {
+	for _, t := range []*string{&e.User, &e.Name, &e.Role, &e.Org, &e.What, &e.Outcome, &e.Remote, &e.Request, &e.Person, &e.Purpose, &e.Reason, &e.Client, &e.Session} {
+		cut(t, longName)
+	}
+	cut(&e.Target, longTarget)
+}
+
+func cut(t *string, longest int) {
+	if strings.IndexByte(*t, 0) >= 0 || !utf8.ValidString(*t) {
+		*t = strings.ReplaceAll(strings.ToValidUTF8((*t)[:min(len(*t), 4*longest)], "\uFFFD"), "\x00", "\uFFFD")
+	}
+	if len(*t) <= longest {
+		return
+	}
+	end := longest
+	for end > longest-4 && !utf8.RuneStart((*t)[end]) {
+		end--
+	}
+	*t = (*t)[:end] + "…"
 }
 
 // appendBody writes the canonical form of an entry, without seq: one line of JSON, properties in a
@@ -54,6 +92,11 @@ func appendBody(b []byte, e *Entry) []byte {
 	if e.Count != 0 {
 		b = fmt.Appendf(b, `,"count":%d`, e.Count)
 	}
+	b = appendText(b, "person", e.Person)
+	b = appendText(b, "purpose", e.Purpose)
+	b = appendText(b, "reason", e.Reason)
+	b = appendText(b, "client", e.Client)
+	b = appendText(b, "session", e.Session)
 	return append(b, '}')
 }
 
@@ -78,7 +121,8 @@ func readBody(body []byte) (Entry, error) {
 		return Entry{}, fmt.Errorf("audit: entry: %w", err)
 	}
 	e := Entry{User: n.Str("user"), Name: n.Str("name"), Role: n.Str("role"), Org: n.Str("org"), Action: n.Str("action"), What: n.Str("what"),
-		Target: n.Str("target"), Outcome: n.Str("outcome"), Remote: n.Str("remote"), Request: n.Str("request")}
+		Target: n.Str("target"), Outcome: n.Str("outcome"), Remote: n.Str("remote"), Request: n.Str("request"),
+		Person: n.Str("person"), Purpose: n.Str("purpose"), Reason: n.Str("reason"), Client: n.Str("client"), Session: n.Str("session")}
 	e.Wall, _ = time.Parse(time.RFC3339Nano, n.Str("wall"))
 	e.At, _ = time.Parse(time.RFC3339Nano, n.Str("at"))
 	for _, p := range n.All("patients") {

@@ -15,9 +15,12 @@ import (
 )
 
 // journal is the append-only file of reads that are not sealed yet. Each process writes its own file,
-// which it holds by flock while it lives; a line counts once its newline is there.
+// which it holds by flock while it lives; a line counts once its newline is there. A line is an entry, a tab and the
+// code of the entry under the hub's key, taken over the code of the line before it: what is changed, removed or moved
+// before it is sealed breaks the row of codes.
 type journal struct {
-	dir string
+	dir  string
+	macs *macs
 
 	mu    sync.Mutex
 	file  *os.File
@@ -25,16 +28,17 @@ type journal struct {
 	size  int64
 	dirty bool
 	line  []byte
+	code  []byte // of the last line
 }
 
 // rotateAt is the size at which a journal file is left to the sealer and the next one begun.
 const rotateAt = 16 << 20
 
-func openJournal(dir string) (*journal, error) {
+func openJournal(dir string, key *Key) (*journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("audit: journal: %w", err)
 	}
-	j := &journal{dir: dir}
+	j := &journal{dir: dir, macs: key.macs()}
 	return j, j.begin()
 }
 
@@ -56,6 +60,7 @@ func (j *journal) begin() error {
 		j.file.Close()
 	}
 	j.file, j.name, j.size, j.dirty = f, name, 0, false
+	j.code = append(j.code[:0], name...)
 	return syncDir(j.dir)
 }
 
@@ -71,15 +76,43 @@ func (j *journal) add(e *Entry) error {
 			return err
 		}
 	}
-	j.line = append(appendBody(j.line[:0], e), '\n')
+	j.line = appendBody(j.line[:0], e)
+	code := j.macs.of(j.code, j.line)
+	j.line = append(j.line, '\t')
+	j.line = append(hex.AppendEncode(j.line, code), '\n')
 	n, err := j.file.Write(j.line)
 	j.size += int64(n)
 	j.dirty = true
 	if err != nil {
-		j.file.Write([]byte{'\n'}) // what was torn must not swallow the next entry
+		more, _ := j.file.Write([]byte{'\n'}) // what was torn must not swallow the next entry
+		j.size += int64(more)
 		return fmt.Errorf("audit: journal: %w", err)
 	}
+	j.code = append(j.code[:0], code...)
 	return nil
+}
+
+// renew leaves the current file to the sealer and begins another.
+func (j *journal) renew() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
+		return nil
+	}
+	return j.begin()
+}
+
+// cutLine takes a line apart; code is nil where there is none.
+func cutLine(line []byte) (body, code []byte) {
+	i := bytes.LastIndexByte(line, '\t')
+	if i < 0 {
+		return line, nil
+	}
+	code = make([]byte, hex.DecodedLen(len(line)-i-1))
+	if n, err := hex.Decode(code, line[i+1:]); err != nil || n != macSize {
+		return line, nil
+	}
+	return line[:i], code
 }
 
 // sync makes durable what was added.
@@ -115,9 +148,9 @@ func (j *journal) close() error {
 // files lists the journal files, oldest first, and whether each still grows.
 func (j *journal) files() ([]journalFile, error) {
 	j.mu.Lock()
-	current := ""
+	current, size := "", int64(0)
 	if j.file != nil {
-		current = j.name
+		current, size = j.name, j.size
 	}
 	j.mu.Unlock()
 	names, err := filepath.Glob(filepath.Join(j.dir, "*.log"))
@@ -127,7 +160,14 @@ func (j *journal) files() ([]journalFile, error) {
 	slices.Sort(names)
 	var files []journalFile
 	for _, path := range names {
-		files = append(files, journalFile{path: path, name: filepath.Base(path), current: filepath.Base(path) == current})
+		f := journalFile{path: path, name: filepath.Base(path), current: filepath.Base(path) == current}
+		if f.current {
+			f.least, current = size, ""
+		}
+		files = append(files, f)
+	}
+	if current != "" { // somebody took it away while it is being written
+		files = append(files, journalFile{path: filepath.Join(j.dir, current), name: current, current: true, least: size})
 	}
 	return files, nil
 }
@@ -135,6 +175,7 @@ func (j *journal) files() ([]journalFile, error) {
 type journalFile struct {
 	path, name string
 	current    bool
+	least      int64 // how long it is for certain
 }
 
 // lines reads whole lines from offset, up to about limit bytes, and returns where they end.

@@ -2,7 +2,7 @@ package audit
 
 import "github.com/xinglin-health/xinglin/internal/store"
 
-// Migrations are the tables of this room. A row without seq is not sealed yet. hash is SHA-256 over
+// Migrations are the tables of this room. A row without seq is not sealed yet. hash is taken over
 // the hash before it and body, the entry in its canonical form; audit_head holds the end of the chain.
 // The other columns repeat the body for searching; Verify compares them.
 var Migrations = []store.Migration{{
@@ -33,4 +33,34 @@ CREATE INDEX audit_entry_who ON audit_entry (who, at, seq);
 CREATE INDEX audit_entry_org ON audit_entry (org, at, seq);
 CREATE TABLE audit_patient (patient TEXT NOT NULL, at BIGINT NOT NULL, seq BIGINT NOT NULL, PRIMARY KEY (patient, at, seq));
 CREATE TABLE audit_journal (file TEXT NOT NULL PRIMARY KEY, upto BIGINT NOT NULL);`,
+}, {
+	// mac protects an entry until it is sealed; target is a resource, mark 1 where a reason was asked for.
+	// NULL in the new columns: an entry of before. algorithm is that of the next link.
+	Name: "audit/0002_evidence",
+	SQLite: `
+ALTER TABLE audit_head ADD COLUMN algorithm TEXT NOT NULL DEFAULT 'sha256';
+ALTER TABLE audit_entry ADD COLUMN mac BLOB;
+ALTER TABLE audit_entry ADD COLUMN outcome TEXT;
+ALTER TABLE audit_entry ADD COLUMN purpose TEXT;
+ALTER TABLE audit_entry ADD COLUMN target TEXT;
+ALTER TABLE audit_entry ADD COLUMN mark INTEGER;
+CREATE INDEX audit_entry_target ON audit_entry (target, at, seq) WHERE target <> '';
+CREATE INDEX audit_entry_mark ON audit_entry (at, seq) WHERE mark <> 0;
+ALTER TABLE audit_journal ADD COLUMN mac BLOB;
+CREATE TABLE audit_key (id TEXT NOT NULL PRIMARY KEY, public TEXT NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE audit_checkpoint (seq INTEGER PRIMARY KEY, line TEXT NOT NULL);
+CREATE TABLE audit_archive (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, line TEXT NOT NULL);`,
+	Postgres: `
+ALTER TABLE audit_head ADD COLUMN algorithm TEXT NOT NULL DEFAULT 'sha256';
+ALTER TABLE audit_entry ADD COLUMN mac BYTEA;
+ALTER TABLE audit_entry ADD COLUMN outcome TEXT;
+ALTER TABLE audit_entry ADD COLUMN purpose TEXT;
+ALTER TABLE audit_entry ADD COLUMN target TEXT;
+ALTER TABLE audit_entry ADD COLUMN mark BIGINT;
+CREATE INDEX audit_entry_target ON audit_entry (target, at, seq) WHERE target <> '';
+CREATE INDEX audit_entry_mark ON audit_entry (at, seq) WHERE mark <> 0;
+ALTER TABLE audit_journal ADD COLUMN mac BYTEA;
+CREATE TABLE audit_key (id TEXT NOT NULL PRIMARY KEY, public TEXT NOT NULL, seq BIGINT NOT NULL);
+CREATE TABLE audit_checkpoint (seq BIGINT PRIMARY KEY, line TEXT NOT NULL);
+CREATE TABLE audit_archive (first BIGINT PRIMARY KEY, last BIGINT NOT NULL, line TEXT NOT NULL);`,
 }}

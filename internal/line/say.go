@@ -70,8 +70,9 @@ func (r *Runner) Say(ctx context.Context, ref, words string, wall time.Time) ([]
 		if r.Audit == nil {
 			return nil
 		}
-		e := audit.Entry{At: tx.Now(), Wall: wall, User: by.User, Name: by.Name, Role: string(by.Role), Org: by.Org, Action: "C", What: "message", Target: ref,
-			Patients: []string{k.Patient}, Outcome: "0", Remote: by.Remote, Count: 1}
+		e := audit.By(by)
+		e.At, e.Wall, e.Action, e.What, e.Target, e.Request = tx.Now(), wall, "C", "message", ref, ""
+		e.Patients, e.Count = []string{k.Patient}, 1
 		if r.Request != nil {
 			e.Request = r.Request(ctx)
 		}

@@ -311,8 +311,9 @@ func (r *Runner) entry(ctx context.Context, w *work) audit.Entry {
 	if w.call.Task == nil {
 		action = "C"
 	}
-	e := audit.Entry{At: w.call.Now, Wall: time.Now(), User: by.User, Name: by.Name, Role: string(by.Role), Org: by.Org, Action: action,
-		What: "step:" + w.call.Line.Slug + "/" + w.call.Flow.Code + "/" + w.call.Step.Do, Target: "Task/" + w.change.Task.ID(), Outcome: "0", Remote: by.Remote, Count: len(w.puts)}
+	e := audit.By(by)
+	e.At, e.Wall, e.Action, e.Request = w.call.Now, time.Now(), action, ""
+	e.What, e.Target, e.Count = "step:"+w.call.Line.Slug+"/"+w.call.Flow.Code+"/"+w.call.Step.Do, "Task/"+w.change.Task.ID(), len(w.puts)
 	if w.patient != "" {
 		e.Patients = []string{w.patient}
 	}

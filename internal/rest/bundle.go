@@ -367,5 +367,7 @@ func (s *server) responseBundle(c *call, kind string, entries []bundle.Entry, re
 }
 
 func auditEntry(caller *access.Caller, request string) audit.Entry {
-	return audit.Entry{User: caller.User, Name: caller.Name, Role: string(caller.Role), Org: caller.Org, Outcome: "0", Remote: caller.Remote, Request: request}
+	e := audit.By(caller)
+	e.Request = request
+	return e
 }

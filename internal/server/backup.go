@@ -136,6 +136,10 @@ func Restore(ctx context.Context, o Options, dir string) (note BackupNote, err e
 	if err := h.takeFiles(ctx, filepath.Join(dir, backupFiles), note.Files); err != nil {
 		return note, fmt.Errorf("restore: %w", err)
 	}
+	// the key of here vouches for that of there, which stays where it was
+	if err := h.Audit.Checkpoint(ctx); err != nil {
+		return note, fmt.Errorf("restore: %w", err)
+	}
 	report, err := h.Audit.Verify(ctx)
 	if err != nil {
 		return note, fmt.Errorf("restore: %w", err)

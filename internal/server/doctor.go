@@ -178,6 +178,12 @@ func (d *doctor) audit(h *Hub) {
 			d.bad("audit", f, "somebody or something changed the record: keep a copy, compare with the last backup, tell the security officer")
 		}
 	default:
-		d.ok("audit", fmt.Sprintf("%d entries, chain whole", report.Entries))
+		d.ok("audit", fmt.Sprintf("%d entries, chain whole, signed up to entry %d", report.Entries, report.Signed))
+	}
+	for _, a := range report.Alarms {
+		d.warn("audit", a, "somebody or something changed what waited to be sealed: tell the security officer")
+	}
+	if key, err := os.Stat(h.AuditKey); err == nil && key.Mode().Perm()&0o077 != 0 {
+		d.bad("audit key", "may be read by others", "chmod 600 "+h.AuditKey)
 	}
 }

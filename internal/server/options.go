@@ -42,6 +42,10 @@ type Options struct {
 	PasswordCost    identity.Cost  // zero = the usual; tests make it cheap
 	Hosts           []string       // hosts beyond this machine to which notices may be sent
 	Hooks           []string       // hosts to which rest-hook subscriptions may be sent; none = they are refused
+	AuditHash       string         // of a new audit chain: sha256 or sm3; "" = sha256
+	AuditSignature  string         // of a new audit key: ecdsa or sm2; "" = what belongs to AuditHash
+	AuditKey        string         // key file that signs checkpoints; "" = Data/audit.key
+	AuditCopies     []string       // folders or addresses that also get the checkpoints
 	FullText        bool           // _text and _content are answered, by an index behind the log
 	EnforceProfiles bool           // a write that breaks a profile which it claims is refused
 }

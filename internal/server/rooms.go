@@ -89,7 +89,11 @@ func (h *Hub) registry() *registry.Room {
 
 // openServices: floor 2.
 func (h *Hub) openServices(ctx context.Context) (err error) {
-	if h.Audit, err = audit.Open(h.Store, filepath.Join(h.Data, "audit-journal"), h.Clock); err != nil {
+	if h.AuditKey == "" {
+		h.AuditKey = filepath.Join(h.Data, "audit.key")
+	}
+	h.Audit, err = audit.OpenWith(h.Store, filepath.Join(h.Data, "audit-journal"), audit.Options{Clock: h.Clock, Hash: h.AuditHash, Signature: h.AuditSignature, KeyFile: h.AuditKey, Copies: h.AuditCopies})
+	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
 	h.onClose("audit", func() error {
