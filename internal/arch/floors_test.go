@@ -12,7 +12,7 @@ var floors = [][]string{
 	{"internal/store"},
 	{"internal/identity", "internal/access", "internal/audit", "internal/event", "internal/job", "internal/term",
 		"internal/empi", "internal/registry", "internal/subscription", "internal/blob", "internal/booking", "internal/ledger"},
-	{"internal/line", "internal/indicator", "internal/conform", "internal/bulk", "internal/agreement"},
+	{"internal/line", "internal/indicator", "internal/conform", "internal/bulk", "internal/agreement", "internal/smart"},
 	{"internal/rest", "internal/api", "internal/gateway", "internal/room", "internal/region", "internal/transfer", "internal/bench"},
 	{"web", "lines"},
 	{"internal/server"},
