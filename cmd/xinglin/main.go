@@ -81,7 +81,7 @@ func newRoot() *cobra.Command {
 		return usage("%w; see: %s --help", err, cmd.CommandPath())
 	})
 	root.PersistentFlags().String("config", "", "configuration file (default DATA/xinglin.toml)")
-	root.AddCommand(serveCommand(), demoCommand(), importCommand(), exportCommand(), migrateCommand(), userCommand(), tokenCommand(),
+	root.AddCommand(serveCommand(), demoCommand(), importCommand(), exportCommand(), migrateCommand(), userCommand(), tokenCommand(), appCommand(),
 		terminologyCommand(), auditCommand(), backupCommand(), restoreCommand(), benchCommand(), doctorCommand(), versionCommand())
 	configure(root)
 	return root

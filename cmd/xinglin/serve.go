@@ -117,6 +117,7 @@ func listening(cmd *cobra.Command) {
 	f.StringSlice("metrics-from", nil, "addresses that may read /metrics, such as 10.0.0.5/32 (default: this machine)")
 	f.String("traces", "", "where to send traces, OTLP over HTTP: http://collector:4318 (default: nowhere)")
 	f.StringSlice("hooks", nil, "host or host:port to which rest-hook subscriptions may be sent over https, host,host; none = they are refused")
+	f.StringSlice("app-hosts", nil, "host or host:port from which the public keys of SMART apps may be fetched over https; none = keys are registered by value")
 	f.Bool("enforce-profiles", false, "refuse a write that breaks a profile of its meta.profile (those that are known here)")
 	f.Bool("full-text", false, "answer _text and _content; their index is made in the background and takes about as much room as the other indexes")
 	f.StringSlice("notify-host", nil, "host to which outgoing notices may be sent, beside this machine; repeat for more")
@@ -161,6 +162,9 @@ func options(cmd *cobra.Command) (server.Options, error) {
 		if (o.Cert == "") != (o.Key == "") {
 			return o, usage("--cert and --key belong together")
 		}
+	}
+	if f.Lookup("app-hosts") != nil {
+		o.AppHosts, _ = f.GetStringSlice("app-hosts")
 	}
 	if path, _ := f.GetString("test-clock"); path != "" {
 		o.Clock = clock.FromFile(path)

@@ -36,6 +36,7 @@ func (h *Hub) ownAPI() http.Handler {
 		&api.Notices{Store: h.Store, Book: notices},
 		channels,
 		&api.Subscriptions{Engine: h.Subscriptions, Tree: h.Tree},
+		&api.Apps{Smart: h.Smart, Tree: h.Tree},
 		cases,
 		api.Patients{Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone},
 		api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock},

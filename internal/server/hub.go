@@ -21,6 +21,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/internal/registry"
 	"github.com/xinglin-health/xinglin/internal/rest"
+	"github.com/xinglin-health/xinglin/internal/smart"
 	"github.com/xinglin-health/xinglin/internal/store"
 	"github.com/xinglin-health/xinglin/internal/subscription"
 	"github.com/xinglin-health/xinglin/internal/term"
@@ -33,6 +34,7 @@ type Hub struct {
 	Tree          *access.Tree
 	Audit         *audit.Book
 	Identity      *identity.Service
+	Smart         *smart.Service
 	Events        *event.Hub
 	Terms         *term.Service
 	Jobs          *job.Runner

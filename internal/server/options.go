@@ -46,6 +46,7 @@ type Options struct {
 	AuditSignature  string         // of a new audit key: ecdsa or sm2; "" = what belongs to AuditHash
 	AuditKey        string         // key file that signs checkpoints; "" = Data/audit.key
 	AuditCopies     []string       // folders or addresses that also get the checkpoints
+	AppHosts        []string       // hosts from which the public keys of apps may be fetched; none = keys are registered by value
 	FullText        bool           // _text and _content are answered, by an index behind the log
 	EnforceProfiles bool           // a write that breaks a profile which it claims is refused
 }

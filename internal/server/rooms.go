@@ -25,6 +25,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/internal/registry"
 	"github.com/xinglin-health/xinglin/internal/rest"
+	"github.com/xinglin-health/xinglin/internal/smart"
 	"github.com/xinglin-health/xinglin/internal/store"
 	"github.com/xinglin-health/xinglin/internal/subscription"
 	"github.com/xinglin-health/xinglin/internal/term"
@@ -35,7 +36,7 @@ import (
 // migrations of the services, in the order in which they were released. Only append.
 func migrations() []store.Migration {
 	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations, bulk.Migrations, term.Migrations, registry.Migrations,
-		agreement.Migrations)
+		agreement.Migrations, smart.Migrations)
 }
 
 // openStore: floor 1, with what runs in the transaction of every write.
@@ -102,11 +103,20 @@ func (h *Hub) openServices(ctx context.Context) (err error) {
 		return h.Audit.Close(grace)
 	})
 	h.Identity = identity.New(h.Store, h.Tree, identity.Options{Clock: h.Clock, Secure: h.Cert != "", Proxies: h.Proxies, Cost: h.PasswordCost,
+		App:    func(ctx context.Context, token string) (*access.Caller, error) { return h.Smart.Bearer(ctx, token) },
 		Refuse: api.Refuse, Note: func(ctx context.Context, tx *store.Tx, action, what, target string) error {
 			return h.Audit.Write(ctx, tx, audit.Of(ctx, action, what, target))
 		}})
+	h.Smart = smart.New(smart.Options{Store: h.Store, Identity: h.Identity, Tree: h.Tree, Audit: h.Audit, BaseURL: h.BaseURL, Listen: h.pageURL(), Hosts: h.AppHosts, Log: h.Log,
+		Note: func(ctx context.Context, tx *store.Tx, action, what, target string) error {
+			return h.Audit.Write(ctx, tx, audit.Of(ctx, action, what, target))
+		}})
 	h.Subscriptions.Open(h.Store, h.Audit, func(ctx context.Context, o subscription.Owner) (*access.Caller, error) {
-		return h.Identity.Standing(ctx, o.User, o.Role, o.Org)
+		c, err := h.Identity.Standing(ctx, o.User, o.Role, o.Org)
+		if err == nil && c == nil && o.Role == access.Program {
+			c, err = h.Smart.Standing(ctx, o.User, o.Org)
+		}
+		return c, err
 	})
 	h.Terms = term.New(h.Store)
 	h.Conform.Terms = h.Terms
@@ -159,7 +169,7 @@ func (h *Hub) openDoors(context.Context) error {
 		doors.Enforce = h.Conform.Enforce
 	}
 	h.Bundles = rest.NewBundles(doors)
-	h.Bulk = bulk.New(bulk.Options{Store: h.Store, Files: h.Files, Audit: h.Audit, Zone: h.Zone, Renew: h.Identity.Renew, Uploaded: h.uploaded, Subset: rest.Subset,
+	h.Bulk = bulk.New(bulk.Options{Store: h.Store, Files: h.Files, Audit: h.Audit, Zone: h.Zone, Renew: h.renew, Uploaded: h.uploaded, Subset: rest.Subset,
 		Write: func(ctx context.Context, resources []*fhir.Node) error {
 			return h.Bundles.PutAll(ctx, resources, "import")
 		}})
@@ -171,7 +181,8 @@ func (h *Hub) openDoors(context.Context) error {
 	mux.Handle("/fhir/", h.Identity.Authenticate(fhirAPI))
 	mux.Handle("/api/", h.Identity.Authenticate(forPeople(h.ownAPI())))
 	mux.Handle("/", front)
-	h.handler = outer(h.Log, h.Cert != "", h.meter, h.tracer, mux)
+	h.Smart.Register(mux)
+	h.handler = outer(h.Log, h.Cert != "", h.meter, h.tracer, h.Smart.Cross(mux))
 	return nil
 }
 
@@ -179,6 +190,7 @@ func (h *Hub) openDoors(context.Context) error {
 func (h *Hub) Start(ctx context.Context) {
 	h.background(ctx, "audit sealer", h.Audit.Run)
 	h.background(ctx, "events", h.Events.Run)
+	h.background(ctx, "apps", h.Smart.Run)
 	h.background(ctx, "jobs", h.Jobs.Run)
 	h.background(ctx, "indexing", h.Store.RunIndexing)
 	h.background(ctx, "outgoing notices", h.Dispatcher.Run)
@@ -203,6 +215,21 @@ func (h *Hub) Start(ctx context.Context) {
 	h.background(ctx, "unfinished uploads", every(time.Hour, func(ctx context.Context) error {
 		return api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock}.Sweep(ctx)
 	}))
+}
+
+// renew is the caller for work that goes on after his request: an app of Backend Services, or whom identity knows.
+func (h *Hub) renew(ctx context.Context, c access.Caller) (*access.Caller, error) {
+	if c.Client == "" {
+		return h.Identity.Renew(ctx, c)
+	}
+	fresh, err := h.Smart.Standing(ctx, c.User, c.Org)
+	if err == nil && fresh == nil {
+		err = fhir.Refuse(http.StatusUnauthorized, "login", "bad-token", "the app is not in force any more", "应用已停用")
+	}
+	if fresh != nil {
+		fresh.Remote, fresh.Request, fresh.Lang = c.Remote, c.Request, c.Lang
+	}
+	return fresh, err
 }
 
 // uploaded opens a file for an import.
