@@ -154,7 +154,7 @@ func TestCaseTellsEverything(t *testing.T) {
 		}
 		p.must("centre-doctor", up, "accept", "outcome", "clinic", "coordinator", "王", "phone", "0990-7654321")
 		p.must("centre-office", up, "arrive")
-		p.must("centre-doctor", up, "send-back", "plan", "控制血压", "red-flags", "胸痛", "coordinator", "王", "phone", "0990-7654321")
+		p.must("centre-doctor", up, "send-back", "consent", "patient", "plan", "控制血压", "red-flags", "胸痛", "coordinator", "王", "phone", "0990-7654321")
 		v = p.json("village-sender", url)
 		if text("plan.resourceType") != "CarePlan" || text("outcome.outcome.zh") != "门诊号源" || text("outcome.outcome.en") != "Clinic slot" || text("chain[2].flow")+text("chain[1].flow") == "" {
 			t.Errorf("plan %q, outcome %q", text("plan.resourceType"), text("outcome.outcome.zh"))
@@ -218,7 +218,7 @@ func TestEveryHopOfTheChainIsShown(t *testing.T) {
 		first := p.mustStart("village-sender", "up", form("county", "urgent"))
 		p.must("county-office", first, "receive")
 		second := p.mustStart("county-sender", "up", form("centre", "urgent", "basedOn", ref(first)))
-		p.must("centre-office", second, "redirect", "to", ref("Organization/centre2"), "reason", "capacity-full")
+		p.must("centre-office", second, "redirect", "to", ref("Organization/centre2"), "reason", "capacity-full", "consent", "patient")
 		draft := p.mustStart("county-sender", "up", form("output", "routine", "basedOn", ref(first), "draft", true))
 		hops := func(who, task string) (text string) {
 			v := p.json(who, "/api/lines/referral/cases/"+strings.TrimPrefix(task, "Task/"))

@@ -33,7 +33,7 @@ func TestThereAndBack(t *testing.T) {
 		w.must("centre-office", up2, "arrive")
 		w.must("centre-doctor", up2, "admit", "reason", "急性心肌梗死")
 		w.must("centre-doctor", up2, "treat", "summary", "PCI 术后恢复良好")
-		w.must("centre-doctor", up2, "send-back", "plan", "抗血小板、控制血压", "red-flags", "胸痛再发", "medicines", "阿司匹林 100mg 每日一次", "coordinator", "王护士", "phone", "0990-7654321")
+		w.must("centre-doctor", up2, "send-back", "consent", "patient", "plan", "抗血小板、控制血压", "red-flags", "胸痛再发", "medicines", "阿司匹林 100mg 每日一次", "coordinator", "王护士", "phone", "0990-7654321")
 		w.must("centre-office", up2, "close")
 		w.wantState(up2, "closed")
 		down := line.FactText(w.get(up2), "sent-back")
@@ -137,7 +137,8 @@ func TestRules(t *testing.T) {
 		w.wantRefused(w.do("village-sender", task, "submit", "coordinator", "李", "phone", "0990-1234567"), "needs-reason")
 		w.wantRefused(w.do("village-sender", task, "submit", "coordinator", "李", "phone", "0990-1234567", "reason", "胸痛"), "packet-incomplete")
 		w.put(w.get("DocumentReference/half").Set("docStatus", "final"), "")
-		w.must("village-sender", task, "submit", "coordinator", "李", "phone", "0990-1234567", "reason", "胸痛")
+		w.wantRefused(w.do("village-sender", task, "submit", "coordinator", "李", "phone", "0990-1234567", "reason", "胸痛"), "needs-consent")
+		w.must("village-sender", task, "submit", "coordinator", "李", "phone", "0990-1234567", "reason", "胸痛", "consent", "patient")
 		got := w.get(task)
 		if line.FactText(got, "packet") != "DocumentReference/half/_history/2" || len(line.FactText(got, "packet-hash")) != 64 {
 			t.Errorf("packet %s with hash %q; want the version frozen", line.FactText(got, "packet"), line.FactText(got, "packet-hash"))
@@ -194,9 +195,9 @@ func TestRedirectKeepsTheChain(t *testing.T) {
 	storetest.Both(t, func(t *testing.T, open storetest.Open) {
 		w := newWorld(t, open)
 		first := w.mustStart("village-sender", "up", form("centre", "urgent"))
-		w.wantRefused(w.do("village-sender", first, "redirect", "to", ref("Organization/centre2"), "reason", "closer"), "not-late")
-		w.wantRefused(w.do("centre-office", first, "redirect", "to", ref("Organization/village"), "reason", "closer"), "same-institution")
-		w.must("centre-office", first, "redirect", "to", ref("Organization/centre2"), "reason", "capacity-full")
+		w.wantRefused(w.do("village-sender", first, "redirect", "to", ref("Organization/centre2"), "reason", "closer", "consent", "patient"), "not-late")
+		w.wantRefused(w.do("centre-office", first, "redirect", "to", ref("Organization/village"), "reason", "closer", "consent", "patient"), "same-institution")
+		w.must("centre-office", first, "redirect", "to", ref("Organization/centre2"), "reason", "capacity-full", "consent", "patient")
 		w.wantState(first, "redirected")
 		next := line.FactText(w.get(first), "redirected-to")
 		a, b := w.get(first), w.get(next)
@@ -215,7 +216,7 @@ func TestRedirectKeepsTheChain(t *testing.T) {
 		if _, err := w.read(as("centre2-office"), access.From(as("centre2-office")).Scope, "Patient/zhang"); err != nil {
 			t.Errorf("the next hospital reads the patient: %v", err)
 		}
-		w.wantRefused(w.do("centre2-office", next, "redirect", "to", ref("Organization/centre"), "reason", "capacity-full"), "been-there")
+		w.wantRefused(w.do("centre2-office", next, "redirect", "to", ref("Organization/centre"), "reason", "capacity-full", "consent", "patient"), "been-there")
 		w.must("centre2-office", next, "receive")
 	})
 }
@@ -371,7 +372,7 @@ func TestLateClimbsTheLadderOnce(t *testing.T) {
 		if w.raised("referral.late") != 3 {
 			t.Errorf("late raised %d times; want one for each of 3 rungs", w.raised("referral.late"))
 		}
-		w.must("village-sender", task, "redirect", "to", ref("Organization/centre"), "reason", "no-answer")
+		w.must("village-sender", task, "redirect", "to", ref("Organization/centre"), "reason", "no-answer", "consent", "patient")
 		w.wantState(task, "redirected")
 		if w.get(task).Get("meta.tag") != nil {
 			t.Error("the mark stays after the state has changed")
@@ -385,7 +386,7 @@ func TestSilentTownshipLosesTheWayBackToItsCounty(t *testing.T) {
 	w.must("centre-office", up, "receive")
 	w.must("centre-doctor", up, "accept", "outcome", "clinic", "coordinator", "王", "phone", "0990-7654321")
 	w.must("centre-office", up, "arrive")
-	down := w.mustStart("centre-doctor", "down", line.Ask("basedOn", ref(up), "to", ref("Organization/township"), "plan", "康复", "red-flags", "胸痛", "coordinator", "王", "phone", "0990-7654321"))
+	down := w.mustStart("centre-doctor", "down", line.Ask("basedOn", ref(up), "to", ref("Organization/township"), "plan", "康复", "consent", "patient", "red-flags", "胸痛", "coordinator", "王", "phone", "0990-7654321"))
 	w.turn(25 * time.Hour)
 	w.tick()
 	w.wantState(down, "offered")

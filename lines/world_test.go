@@ -86,7 +86,7 @@ func ref(r string) fhir.Obj { return fhir.Obj{"reference", r} }
 // form is a referral of 张三 with what every one needs; more wins over it.
 func form(to, urgency string, more ...any) *fhir.Node {
 	n := line.Ask("patient", ref("Patient/zhang"), "to", ref("Organization/"+to), "urgency", urgency, "reason", "胸痛待查", "documents", ref("DocumentReference/summary"),
-		"coordinator", "李医生", "phone", "0990-1234567")
+		"coordinator", "李医生", "phone", "0990-1234567", "consent", "patient")
 	for i := 0; i < len(more); i += 2 {
 		n = without(n, more[i].(string))
 	}

@@ -29,7 +29,9 @@ type Field struct {
 	ShowIf   *ShowIf   `json:"showIf,omitempty"`
 	System   string    `json:"system,omitempty"`
 	Repeats  bool      `json:"repeats,omitempty"`
-	Hidden   bool      `json:"-"` // for programs and the line's own page, not drawn
+	Hidden   bool      `json:"-"`                 // for programs and the line's own page, not drawn
+	At       string    `json:"at,omitempty"`      // of a department: the field that names its institution; "" = the Task's owner
+	Service  string    `json:"service,omitempty"` // of an organization: for what it is asked; those that may not be asked are shown so
 }
 
 // Option is one answer of a choice.
@@ -169,6 +171,10 @@ func (x Field) wrong(v string, p Params) (en, zh string) {
 	case "date", "datetime":
 		if p.Time(x.Name).IsZero() {
 			return "is no date", "不是有效的日期"
+		}
+	case "department": // one of an institution's, or a word where nobody knows its register
+		if strings.HasPrefix(v, "Organization/") && !reference.MatchString(v) || utf8.RuneCountInString(v) > 200 {
+			return "needs a department", "选择无效"
 		}
 	case "organization", "practitioner", "patient", "task", "documents":
 		typ, _, _ := strings.Cut(v, "/")

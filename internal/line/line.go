@@ -104,6 +104,8 @@ type Snapshot interface {
 	Version(ref string) int64
 	// Institution returns the nearest legal institution at or above an organisation.
 	Institution(organization string) string
+	// Legal returns the legal person of an organisation.
+	Legal(organization string) string
 	// Holder returns the Task that holds a claim, "" when it is free.
 	Holder(kind, key string) string
 	// Agreed returns nil when the agreements in force let one institution ask another for a kind of service, else the

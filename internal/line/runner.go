@@ -31,6 +31,7 @@ type Runner struct {
 	Audit       audit.Log                                           // nil = none, for tests
 	Raise       func(context.Context, *store.Tx, event.Event) error // nil = nobody listens
 	Institution func(organization string) string                    // nearest legal institution; nil = itself
+	Legal       func(organization string) string                    // its legal person; nil = its institution
 	Validate    func(*fhir.Node) []fhir.Issue                       // nil = trusts the builders
 	Request     func(context.Context) string                        // request id for the audit entry; nil = none
 
@@ -201,7 +202,7 @@ func (r *Runner) prepareStart(ctx context.Context, tx *store.Tx, by *access.Call
 	if by.Institution == "" {
 		return nil, fhir.Refuse(403, "forbidden", "no-institution", "your role belongs to no institution", "您的角色不属于任何机构")
 	}
-	c := Call{Line: l, Flow: f, Now: tx.Now(), By: by, Side: flow.Requester, Params: p, Read: &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution, agreed: r.Agreed, allowed: r.Allowed}}
+	c := Call{Line: l, Flow: f, Now: tx.Now(), By: by, Side: flow.Requester, Params: p, Read: &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution, legal: r.Legal, agreed: r.Agreed, allowed: r.Allowed}}
 	c.Urgency = flow.Urgency(p.Str("urgency"))
 	if c.Urgency == "" {
 		c.Urgency = flow.Routine
@@ -257,7 +258,7 @@ func (r *Runner) prepareStep(ctx context.Context, tx *store.Tx, by *access.Calle
 		return nil, refusal(f, err)
 	}
 	c.Step = step
-	shot := &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution, agreed: r.Agreed, allowed: r.Allowed}
+	shot := &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution, legal: r.Legal, agreed: r.Agreed, allowed: r.Allowed}
 	shot.vids = map[string]int64{"Task/" + id: v.VID}
 	c.Read = shot
 	if ref := task.Str("focus.reference"); ref != "" {

@@ -132,6 +132,37 @@ func Unsay(task *fhir.Node, part, code string) {
 	task.Set(part, kept)
 }
 
+// DepartmentURL is the extension of a Task that says which department it is addressed to.
+const DepartmentURL = spec.Canonical + "/StructureDefinition/task-department"
+
+// DepartmentOf returns the department to which a Task is addressed, "" when it is the institution as a whole.
+func DepartmentOf(task *fhir.Node) string {
+	for _, x := range task.All("extension") {
+		if x.Str("url") == DepartmentURL {
+			return x.Str("valueReference.reference")
+		}
+	}
+	return ""
+}
+
+// SetDepartment addresses a Task to a department; "" takes the address away.
+func SetDepartment(task *fhir.Node, ref, name string) {
+	var kept fhir.Arr
+	for _, x := range task.All("extension") {
+		if x.Str("url") != DepartmentURL {
+			kept = append(kept, x)
+		}
+	}
+	if ref != "" {
+		kept = append(kept, fhir.Obj{"url", DepartmentURL, "valueReference", fhir.Ref(ref, name)})
+	}
+	if len(kept) == 0 {
+		task.Set("extension", nil)
+		return
+	}
+	task.Set("extension", kept)
+}
+
 // Mark is one entry of a case's history.
 type Mark struct {
 	Step, State string

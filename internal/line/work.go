@@ -341,6 +341,7 @@ type snapshot struct {
 
 	agreements  [][3]string // from, to, service: what was found to be agreed
 	institution func(string) string
+	legal       func(string) string
 	agreed      func(ctx context.Context, tx *store.Tx, from, to, service string) error
 	allowed     func(ctx context.Context, tx *store.Tx, by *access.Caller, act string) error
 }
@@ -389,6 +390,13 @@ func (s *snapshot) Institution(organization string) string {
 		return organization
 	}
 	return s.institution(organization)
+}
+
+func (s *snapshot) Legal(organization string) string {
+	if s.legal == nil {
+		return s.Institution(organization)
+	}
+	return s.legal(organization)
 }
 
 func (s *snapshot) Holder(kind, key string) string {

@@ -19,7 +19,7 @@ func (t *trip) treated(task string, to *Institution) error {
 		for _, key := range t.ill.drugs {
 			ask = append(ask, "medicines", medicines[key][0]+"，"+medicines[key][1])
 		}
-		if err := t.w.do(doctor, task, "send-back", ask...); err != nil {
+		if err := t.w.do(doctor, task, "send-back", append(ask, t.consents()...)...); err != nil {
 			return err
 		}
 		t.later(minutes(t.d, 60, 900), func() error { return t.w.do(desk, task, "close") })

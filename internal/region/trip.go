@@ -130,8 +130,9 @@ func (t *trip) sender() *Person {
 func (t *trip) ask() []any {
 	s := t.sender()
 	ask := []any{"patient", fhir.Obj{"reference", t.p.Ref()}, "to", fhir.Obj{"reference", t.to.Ref()}, "urgency", t.urgency,
-		"reason", t.ill.complaint + "。" + t.why(), "diagnosis", t.ill.concept(), "department", departmentName(t.ill.who), "coordinator", s.Name, "phone", s.Phone,
+		"reason", t.ill.complaint + "。" + t.why(), "diagnosis", t.ill.concept(), "department", t.department(t.to), "coordinator", s.Name, "phone", s.Phone,
 		"insurance-place", t.p.Insured.place, "insurance-type", t.p.Insured.kind}
+	ask = append(ask, t.consents()...)
 	filing := "not-needed"
 	if t.from.Place != t.to.Place {
 		filing = "filed"
@@ -163,6 +164,24 @@ func (t *trip) why() string {
 		return "治疗效果不佳，申请上级医院调整方案。"
 	}
 	return "诊断未明，申请上级医院进一步检查。"
+}
+
+// consents is who said yes to the record going to another legal person.
+func (t *trip) consents() []any {
+	if t.w.r.Begins().AddDate(-18, 0, 0).Before(t.p.Born) {
+		return []any{"consent", "guardian", "guardian", t.p.Name + "的父母"}
+	}
+	return []any{"consent", "patient"}
+}
+
+// department is where the patient goes at an institution; a word where it has none.
+func (t *trip) department(in *Institution) any {
+	for _, d := range in.Departments {
+		if d.code == t.ill.who {
+			return ref(in.DepartmentRef(d.code), d.name)
+		}
+	}
+	return departmentName(t.ill.who)
 }
 
 func departmentName(code string) string {
@@ -260,7 +279,7 @@ func (t *trip) sent(task string, to *Institution, hops int) error {
 		return nil
 	}
 	t.later(wait, func() error {
-		if err := t.w.do(t.who(to, access.ReferralOffice), task, "receive", "department", departmentName(t.ill.who)); err != nil {
+		if err := t.w.do(t.who(to, access.ReferralOffice), task, "receive", "department", t.department(to)); err != nil {
 			return err
 		}
 		return t.received(task, to, hops)
@@ -284,7 +303,8 @@ func (t *trip) received(task string, to *Institution, hops int) error {
 			next = t.w.r.byID["centre"]
 		}
 		t.later(wait, func() error {
-			if err := t.w.do(desk, task, "redirect", "to", fhir.Obj{"reference", next.Ref()}, "reason", pick(t.d, []string{"capacity-full", "no-technique"})); err != nil {
+			ask := append(t.consents(), "to", fhir.Obj{"reference", next.Ref()}, "reason", pick(t.d, []string{"capacity-full", "no-technique"}))
+			if err := t.w.do(desk, task, "redirect", ask...); err != nil {
 				return err
 			}
 			follow, owner, err := t.w.next(task, "up")
@@ -366,7 +386,7 @@ func (t *trip) arrived(task string, to *Institution, outcome string) error {
 	stay := minutes(t.d, 60, 300)
 	if outcome == "admission" || outcome == "emergency" && chance(t.d, 0.6) {
 		t.later(minutes(t.d, 20, 90), func() error {
-			return t.w.do(doctor, task, "admit", "department", departmentName(t.ill.who), "reason", t.ill.name+"，需住院治疗")
+			return t.w.do(doctor, task, "admit", "department", t.department(to), "reason", t.ill.name+"，需住院治疗")
 		})
 		stay = time.Duration(3+t.d.IntN(10))*24*time.Hour + minutes(t.d, 0, 300)
 	} else if outcome == "day-surgery" || outcome == "observation" {

@@ -145,6 +145,7 @@ func (h *Hub) openLines(context.Context) error {
 		Institution: h.Tree.Institution, Validate: validate.Resource, Request: requestOf,
 		Allowed: h.Registry.Allowed,
 		Agreed:  h.Agreements.Between,
+		Legal:   h.Agreements.Legal,
 	}
 	return nil
 }

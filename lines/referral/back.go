@@ -97,6 +97,10 @@ func way(c line.Call, ch *line.Change, request, task *fhir.Node) (plan string) {
 	packed := &line.Change{Task: task}
 	addDocuments(c, packed)
 	freeze(c, packed)
+	recordConsent(c, ch, task)
+	if c.Params.Is("by-choice") {
+		line.Say(task, "input", "by-choice", "患者自主选择（协议外）", "valueBoolean", true)
+	}
 	return plan
 }
 

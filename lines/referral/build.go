@@ -24,8 +24,8 @@ func place(patient, organization string) string { return patient + " > " + organ
 
 var upBuild = map[string]line.Builder{
 	"draft":             composed,
-	"send":              then(composed, freeze, takePlace, askToFile),
-	"submit":            then(complete, freeze, takePlace, askToFile),
+	"send":              then(composed, freeze, consented, takePlace, askToFile),
+	"submit":            then(complete, freeze, consented, takePlace, askToFile),
 	"receive":           route,
 	"route":             route,
 	"accept":            accept,
@@ -165,7 +165,7 @@ func requester(c line.Call, institution fhir.Obj) fhir.Obj {
 }
 
 // given are the plain facts of the form that stay with the Task as inputs.
-var given = []struct{ name, zh string }{{"department", "科室"}, {"coordinator", "转出方联系人"}, {"phone", "转出方电话"},
+var given = []struct{ name, zh string }{{"coordinator", "转出方联系人"}, {"phone", "转出方电话"},
 	{"insurance-place", "参保地"}, {"insurance-type", "险种"}, {"certificate", "转诊证明"}, {"filing", "异地就医备案"}, {"filing-until", "备案有效期"}}
 
 // complete writes what the form says into request and Task; what it leaves out stays.
@@ -188,6 +188,12 @@ func complete(c line.Call, ch *line.Change) {
 			line.Unsay(ch.Task, "input", g.name)
 			line.Say(ch.Task, "input", g.name, g.zh, "valueString", v)
 		}
+	}
+	address(c, ch.Task)
+	keepConsent(c, ch)
+	if c.Params.Has("by-choice") {
+		line.Unsay(ch.Task, "input", "by-choice")
+		line.Say(ch.Task, "input", "by-choice", "患者自主选择（协议外）", "valueBoolean", c.Params.Is("by-choice"))
 	}
 	addDocuments(c, ch)
 	if f := line.FactText(ch.Task, "filing"); !waits(c) && (f == "" || f == "to-file") {
@@ -260,6 +266,8 @@ func freeze(c line.Call, ch *line.Change) {
 	line.Say(ch.Task, "input", "packet-frozen", "资料封存时间", "valueDateTime", line.Stamp(c.Now))
 }
 
+func consented(c line.Call, ch *line.Change) { recordConsent(c, ch, ch.Task) }
+
 func takePlace(c line.Call, ch *line.Change) {
 	ch.Claims = append(ch.Claims, line.Claim{Kind: openReferral, Key: place(ch.Task.Str("for.reference"), ch.Task.Str("owner.reference"))})
 }
@@ -281,17 +289,14 @@ func askToFile(c line.Call, ch *line.Change) {
 }
 
 func route(c line.Call, ch *line.Change) {
-	if d := c.Params.Str("department"); d != "" {
-		line.Unsay(ch.Task, "input", "department")
-		line.Say(ch.Task, "input", "department", "科室", "valueString", d)
-		ch.Note = d
-	}
+	ch.Note = address(c, ch.Task)
 	if n := c.Params.Str("note"); n != "" {
 		ch.Note = strings.Trim(ch.Note+"；"+n, "；")
 	}
 }
 
 func accept(c line.Call, ch *line.Change) {
+	address(c, ch.Task)
 	for _, x := range []struct{ field, code, zh string }{{"coordinator", "coordinator-to", "接收方联系人"}, {"phone", "phone-to", "接收方电话"}} {
 		if v := c.Params.Str(x.field); v != "" {
 			line.Unsay(ch.Task, "output", x.code)
@@ -354,8 +359,15 @@ func next(c line.Call, ch *line.Change, to, state, do string) {
 	if inputs := c.Task.Get("input"); inputs != nil {
 		task.Set("input", inputs.Copy())
 	}
-	line.Unsay(task, "input", "department")
-	line.Unsay(task, "input", "redirected-from")
+	for _, last := range []string{"department", "redirected-from", "consent", "consent-basis", "guardian", "self-supporting", "informed-by", "consent-record", "by-choice"} {
+		line.Unsay(task, "input", last)
+	}
+	if do == "redirect" {
+		recordConsent(c, ch, task)
+		if c.Params.Is("by-choice") || c.Params.Str("reason") == "patient-wish" {
+			line.Say(task, "input", "by-choice", "患者自主选择（协议外）", "valueBoolean", true)
+		}
+	}
 	line.Say(task, "input", "redirected-from", "转自", "valueReference", fhir.Ref("Task/"+c.Task.ID(), c.Task.Str("owner.display")))
 	kind := openReferral
 	if c.Flow.Code == "down" {
@@ -373,6 +385,7 @@ func arrive(c line.Call, ch *line.Change) {
 // admit writes the admission order (住院证): a request of its own, signed by the doctor.
 func admit(c line.Call, ch *line.Change) {
 	institution := fhir.Ref(c.By.Institution, c.Task.Str("owner.display"))
+	address(c, ch.Task)
 	order := fhir.New("ServiceRequest", "basedOn", fhir.Arr{c.Task.Get("focus").Copy()}, "requisition", c.Task.Get("groupIdentifier").Copy(), "status", "active", "intent", "order",
 		"code", fhir.Concept(requestSystem, "admission-order", "住院证"), "subject", c.Task.Get("for").Copy(), "authoredOn", line.Stamp(c.Now),
 		"requester", requester(c, institution), "performer", fhir.Arr{institution}, "reasonCode", fhir.Arr{fhir.TextConcept(c.Params.Str("reason"))})
@@ -404,6 +417,7 @@ func approve(c line.Call, ch *line.Change) {
 // goOut is the moment at which the output hospital hears of the case.
 func goOut(c line.Call, ch *line.Change) {
 	freeze(c, ch)
+	consented(c, ch)
 	takePlace(c, ch)
 	askToFile(c, ch)
 	if line.FactText(ch.Task, "cause") == "technique-absent" {

@@ -41,8 +41,12 @@ func option(code, zh, en string) line.Option {
 func form(fields ...line.Field) line.Form { return line.Form{Fields: fields} }
 
 var (
-	patient   = required(field("patient", "patient", "患者", "Patient"))
-	to        = required(field("organization", "to", "转往机构", "To"))
+	patient = required(field("patient", "patient", "患者", "Patient"))
+	to      = func() line.Field {
+		f := required(field("organization", "to", "转往机构", "To"))
+		f.Service = upwards
+		return f
+	}()
 	urgency   = preset(choice("urgency", "紧急程度", "Urgency", option("routine", "普通（24 小时内接收）", "Routine (received within 24 h)"), option("urgent", "紧急（2 小时内接收）", "Urgent (within 2 h)"), option("emergency", "急诊（先救治，15 分钟内接收）", "Emergency (care first; within 15 min)")), "routine")
 	reason    = required(field("textarea", "reason", "病情与转诊原因", "Condition and reason"))
 	diagnosis = func() line.Field {
@@ -50,7 +54,8 @@ var (
 		f.System = "icd-10"
 		return f
 	}()
-	department  = field("text", "department", "科室", "Department")
+	department  = field("department", "department", "科室", "Department")
+	addressed   = func() line.Field { f := department; f.At = "to"; return f }()
 	documents   = hint(field("documents", "documents", "随转资料", "Packet"), "病历摘要、检验检查、影像、文书；提交后封存", "Summary, results, images, documents; frozen on submission")
 	coordinator = waived(field("text", "coordinator", "联系人（专人负责）", "Coordinator"))
 	phone       = waived(field("phone", "phone", "联系电话", "Telephone"))
@@ -66,7 +71,7 @@ var (
 			"未备案不影响转诊，将提醒本院医保办在结算前补办", "Never blocks the referral; your insurance office is asked to file before settlement"),
 		field("date", "filing-until", "备案有效期至", "Filing valid until"),
 	}
-	compose = form(patient, to, department, urgency, reason, diagnosis, documents, coordinator, phone).With(insurance...)
+	compose = form(patient, to, addressed, urgency, reason, diagnosis, documents, coordinator, phone, byChoice).With(consentFields...).With(insurance...)
 )
 
 var declineReasons = choice("reason", "不接收原因", "Reason",
@@ -95,24 +100,25 @@ var outflow = []line.Field{
 }
 
 var upForms = map[string]line.Form{
-	"draft": form(patient, to, department, urgency, field("textarea", "reason", "病情与转诊原因", "Condition and reason"), diagnosis, documents,
-		field("text", "coordinator", "联系人（专人负责）", "Coordinator"), field("phone", "phone", "联系电话", "Telephone"), follows, hidden(field("boolean", "draft", "草稿", "Draft"))).With(insurance...),
+	"draft": form(patient, to, addressed, urgency, field("textarea", "reason", "病情与转诊原因", "Condition and reason"), diagnosis, documents,
+		field("text", "coordinator", "联系人（专人负责）", "Coordinator"), field("phone", "phone", "联系电话", "Telephone"), byChoice, follows, hidden(field("boolean", "draft", "草稿", "Draft"))).With(consentFields...).With(insurance...),
 	"send": compose.With(follows, hidden(field("boolean", "draft", "草稿", "Draft"))),
-	"submit": form(field("textarea", "reason", "病情与转诊原因", "Condition and reason"), diagnosis, documents,
-		field("text", "coordinator", "联系人（专人负责）", "Coordinator"), field("phone", "phone", "联系电话", "Telephone")).With(insurance...),
+	"submit": form(department, field("textarea", "reason", "病情与转诊原因", "Condition and reason"), diagnosis, documents,
+		field("text", "coordinator", "联系人（专人负责）", "Coordinator"), field("phone", "phone", "联系电话", "Telephone"), byChoice).With(consentFields...).With(insurance...),
 	"receive": form(department, note),
 	"route":   form(required(department), note),
 	"accept": form(
 		preset(required(choice("outcome", "接诊方式", "Outcome", option("clinic", "门诊号源", "Clinic slot"), option("examination", "检查", "Examination"), option("day-surgery", "日间手术", "Day surgery"),
 			option("emergency", "急诊", "Emergency department"), option("observation", "急诊留观", "Observation"), option("admission", "住院", "Admission"), option("advice", "回复建议，不必前来", "Advice without travel"))), "clinic"),
 		only(field("datetime", "appointment", "预约时间", "Appointment"), "outcome", "clinic", "examination", "day-surgery"),
+		department,
 		only(field("text", "place", "报到地点", "Report to"), "outcome", "clinic", "examination", "day-surgery", "emergency", "observation", "admission"),
 		only(required(advice), "outcome", "advice"),
 		only(coordinator, "outcome", "clinic", "examination", "day-surgery", "emergency", "observation", "admission"),
 		only(phone, "outcome", "clinic", "examination", "day-surgery", "emergency", "observation", "admission"),
 		note),
 	"decline":           form(required(declineReasons), required(advice)),
-	"redirect":          form(to, required(redirectReasons), note),
+	"redirect":          form(to, required(redirectReasons), note).With(consentFields...),
 	"supplement":        form(required(documents), note),
 	"depart":            form(preset(choice("transport", "转运方式", "Transport", option("ambulance", "救护车", "Ambulance"), option("own", "自行前往", "Own way"), option("escorted", "医护护送", "Escorted")), "own"), field("datetime", "expected", "预计到达", "Expected arrival"), note),
 	"arrive":            form(note),
@@ -135,13 +141,13 @@ var planForm = form(
 	required(hint(repeated(field("text", "red-flags", "危险信号（出现即上转）", "Red flags")), "如：胸痛再发、呼吸困难", "e.g. chest pain again, short of breath")),
 	repeated(field("text", "medicines", "带药与用法", "Medicines")),
 	preset(repeated(choice("follow-up-days", "随访日（出院后第几天）", "Follow-up on day", option("3", "第 3 天", "Day 3"), option("7", "第 7 天", "Day 7"), option("14", "第 14 天", "Day 14"), option("30", "第 30 天", "Day 30"), option("90", "第 90 天", "Day 90"))), []string{"3", "7", "30"}),
-	documents, coordinator, phone)
+	documents, coordinator, phone, byChoice).With(consentFields...)
 
 var downForms = map[string]line.Form{
 	"offer":     planForm.With(hint(field("task", "basedOn", "对应的上转", "The up-referral"), "", ""), hidden(field("patient", "patient", "患者", "Patient")), hidden(urgency)),
 	"accept":    form(coordinator, phone, field("date", "expected", "预计到达", "Expected on"), note),
 	"decline":   form(required(choice("reason", "不承接原因", "Reason", option("no-bed", "床位紧张", "No bed"), option("no-medicine", "药品不具备", "Medicines not available"), option("beyond-ability", "超出诊疗能力", "Beyond our ability"), option("patient-moved", "患者不在本地", "Patient lives elsewhere"), option("other", "其他", "Other"))), required(advice)),
-	"redirect":  form(to, required(redirectReasons), note),
+	"redirect":  form(to, required(redirectReasons), note).With(consentFields...),
 	"arrive":    form(note),
 	"follow-up": form(required(field("textarea", "findings", "随访情况", "Findings")), field("boolean", "red-flag", "出现危险信号", "Red flag seen"), preset(choice("result", "随访结果", "Result", option("stable", "稳定", "Stable"), option("improved", "好转", "Improved"), option("worse", "加重", "Worse"), option("lost", "失访", "Lost"), option("died", "死亡", "Died")), "stable")),
 	"close":     form(note),
@@ -156,12 +162,12 @@ var cause = choice("cause", "外转原因", "Cause",
 var handover = waived(hint(field("boolean", "signed", "交接单已签字", "Handover signed"), "交接单由双方分别签字", "Each side signs the handover sheet"))
 
 var outForms = map[string]line.Form{
-	"propose":           form(patient, to, urgency, required(cause), only(required(field("text", "technique", "所缺技术", "Technique")), "cause", "technique-absent"), reason, diagnosis, department, documents, coordinator, phone, follows).With(insurance...),
+	"propose":           form(patient, to, urgency, required(cause), only(required(field("text", "technique", "所缺技术", "Technique")), "cause", "technique-absent"), reason, diagnosis, addressed, documents, coordinator, phone, byChoice, follows).With(consentFields...).With(insurance...),
 	"approve":           form(note),
 	"disapprove":        form(required(field("textarea", "reason", "理由", "Reason"))),
 	"accept":            form(coordinator, phone, department, note),
 	"decline":           form(required(declineReasons), required(advice)),
-	"redirect":          form(to, required(redirectReasons), note),
+	"redirect":          form(to, required(redirectReasons), note).With(consentFields...),
 	"depart":            form(waived(hint(repeated(field("text", "escort", "护送人员", "Escort team")), "医生、护士姓名与职务", "Doctors and nurses")), handover, field("datetime", "expected", "预计到达", "Expected arrival"), note),
 	"arrive":            form(handover, note),
 	"report":            form(required(field("textarea", "word", "今日病情", "Today's word"))),

@@ -11,30 +11,34 @@ import (
 	"github.com/xinglin-health/xinglin/internal/line"
 )
 
-var sendRules = []line.Rule{needsAnotherInstitution, needsCoordinator, needsReason, needsCompletePacket, needsNoOpenReferral, needsOwnCaseToContinue}
+var sendRules = []line.Rule{needsAnotherInstitution, needsCoordinator, needsReason, needsCompletePacket, needsNoOpenReferral, needsOwnCaseToContinue, needsDepartmentThere, needsAgreement, needsConsent}
 
 var upRules = map[string][]line.Rule{
-	"draft":      {needsAnotherInstitution, needsNoOpenReferral, needsOwnCaseToContinue},
+	"draft":      {needsAnotherInstitution, needsNoOpenReferral, needsOwnCaseToContinue, needsDepartmentThere},
 	"send":       sendRules,
 	"submit":     sendRules,
 	"supplement": {needsCompletePacket},
-	"redirect":   {needsLateness, needsNextHospital},
-	"admit":      {needsPatientSeen},
+	"receive":    {needsDepartmentHere},
+	"route":      {needsDepartmentHere},
+	"accept":     {needsDepartmentHere},
+	"redirect":   {needsLateness, needsNextHospital, needsAgreementOnTheWay, needsConsent},
+	"admit":      {needsPatientSeen, needsDepartmentHere},
 	"treat":      {needsCompletePacket},
-	"send-back":  {needsDownTarget, needsNoOpenOffer, needsCompletePacket},
+	"send-back":  {needsDownTarget, needsNoOpenOffer, needsCompletePacket, needsAgreement, needsConsent},
 	"close":      {needsSummary},
 }
 
 var downRules = map[string][]line.Rule{
-	"offer":     {needsUpCase, needsDownTarget, needsNoOpenOffer, needsCompletePacket},
-	"redirect":  {needsNextHospital},
+	"offer":     {needsUpCase, needsDownTarget, needsNoOpenOffer, needsCompletePacket, needsAgreement, needsConsent},
+	"redirect":  {needsNextHospital, needsAgreementOnTheWay, needsConsent},
 	"take-over": {needsCounty},
 }
 
 var outRules = map[string][]line.Rule{
-	"propose":  {needsAnotherInstitution, needsCoordinator, needsReason, needsCompletePacket, needsNoOpenReferral, needsOwnCaseToContinue},
-	"approve":  {needsApprovalOnce},
-	"redirect": {needsLateness, needsNextHospital},
+	"propose":  {needsAnotherInstitution, needsCoordinator, needsReason, needsCompletePacket, needsNoOpenReferral, needsOwnCaseToContinue, needsDepartmentThere, needsAgreement, needsConsent},
+	"approve":  {needsApprovalOnce, needsAgreement, needsConsent},
+	"accept":   {needsDepartmentHere},
+	"redirect": {needsLateness, needsNextHospital, needsAgreementOnTheWay, needsConsent},
 	"depart":   {needsSignature},
 	"arrive":   {needsSignature},
 	"close":    {needsApproval},
