@@ -80,7 +80,7 @@ func (r *Room) Allowed(ctx context.Context, tx *store.Tx, by *access.Caller, act
 			if last.Until.IsZero() || last.Until.After(now) { // begins later
 				return no("role-over", "your role here has not begun", "您在本单位的任职尚未开始")
 			}
-			return no("role-over", "your role here ended on "+r.day(last.Until.Add(-1)), "您在本单位的任职已于 "+r.day(last.Until.Add(-1))+" 结束")
+			return no("role-over", "your role here ended on "+r.Day(last.Until.Add(-1)), "您在本单位的任职已于 "+r.Day(last.Until.Add(-1))+" 结束")
 		}
 		if len(rule.Licences) == 0 && len(posts) == 0 {
 			return nil // known by the account alone, and the act asks for nothing
@@ -121,9 +121,9 @@ func (r *Room) licensed(ctx context.Context, tx *store.Tx, rule Act, by *access.
 		case l.Suspended:
 			return no("licence-suspended", "your licence is suspended", "您的执业证书处于暂停状态")
 		case !l.From.IsZero() && l.From.After(now):
-			return no("licence-expired", "your licence is valid from "+r.day(l.From), "您的执业证书自 "+r.day(l.From)+" 起有效")
+			return no("licence-expired", "your licence is valid from "+r.Day(l.From), "您的执业证书自 "+r.Day(l.From)+" 起有效")
 		}
-		return no("licence-expired", "your licence ended on "+r.day(l.Until.Add(-1)), "您的执业证书有效期已于 "+r.day(l.Until.Add(-1))+" 届满")
+		return no("licence-expired", "your licence ended on "+r.Day(l.Until.Add(-1)), "您的执业证书有效期已于 "+r.Day(l.Until.Add(-1))+" 届满")
 	}
 	host := !slices.ContainsFunc(valid, func(l Licence) bool {
 		return slices.ContainsFunc(l.Places, func(p string) bool { return r.covers(p, by.Institution) })
@@ -165,7 +165,8 @@ func micros2(a, b time.Time) int {
 	return 0
 }
 
-func (r *Room) day(t time.Time) string { return t.In(r.zone()).Format(time.DateOnly) }
+// Day is a moment as the day on which it lies here.
+func (r *Room) Day(t time.Time) string { return t.In(r.zone()).Format(time.DateOnly) }
 
 // whomToAsk names who at an institution can mend a missing licence, basis or right: its medical affairs, else its administrator.
 func (r *Room) whomToAsk(ctx context.Context, tx *store.Tx, institution string) (Term, error) {
