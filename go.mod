@@ -7,6 +7,7 @@ ignore ./node_modules
 require (
 	github.com/coder/websocket v1.8.15
 	github.com/go-jose/go-jose/v3 v3.0.3
+	github.com/emmansun/gmsm v0.30.1
 	github.com/go-json-experiment/json v1.27.2
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/klauspost/compress v1.20.3

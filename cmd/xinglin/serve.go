@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xinglin-health/xinglin/internal/clock"
+	"github.com/xinglin-health/xinglin/internal/keys"
 	"github.com/xinglin-health/xinglin/internal/server"
 )
 
@@ -24,7 +25,9 @@ Examples
 
 Where things are (in the data folder)
   xinglin.db        the SQLite database, with xinglin.db-wal and -shm while running; not with --db
-  hub.key           key of sealed identifiers, mode 0600: back it up apart from the data, without it identifiers cannot be searched
+  master.key        wraps the keys under which records are sealed, mode 0600; not with --master. Keep a copy apart from the data:
+                    without it nothing can be read. A key beside the data protects a stolen file or backup, not a stolen disk
+  hub.key           only with --seal off: key of sealed identifiers
   files/            uploaded files by their hash; not with --blob
   audit-journal/    reads on their way into the audit chain, and the chain's signed checkpoints
   audit.key         key that signs those checkpoints, mode 0600; better kept elsewhere (--audit-key)
@@ -100,6 +103,8 @@ func place(cmd *cobra.Command) {
 	f.String("audit-key", "", "key file that signs the audit's checkpoints, made if it is not there (default DATA/audit.key)")
 	f.String("audit-signature", "", "kind of a new audit key: ecdsa or sm2 (default: sm2 with sm3, else ecdsa)")
 	f.StringSlice("audit-checkpoints", nil, "folder or http(s) address that also gets the audit's signed checkpoints; repeat for more")
+	f.String("seal", "", "how the database is sealed: aes or sm4; off for a new one in plain (default: as it is; a new one by aes)")
+	f.String("master", "", "master key: file:PATH, env:NAME, exec:PROGRAM or https://…, see docs/keys.md (default file:DATA/master.key, made for a new database)")
 	f.String("log-level", "info", "debug, info, warn or error")
 	f.String("log-format", "text", "text or json; logs go to stderr and hold no patient data")
 	f.String("test-clock", "", "file with an offset of business time, for stories")
@@ -134,6 +139,13 @@ func options(cmd *cobra.Command) (server.Options, error) {
 	o.AuditKey, _ = f.GetString("audit-key")
 	o.AuditSignature, _ = f.GetString("audit-signature")
 	o.AuditCopies, _ = f.GetStringSlice("audit-checkpoints")
+	o.Seal, _ = f.GetString("seal")
+	o.Master, _ = f.GetString("master")
+	if o.Seal != "" && o.Seal != "off" {
+		if _, err := keys.Of(o.Seal); err != nil {
+			return o, usage("--seal is aes, sm4 or off, not %q", o.Seal)
+		}
+	}
 	if o.Data == "" && o.DB == "" {
 		return o, usage("name a data folder with --data DIR, or a database with --db postgres://…")
 	}

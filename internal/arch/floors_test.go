@@ -8,7 +8,7 @@ import (
 
 // floors, lowest first. A room may import rooms of lower floors only.
 var floors = [][]string{
-	{"internal/clock", "internal/fhir", "internal/flow"},
+	{"internal/clock", "internal/fhir", "internal/flow", "internal/keys"},
 	{"internal/store"},
 	{"internal/identity", "internal/access", "internal/audit", "internal/event", "internal/job", "internal/term",
 		"internal/empi", "internal/registry", "internal/subscription", "internal/blob", "internal/booking", "internal/ledger"},

@@ -21,6 +21,7 @@ import (
 
 	"github.com/xinglin-health/xinglin/internal/clock"
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/keys"
 )
 
 // MaxSize is the largest file that is taken, in bytes.
@@ -41,11 +42,13 @@ type Files struct {
 	bucket *blob.Bucket
 	parts  string
 	clock  clock.Clock
+	ring   *keys.Ring
 	locks  sync.Map // upload id → *sync.Mutex
 }
 
-// Open opens a store at a gocloud URL (file:///… or s3://…); unfinished uploads lie in the folder parts.
-func Open(ctx context.Context, url, parts string, c clock.Clock) (*Files, error) {
+// Open opens a store at a gocloud URL (file:///… or s3://…); unfinished uploads lie in the folder parts. Everything is sealed
+// under the ring's key; without one it lies in plain.
+func Open(ctx context.Context, url, parts string, c clock.Clock, ring *keys.Ring) (*Files, error) {
 	if err := os.MkdirAll(parts, 0o700); err != nil {
 		return nil, fmt.Errorf("blob: parts folder: %w", err)
 	}
@@ -53,7 +56,7 @@ func Open(ctx context.Context, url, parts string, c clock.Clock) (*Files, error)
 	if err != nil {
 		return nil, fmt.Errorf("blob: open %s: %w", url, err)
 	}
-	return &Files{bucket: bucket, parts: parts, clock: c}, nil
+	return &Files{bucket: bucket, parts: parts, clock: c, ring: ring}, nil
 }
 
 // URL is the store's address for a folder on this machine.
@@ -76,18 +79,29 @@ func (f *Files) Put(ctx context.Context, r io.Reader, limit int64) (File, error)
 	}
 	defer os.Remove(part.Name())
 	defer part.Close()
-	n, err := io.Copy(part, io.LimitReader(r, limit+1))
+	w, err := keys.NewWriter(part, f.ring)
+	if err != nil {
+		return File{}, fmt.Errorf("blob: %w", err)
+	}
+	n, err := io.Copy(w, io.LimitReader(r, limit+1))
 	if err != nil {
 		return File{}, fmt.Errorf("blob: receive: %w", err)
 	}
 	if n > limit {
 		return File{}, tooLarge(limit)
 	}
-	return f.keep(ctx, part, "")
+	if err := w.Close(); err != nil {
+		return File{}, fmt.Errorf("blob: receive: %w", err)
+	}
+	whole, err := keys.NewReader(part, f.ring)
+	if err != nil {
+		return File{}, fmt.Errorf("blob: receive: %w", err)
+	}
+	return f.keep(ctx, whole, "")
 }
 
 // keep moves a complete part into the bucket; want is the hash that the sender promised, "" when none.
-func (f *Files) keep(ctx context.Context, part *os.File, want string) (File, error) {
+func (f *Files) keep(ctx context.Context, part *keys.Reader, want string) (File, error) {
 	if _, err := part.Seek(0, io.SeekStart); err != nil {
 		return File{}, fmt.Errorf("blob: %w", err)
 	}
@@ -120,10 +134,39 @@ func (f *Files) keep(ctx context.Context, part *os.File, want string) (File, err
 	if _, err := part.Seek(0, io.SeekStart); err != nil {
 		return File{}, fmt.Errorf("blob: %w", err)
 	}
-	if err := f.bucket.Upload(ctx, key(file.Hash), part, &blob.WriterOptions{ContentType: kind}); err != nil {
+	if err := f.upload(ctx, key(file.Hash), part); err != nil {
 		return File{}, fmt.Errorf("blob: store: %w", err)
 	}
 	return file, nil
+}
+
+// upload seals what r gives into the bucket.
+func (f *Files) upload(ctx context.Context, name string, r io.Reader) error {
+	stop, cancel := context.WithCancel(ctx)
+	defer cancel() // a writer that is not finished leaves nothing
+	out, err := f.bucket.NewWriter(stop, name, &blob.WriterOptions{ContentType: "application/octet-stream"})
+	if err != nil {
+		return err
+	}
+	w, err := keys.NewWriter(out, f.ring)
+	if err == nil {
+		_, err = io.Copy(w, r)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		cancel()
+		return errors.Join(err, ignoreCanceled(out.Close()))
+	}
+	return out.Close()
+}
+
+func ignoreCanceled(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 var hashForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -140,14 +183,71 @@ func (f *Files) Open(ctx context.Context, hash string) (io.ReadSeekCloser, File,
 	if err != nil {
 		return nil, File{}, fmt.Errorf("blob: open: %w", err)
 	}
-	head := make([]byte, 4096)
-	n, _ := io.ReadFull(r, head)
-	kind, _ := Sniff(head[:n])
-	if _, err := r.Seek(0, io.SeekStart); err != nil {
+	plain, err := keys.NewReader(r, f.ring)
+	if err != nil {
 		r.Close()
 		return nil, File{}, fmt.Errorf("blob: open: %w", err)
 	}
-	return r, File{Hash: hash, Size: r.Size(), ContentType: kind}, nil
+	head := make([]byte, 4096)
+	n, err := io.ReadFull(plain, head)
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		_, err = plain.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		r.Close()
+		return nil, File{}, fmt.Errorf("blob: open: %w", err)
+	}
+	kind, _ := Sniff(head[:n])
+	return content{plain, r}, File{Hash: hash, Size: plain.Size(), ContentType: kind}, nil
+}
+
+// content is what was sealed, over what lies in the bucket.
+type content struct {
+	*keys.Reader
+	under io.Closer
+}
+
+func (c content) Close() error { return c.under.Close() }
+
+// Stored gives a file as it lies in the bucket, for a backup: sealed, where it is.
+func (f *Files) Stored(ctx context.Context, hash string) (io.ReadCloser, error) {
+	r, err := f.bucket.NewReader(ctx, key(hash), nil)
+	if err != nil {
+		return nil, fmt.Errorf("blob: stored: %w", err)
+	}
+	return r, nil
+}
+
+// PutStored takes what Stored gave.
+func (f *Files) PutStored(ctx context.Context, r io.ReadSeeker) (File, error) {
+	plain, err := keys.NewReader(r, f.ring)
+	if err != nil {
+		return File{}, fmt.Errorf("blob: %w", err)
+	}
+	return f.Put(ctx, plain, 1<<40)
+}
+
+// Reseal seals every file under the ring's key of now that is not yet.
+func (f *Files) Reseal(ctx context.Context) error {
+	now := f.ring.Now()
+	if now == nil {
+		return nil
+	}
+	return f.Each(ctx, func(hash string) error {
+		r, err := f.bucket.NewReader(ctx, key(hash), nil)
+		if err != nil {
+			return fmt.Errorf("blob: reseal: %w", err)
+		}
+		defer r.Close()
+		plain, err := keys.NewReader(r, f.ring)
+		if err == nil && plain.Key() != now.ID {
+			err = f.upload(ctx, key(hash), plain)
+		}
+		if err != nil {
+			return fmt.Errorf("blob: reseal: %w", err)
+		}
+		return nil
+	})
 }
 
 // key spreads the files over folders that stay small.

@@ -15,9 +15,17 @@ import (
 
 	"github.com/xinglin-health/xinglin/internal/clock"
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/keys"
 )
 
 func open(t *testing.T) (*Files, *clock.Turned) {
+	t.Helper()
+	f, c, _ := openSealed(t)
+	return f, c
+}
+
+// openSealed also gives the folder, in which nothing may be read.
+func openSealed(t *testing.T) (*Files, *clock.Turned, string) {
 	t.Helper()
 	dir := t.TempDir()
 	url, err := URL(filepath.Join(dir, "files"))
@@ -25,12 +33,26 @@ func open(t *testing.T) (*Files, *clock.Turned) {
 		t.Fatal(err)
 	}
 	c := clock.At(time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC))
-	f, err := Open(t.Context(), url, filepath.Join(dir, "parts"), c)
+	f, err := Open(t.Context(), url, filepath.Join(dir, "parts"), c, ring(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	return f, c
+	return f, c, dir
+}
+
+func ring(t *testing.T) *keys.Ring {
+	t.Helper()
+	r := &keys.Ring{}
+	for id := int64(1); id <= 2; id++ {
+		k, err := keys.NewKey(id, keys.AES, keys.Random(32))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Add(k)
+	}
+	r.Use(1)
+	return r
 }
 
 func hashOf(b []byte) string { s := sha256.Sum256(b); return hex.EncodeToString(s[:]) }
@@ -174,5 +196,80 @@ func TestAbandonedUploadsGoAfterSevenDays(t *testing.T) {
 	}
 	if _, err := f.Find(u.ID, "a"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v; want ErrNotFound", err)
+	}
+}
+
+func TestNothingOnDiskCanBeRead(t *testing.T) {
+	f, _, dir := openSealed(t)
+	ctx := t.Context()
+	look := func(when string) (bytesSeen int) {
+		t.Helper()
+		filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+			if err == nil && !e.IsDir() {
+				b, _ := os.ReadFile(path)
+				bytesSeen += len(b)
+				for _, plain := range []string{"%PDF", "xxxxxxxx", "张三的报告", "resourceType"} {
+					if bytes.Contains(b, []byte(plain)) {
+						t.Errorf("%s: %s holds %q", when, path, plain)
+					}
+				}
+			}
+			return nil
+		})
+		return bytesSeen
+	}
+	u, err := f.Begin(Upload{Owner: "a", Name: "张三的报告.pdf", Size: int64(len(pdf)), Hash: hashOf(pdf)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Append(u.ID, "a", 0, bytes.NewReader(pdf[:5000])); err != nil {
+		t.Fatal(err)
+	}
+	if look("half an upload") < 5000 {
+		t.Error("half an upload is not there")
+	}
+	if got, err := f.Find(u.ID, "a"); err != nil || got.Name != "张三的报告.pdf" || got.Offset != 5000 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := f.Append(u.ID, "a", 5000, bytes.NewReader(pdf[5000:])); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := f.Finish(ctx, u.ID, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Keep(ctx, "bulk/1/1", []byte(`{"resourceType":"Patient"}`)); err != nil {
+		t.Fatal(err)
+	}
+	look("a file, its upload and a bulk file")
+	f.ring.Use(2)
+	if err := f.Reseal(ctx); err != nil {
+		t.Fatal(err)
+	}
+	look("after another key")
+	r, err := f.Stored(ctx, hashOf(pdf))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, _ := io.ReadAll(r)
+	r.Close()
+	if back, err := f.PutStored(ctx, bytes.NewReader(stored)); err != nil || back.Hash != hashOf(pdf) {
+		t.Errorf("got %+v, %v", back, err)
+	}
+	x, _, err := f.Open(ctx, hashOf(pdf))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	x.Seek(8000, io.SeekStart)
+	if got, err := io.ReadAll(x); err != nil || !bytes.Equal(got, pdf[8000:]) {
+		t.Errorf("a range: got %d bytes, %v", len(got), err)
+	}
+	k, err := f.Kept(ctx, "bulk/1/1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	if got, err := io.ReadAll(k); err != nil || string(got) != `{"resourceType":"Patient"}` {
+		t.Errorf("got %s, %v", got, err)
 	}
 }

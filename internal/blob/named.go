@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,12 +9,14 @@ import (
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
+
+	"github.com/xinglin-health/xinglin/internal/keys"
 )
 
 // Keep stores what the program itself has made under a name such as "bulk/7/3", in place of what was there.
 // Unlike files it is not found by its content, not backed up, and goes by Drop.
 func (f *Files) Keep(ctx context.Context, name string, data []byte) error {
-	if err := f.bucket.WriteAll(ctx, name, data, nil); err != nil {
+	if err := f.upload(ctx, name, bytes.NewReader(data)); err != nil {
 		return fmt.Errorf("blob: keep: %w", err)
 	}
 	return nil
@@ -28,7 +31,12 @@ func (f *Files) Kept(ctx context.Context, name string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("blob: kept: %w", err)
 	}
-	return r, nil
+	plain, err := keys.NewReader(r, f.ring)
+	if err != nil {
+		r.Close()
+		return nil, fmt.Errorf("blob: kept: %w", err)
+	}
+	return content{plain, r}, nil
 }
 
 // Drop removes everything kept whose name begins so.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/keys"
 )
 
 // KeepUnfinished is how long an upload that nobody continues stays.
@@ -46,38 +47,50 @@ func (f *Files) Begin(u Upload) (Upload, error) {
 	if err := f.note(u); err != nil {
 		return u, err
 	}
-	part, err := os.OpenFile(f.partOf(u.ID), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
+	if err := keys.MakePart(f.partOf(u.ID), f.ring); err != nil {
 		return u, fmt.Errorf("blob: begin upload: %w", err)
 	}
-	return u, part.Close()
+	return u, nil
 }
 
 // Find returns an upload of this owner with the offset at which it continues.
 func (f *Files) Find(id, owner string) (Upload, error) {
-	var u Upload
 	if !idForm(id) {
-		return u, ErrNotFound
+		return Upload{}, ErrNotFound
 	}
-	note, err := os.ReadFile(f.noteOf(id))
+	u, err := f.noted(f.noteOf(id))
 	if errors.Is(err, os.ErrNotExist) {
 		return u, ErrNotFound
 	}
 	if err != nil {
 		return u, fmt.Errorf("blob: upload: %w", err)
 	}
-	if err := json.Unmarshal(note, &u); err != nil {
-		return u, fmt.Errorf("blob: upload: %w", err)
-	}
 	if u.Owner != owner {
 		return Upload{}, ErrNotFound
 	}
-	info, err := os.Stat(f.partOf(id))
+	file, err := os.Open(f.partOf(id))
 	if err != nil {
 		return u, fmt.Errorf("blob: upload: %w", err)
 	}
-	u.Offset = info.Size()
+	defer file.Close()
+	part, err := keys.OpenPart(file, f.ring)
+	if err != nil {
+		return u, fmt.Errorf("blob: upload: %w", err)
+	}
+	u.Offset = part.Size()
 	return u, nil
+}
+
+// noted reads the note of an upload.
+func (f *Files) noted(path string) (u Upload, err error) {
+	text, err := os.ReadFile(path)
+	if err == nil {
+		text, err = f.ring.Open(text, "upload/"+filepath.Base(path))
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &u)
+	}
+	return u, err
 }
 
 // Append adds a part at offset. What arrived before a broken line stays; the answer carries the offset to
@@ -91,19 +104,23 @@ func (f *Files) Append(id, owner string, offset int64, r io.Reader) (Upload, err
 	if offset != u.Offset {
 		return u, fhir.Refuse(409, "conflict", "upload-offset", fmt.Sprintf("the upload continues at %d", u.Offset), fmt.Sprintf("请从第 %d 字节继续上传", u.Offset))
 	}
-	part, err := os.OpenFile(f.partOf(id), os.O_WRONLY|os.O_APPEND, 0)
+	file, err := os.OpenFile(f.partOf(id), os.O_RDWR, 0)
 	if err != nil {
 		return u, fmt.Errorf("blob: upload: %w", err)
 	}
-	defer part.Close()
-	n, copyErr := io.Copy(part, io.LimitReader(r, u.Size-u.Offset+1))
+	defer file.Close()
+	part, err := keys.OpenPart(file, f.ring)
+	if err != nil {
+		return u, fmt.Errorf("blob: upload: %w", err)
+	}
+	n, copyErr := part.ReadFrom(io.LimitReader(r, u.Size-u.Offset+1))
 	if u.Offset+n > u.Size {
 		if err := part.Truncate(offset); err != nil {
 			return u, fmt.Errorf("blob: upload: %w", err)
 		}
 		return u, fhir.Refuse(422, "value", "file-size", "more content than promised", "内容超过声明的文件大小")
 	}
-	if err := part.Sync(); err != nil {
+	if err := file.Sync(); err != nil {
 		return u, fmt.Errorf("blob: upload: %w", err)
 	}
 	u.Offset += n
@@ -127,11 +144,15 @@ func (f *Files) Finish(ctx context.Context, id, owner string) (File, Upload, err
 	if u.Offset != u.Size {
 		return File{}, u, fhir.Refuse(409, "conflict", "upload-incomplete", fmt.Sprintf("%d of %d bytes are here", u.Offset, u.Size), fmt.Sprintf("文件尚未传完：%d / %d 字节", u.Offset, u.Size))
 	}
-	part, err := os.Open(f.partOf(id))
+	sealed, err := os.Open(f.partOf(id))
 	if err != nil {
 		return File{}, u, fmt.Errorf("blob: finish: %w", err)
 	}
-	defer part.Close()
+	defer sealed.Close()
+	part, err := keys.ReadPart(sealed, f.ring)
+	if err != nil {
+		return File{}, u, fmt.Errorf("blob: finish: %w", err)
+	}
 	file, err := f.keep(ctx, part, u.Hash)
 	return file, u, err
 }
@@ -153,9 +174,8 @@ func (f *Files) Sweep() (abandoned []Upload, err error) {
 	}
 	limit := f.clock.Now().Add(-KeepUnfinished)
 	for _, path := range notes {
-		var u Upload
-		note, err := os.ReadFile(path)
-		if err != nil || json.Unmarshal(note, &u) != nil || !u.Touched.Before(limit) {
+		u, err := f.noted(path)
+		if err != nil || !u.Touched.Before(limit) {
 			continue
 		}
 		f.Discard(u.ID)
@@ -173,7 +193,7 @@ func (f *Files) note(u Upload) error {
 		return fmt.Errorf("blob: upload: %w", err)
 	}
 	next := f.noteOf(u.ID) + ".next"
-	if err := os.WriteFile(next, b, 0o600); err != nil {
+	if err := os.WriteFile(next, f.ring.Seal(b, "upload/"+u.ID+".json"), 0o600); err != nil {
 		return fmt.Errorf("blob: upload: %w", err)
 	}
 	if err := os.Rename(next, f.noteOf(u.ID)); err != nil {

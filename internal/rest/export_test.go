@@ -45,7 +45,7 @@ func newBulkHub(t testing.TB, open storetest.Open, more func(*bulk.Options)) *bu
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.files, err = blob.Open(t.Context(), url, filepath.Join(h.folder, "parts"), h.clock); err != nil {
+	if h.files, err = blob.Open(t.Context(), url, filepath.Join(h.folder, "parts"), h.clock, nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.files.Close() })

@@ -29,6 +29,7 @@ type BackupNote struct {
 	SHA256  string           `json:"sha256"` // of database.tar.zst
 	Rows    map[string]int64 `json:"rows"`
 	Files   int              `json:"files"`
+	Sealed  *store.KeyProbe  `json:"sealed,omitempty"` // which master key it needs; the key itself is never in a backup
 }
 
 // Backup writes everything into a new folder while the server runs: the database at one moment, then the files,
@@ -57,9 +58,12 @@ func (h *Hub) Backup(ctx context.Context, dir string) (note BackupNote, err erro
 	if err != nil {
 		return note, fmt.Errorf("backup: %w", err)
 	}
+	if note.Sealed, err = h.Store.Probe(ctx); err != nil {
+		return note, fmt.Errorf("backup: %w", err)
+	}
 	note.SHA256 = hex.EncodeToString(sum.Sum(nil))
 	err = h.Files.Each(ctx, func(hash string) error {
-		r, _, err := h.Files.Open(ctx, hash)
+		r, err := h.Files.Stored(ctx, hash)
 		if err != nil {
 			return err
 		}
@@ -109,6 +113,9 @@ func Restore(ctx context.Context, o Options, dir string) (note BackupNote, err e
 	}
 	if err := json.Unmarshal(text, &note); err != nil {
 		return note, fmt.Errorf("restore: %s: %w", backupNote, err)
+	}
+	if err := o.checkSeal(ctx, note.Sealed); err != nil {
+		return note, fmt.Errorf("restore: %w", err)
 	}
 	archive, err := os.Open(filepath.Join(dir, backupDatabase))
 	if err != nil {
@@ -163,7 +170,7 @@ func (h *Hub) takeFiles(ctx context.Context, dir string, want int) error {
 		if err != nil {
 			return err
 		}
-		got, err := h.Files.Put(ctx, f, 1<<40)
+		got, err := h.Files.PutStored(ctx, f)
 		f.Close()
 		if err != nil {
 			return fmt.Errorf("file %s: %w", e.Name(), err)

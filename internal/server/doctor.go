@@ -43,6 +43,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 	}
 	defer hub.Close()
 	d.database(hub)
+	d.seal(o, hub)
 	d.people(hub)
 	d.audit(hub)
 	return d.found
@@ -147,6 +148,25 @@ func (d *doctor) database(h *Hub) {
 	}
 	if len(findings) == 0 {
 		d.ok("database", h.Database()+" is whole")
+	}
+}
+
+func (d *doctor) seal(o Options, h *Hub) {
+	a, sealed := h.Store.Sealed()
+	plain, err := h.Store.Unsealed(d.ctx)
+	beside := filepath.Join(o.Data, masterFile)
+	_, missing := os.Stat(beside)
+	switch {
+	case err != nil:
+		d.bad("seal", err.Error(), "")
+	case !sealed:
+		d.warn("seal", "records lie in plain / 病历未加密存储", "serve with --seal aes (or sm4), then `xinglin keys reencrypt`")
+	case plain > 0:
+		d.warn("seal", fmt.Sprintf("%d versions lie in plain", plain), "`xinglin keys reencrypt --data "+o.Data+"`")
+	case o.Master == "" && missing == nil:
+		d.ok("seal", fmt.Sprintf("sealed by %s; the master key lies beside the data: that protects a stolen file or backup, not a stolen disk", a))
+	default:
+		d.ok("seal", fmt.Sprintf("sealed by %s, key %d", a, h.Store.Ring().Now().ID))
 	}
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/identity"
+	"github.com/xinglin-health/xinglin/internal/keys"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
@@ -217,6 +219,35 @@ func TestABackupComesBackWhole(t *testing.T) {
 	}
 
 	to := Options{Data: t.TempDir(), Clock: at, PasswordCost: cheap}
+	if _, err := Restore(t.Context(), to, dir); !errors.Is(err, keys.ErrNoMaster) {
+		t.Errorf("restore without the master key: got %v; want it said", err)
+	}
+	other := filepath.Join(t.TempDir(), "other.key")
+	if err := keys.MakeFile(other); err != nil {
+		t.Fatal(err)
+	}
+	to.Master = "file:" + other
+	if _, err := Restore(t.Context(), to, dir); err == nil || !strings.Contains(err.Error(), "not the one named") {
+		t.Errorf("restore with another master key: got %v; want it said", err)
+	}
+	master, err := os.ReadFile(filepath.Join(from.Data, "master.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			var b []byte
+			b, err = os.ReadFile(path)
+			if bytes.Contains(b, bytes.TrimSpace(master)) || bytes.Contains(b, []byte("a report")) {
+				t.Errorf("%s holds the master key, or a file in plain", path)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	to.Master = "file:" + filepath.Join(from.Data, "master.key")
 	if _, err := Restore(t.Context(), to, dir); err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +278,7 @@ func TestABackupComesBackWhole(t *testing.T) {
 	if err := os.WriteFile(archive, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Restore(t.Context(), Options{Data: t.TempDir(), Clock: at}, dir); err == nil || !strings.Contains(err.Error(), "changed") {
+	if _, err := Restore(t.Context(), Options{Data: t.TempDir(), Master: to.Master, Clock: at}, dir); err == nil || !strings.Contains(err.Error(), "changed") {
 		t.Errorf("got %v from a backup with one bit turned; want it refused", err)
 	}
 }

@@ -27,6 +27,8 @@ type Options struct {
 	Data            string      // folder of the database, files, keys and the audit journal
 	DB              string      // postgres://…; "" = SQLite in Data
 	Blob            string      // file:///… or s3://…; "" = Data/files
+	Seal            string      // aes or sm4; "off" = in plain; "" = as the database is, a new one by AES
+	Master          string      // master key: file:…, env:…, exec:…, https://…; "" = Data/master.key, made for a new database
 	Budget          int64       // bytes of memory to stay within, the database's caches included; 0 = 256 MB
 	Clock           clock.Clock // business time; nil = the machine's
 	Log             *slog.Logger

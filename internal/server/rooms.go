@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -53,7 +54,12 @@ func (h *Hub) openStore(ctx context.Context) error {
 	h.Agreements = &agreement.Room{Tree: h.Tree, Zone: h.Zone, Legal: agreement.Top(h.Tree)}
 	h.Conform = &conform.Room{Clock: h.Clock}
 	h.Subscriptions = subscription.New(subscription.Options{Clock: h.Clock, Zone: h.Zone, Base: h.pageURL() + "/fhir", Hosts: h.Hooks, Log: h.Log})
+	sealing, err := h.sealing()
+	if err != nil {
+		return err
+	}
 	s, err := store.Open(ctx, h.dsn(), store.Options{
+		Sealing:    sealing,
 		Clock:      h.Clock,
 		Zone:       h.Zone,
 		Migrations: migrations(),
@@ -66,6 +72,9 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Memory:   h.Budget,
 		FullText: h.FullText,
 	})
+	if errors.Is(err, store.ErrSealed) {
+		return fmt.Errorf("server: %w; --seal off does not undo it / 数据库已加密", err)
+	}
 	if err != nil {
 		return fmt.Errorf("server: %w: %w", ErrUnavailable, err)
 	}
@@ -131,7 +140,7 @@ func (h *Hub) openServices(ctx context.Context) (err error) {
 			return fmt.Errorf("server: %w", err)
 		}
 	}
-	if h.Files, err = blob.Open(ctx, address, filepath.Join(h.Data, "uploads"), h.Clock); err != nil {
+	if h.Files, err = blob.Open(ctx, address, filepath.Join(h.Data, "uploads"), h.Clock, h.Store.Ring()); err != nil {
 		return fmt.Errorf("server: %w: %w", ErrUnavailable, err)
 	}
 	h.onClose("files", h.Files.Close)
@@ -194,6 +203,7 @@ func (h *Hub) Start(ctx context.Context) {
 	h.background(ctx, "apps", h.Smart.Run)
 	h.background(ctx, "jobs", h.Jobs.Run)
 	h.background(ctx, "indexing", h.Store.RunIndexing)
+	h.background(ctx, "keys", every(time.Minute, h.Store.TendKeys))
 	h.background(ctx, "outgoing notices", h.Dispatcher.Run)
 	h.background(ctx, "subscriptions", h.Subscriptions.Run)
 	h.background(ctx, "deadlines", every(2*time.Second, func(ctx context.Context) error {

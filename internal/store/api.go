@@ -82,7 +82,7 @@ type Options struct {
 	Guarded  func(n *fhir.Node) []string
 	Kinds    []string
 	Key      []byte // hub key of sealed parameters; nil = made and kept beside the database
-	BodyKey  []byte // 32 bytes: bodies are sealed by AES-GCM; nil = off
+	Sealing  *Sealing // bodies are sealed under data keys; nil = off, and a database that is sealed is refused
 	FullText bool   // _text and _content are answered; Store.IndexWords keeps their index
 
 	Alone  bool  // no other process writes to this database

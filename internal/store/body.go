@@ -1,13 +1,9 @@
 package store
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
-	"crypto/sha256"
+	"context"
 	_ "embed"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
@@ -15,6 +11,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/keys"
 )
 
 // Codecs of version.codec. A released codec or dictionary never changes; new ones get new numbers.
@@ -45,55 +42,35 @@ func init() {
 	}
 }
 
-// bodies seals packed bodies with AES-GCM when the hub has a body key.
-type bodies struct {
-	aead cipher.AEAD
-	key  int64 // which key: stands in every row; 0 = not sealed
-}
-
-func (b *bodies) init(key []byte) error {
-	if key == nil {
-		return nil
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return fmt.Errorf("body key: %w", err)
-	}
-	if b.aead, err = cipher.NewGCM(block); err != nil {
-		return fmt.Errorf("body key: %w", err)
-	}
-	sum := sha256.Sum256(key)
-	b.key = int64(binary.BigEndian.Uint32(sum[:4])) + 1
-	return nil
-}
-
-// seal encrypts; rid and vid are bound to it, so that bodies cannot be swapped.
-func (b *bodies) seal(packed []byte, rid, vid int64) ([]byte, int64) {
-	if b.aead == nil || packed == nil {
+// seal hides a packed body under the data key of now; 0 = nothing is sealed here. rid and vid are bound to it, so that
+// bodies cannot be swapped.
+func (s *Store) sealBody(packed []byte, rid, vid int64) ([]byte, int64) {
+	k := s.ring.Now()
+	if k == nil || packed == nil {
 		return packed, 0
 	}
-	nonce := make([]byte, b.aead.NonceSize(), b.aead.NonceSize()+len(packed)+b.aead.Overhead())
-	rand.Read(nonce)
-	return b.aead.Seal(nonce, nonce, packed, place(rid, vid)), b.key
+	return k.Seal(packed, place(rid, vid)), k.ID
 }
 
 func place(rid, vid int64) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(rid)), uint64(vid))
 }
 
-// open undoes seal and packing.
-func (b *bodies) open(body []byte, codec int, key, rid, vid int64) ([]byte, error) {
+// openBody undoes sealBody and packing.
+func (tx *Tx) openBody(ctx context.Context, body []byte, codec int, key, rid, vid int64) ([]byte, error) {
 	if key != 0 {
-		if b.aead == nil || key != b.key {
-			return nil, errors.New("this body is sealed with another key")
-		}
-		n := b.aead.NonceSize()
-		if len(body) < n {
-			return nil, errors.New("sealed body is too short")
+		k := tx.s.ring.Key(key)
+		if k == nil { // made by another program a moment ago
+			if err := tx.s.takeKeys(ctx, tx); err != nil {
+				return nil, err
+			}
+			if k = tx.s.ring.Key(key); k == nil {
+				return nil, fmt.Errorf("this body is sealed under key %d: %w", key, keys.ErrUnknown)
+			}
 		}
 		var err error
-		if body, err = b.aead.Open(nil, body[:n], body[n:], place(rid, vid)); err != nil {
-			return nil, fmt.Errorf("sealed body: %w", err)
+		if body, err = k.Open(body, place(rid, vid)); err != nil {
+			return nil, err
 		}
 	}
 	switch codec {

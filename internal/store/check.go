@@ -92,7 +92,7 @@ func (s *Store) Check(ctx context.Context) ([]Finding, error) {
 	if err != nil {
 		return found, fmt.Errorf("store: check: %w", err)
 	}
-	if s.dir != "" && s.opts.Key == nil {
+	if s.dir != "" && s.opts.Key == nil && s.keep.index == nil {
 		if info, err := os.Stat(filepath.Join(s.dir, keyName)); err != nil {
 			add(Finding{"hub-key", "hub.key is missing: patients cannot be found by number or telephone", "缺少 hub.key：无法按证件号或电话查找患者",
 				"put back hub.key from a backup", "请从备份中恢复 hub.key"})

@@ -1,9 +1,13 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/xinglin-health/xinglin/internal/keys"
 )
 
 // Setting reads one setting of the hub.
@@ -63,9 +67,18 @@ const IdempotencyKept = 7 * 24 * time.Hour
 
 // Recall returns the answer kept for a client's key, with the hash of its request.
 func (tx *Tx) Recall(ctx context.Context, client, key string) (hash string, answer []byte, ok bool, err error) {
-	ok, err = tx.one(ctx, "SELECT hash, answer FROM idempotency WHERE client = ? AND key = ? AND expires > ?",
-		[]any{client, key, tx.now.UnixMicro()}, &hash, &answer)
-	return hash, answer, ok, err
+	key = tx.s.Mask("idempotency", key) // clients put what they like into a key
+	ok, err = tx.one(ctx, "SELECT answer FROM idempotency WHERE client = ? AND key = ? AND expires > ?",
+		[]any{client, key, tx.now.UnixMicro()}, &answer)
+	if err != nil || !ok {
+		return "", nil, ok, err
+	}
+	kept, err := tx.unseal(ctx, append([]byte(nil), answer...), "idempotency/"+client+"/"+key)
+	if err != nil {
+		return "", nil, false, fmt.Errorf("store: kept answer: %w", err)
+	}
+	of, answer, _ := bytes.Cut(kept, []byte{'\n'})
+	return string(of), answer, true, nil
 }
 
 // Remember keeps the answer of a client's key; ErrExists when another unit was first.
@@ -74,9 +87,23 @@ func (tx *Tx) Remember(ctx context.Context, client, key, hash string, answer []b
 	if _, err := tx.Exec(ctx, "DELETE FROM idempotency WHERE expires <= ?", now); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, "INSERT INTO idempotency (client, key, hash, answer, expires) VALUES (?, ?, ?, ?, ?)",
-		client, key, hash, answer, tx.now.Add(IdempotencyKept).UnixMicro())
+	key = tx.s.Mask("idempotency", key)
+	kept := append([]byte(hash+"\n"), answer...) // the hash of a request could be guessed at
+	_, err := tx.Exec(ctx, "INSERT INTO idempotency (client, key, hash, answer, expires) VALUES (?, ?, '', ?, ?)",
+		client, key, tx.s.ring.Seal(kept, "idempotency/"+client+"/"+key), tx.now.Add(IdempotencyKept).UnixMicro())
 	return err
+}
+
+// unseal opens what Ring.Seal made, also under a key that another program has just made.
+func (tx *Tx) unseal(ctx context.Context, box []byte, about string) ([]byte, error) {
+	plain, err := tx.s.ring.Open(box, about)
+	if errors.Is(err, keys.ErrUnknown) {
+		if err := tx.s.takeKeys(ctx, tx); err != nil {
+			return nil, err
+		}
+		plain, err = tx.s.ring.Open(box, about)
+	}
+	return plain, err
 }
 
 // Horizon is how far in the log a named consumer has come; 0 = at the beginning.

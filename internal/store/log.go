@@ -53,8 +53,9 @@ func (tx *Tx) Head(ctx context.Context) (seq int64, err error) {
 
 // Secret derives a key of 32 bytes from the hub's key for one purpose.
 func (s *Store) Secret(purpose string) []byte {
-	h := s.seal.pool.Get().(hash.Hash)
-	defer s.seal.pool.Put(h)
+	pool := s.seal.pool("\x01secret")
+	h := pool.Get().(hash.Hash)
+	defer pool.Put(h)
 	h.Reset()
 	h.Write([]byte("\x01secret\x00" + purpose))
 	return h.Sum(nil)

@@ -49,7 +49,7 @@ func (tx *Tx) version(ctx context.Context, scan func(...any) error) (v Version, 
 	if v.Custodian, err = tx.text(ctx, custodian); err != nil || v.Op == Delete {
 		return v, rid, err
 	}
-	plain, err := tx.s.body.open(body, codec, key, rid, v.VID)
+	plain, err := tx.openBody(ctx, body, codec, key, rid, v.VID)
 	if err != nil {
 		return v, rid, fmt.Errorf("store: %s/%s version %d: %w", v.Type, v.ID, v.VID, err)
 	}

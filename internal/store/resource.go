@@ -309,7 +309,7 @@ func (tx *Tx) plain(ctx context.Context, seq int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tx.s.body.open(body, codec, key, rid, vid)
+	return tx.openBody(ctx, body, codec, key, rid, vid)
 }
 
 // write stores the version, its head and what changed in the indexes.
@@ -334,7 +334,7 @@ func (tx *Tx) write(ctx context.Context, pl *plan, p Put, v Version, h head, isN
 		}
 		told = guarded & ownKinds
 	}
-	body, key := tx.s.body.seal(p.Resource.packed, h.rid, v.VID)
+	body, key := tx.s.sealBody(p.Resource.packed, h.rid, v.VID)
 	updated := v.Updated.UnixMicro()
 	if isNew {
 		if err := tx.insertID(ctx, pl.id, p.ID, h.rid, next.home); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/clock"
+	"github.com/xinglin-health/xinglin/internal/keys"
 	"github.com/xinglin-health/xinglin/internal/store/engine"
 	"github.com/xinglin-health/xinglin/internal/store/migrations"
 	"github.com/xinglin-health/xinglin/internal/store/postgres"
@@ -27,7 +28,8 @@ type Store struct {
 	zone  *time.Location
 	seal  sealer
 	names names
-	body  bodies
+	ring  keys.Ring
+	keep  keeping
 	cache cache
 
 	parameters parameters
@@ -75,11 +77,16 @@ func (s *Store) start(ctx context.Context) error {
 		s.opts.Cache = s.opts.Memory / 8
 	}
 	s.cache.init(s.opts.Cache)
+	if err := s.openKeys(ctx); err != nil {
+		return err
+	}
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	if err := s.body.init(s.opts.BodyKey); err != nil {
-		return err
+	if s.keep.index != nil {
+		if err := s.forgetRoot(ctx); err != nil {
+			return err
+		}
 	}
 	s.parameters.ask = make(chan struct{}, 1)
 	s.parameters.now.Store(&given{})
@@ -197,13 +204,24 @@ func (s *Store) settle(ctx context.Context) error {
 		}
 		s.zone = time.FixedZone("Asia/Shanghai", 8*3600)
 	}
-	key := s.opts.Key
-	if key == nil {
+	key, wrapped := s.opts.Key, s.keep.index != nil
+	switch {
+	case key != nil:
+	case wrapped:
+		key = s.keep.index
+	default:
 		if key, err = s.hubKey(ctx, kept["key"]); err != nil {
 			return fmt.Errorf("hub key: %w", err)
 		}
 	}
-	s.seal = newSealer(key)
+	suite, known := kept["index-suite"]
+	if _, old := kept["key-mark"]; !known && !old {
+		suite = string(keys.AES)
+		if s.opts.Sealing != nil && s.opts.Sealing.Algorithm != "" {
+			suite = string(s.opts.Sealing.Algorithm)
+		}
+	}
+	s.seal = newSealer(key, keys.Algorithm(suite))
 	// A wrong key would silently find nobody, so it is recognised by what it makes of a fixed word.
 	mark := hex.EncodeToString(s.seal.mac("key", "check"))
 	return s.Update(ctx, func(tx *Tx) error {
@@ -212,6 +230,9 @@ func (s *Store) settle(ctx context.Context) error {
 				return errors.New("the hub key does not belong to this database")
 			}
 			return nil
+		}
+		if err := tx.SetSetting(ctx, "index-suite", suite); err != nil {
+			return err
 		}
 		return tx.SetSetting(ctx, "key-mark", mark)
 	})

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -254,45 +253,5 @@ func TestSettingsStay(t *testing.T) {
 	}
 	if err := open(store.Options{}); err != nil {
 		t.Errorf("after a broken migration: %v", err)
-	}
-}
-
-func TestBodyKey(t *testing.T) {
-	ctx := context.Background()
-	dir := t.TempDir()
-	const text = "绝不明文保存绝不明文保存"
-	open := func(key []byte) (*store.Store, error) {
-		return store.Open(ctx, "file:"+dir, store.Options{BodyKey: key})
-	}
-	key := bytes.Repeat([]byte{7}, 32)
-	s, err := open(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, _ := s.Prepare(fhir.New("Basic", "text", fhir.Obj{"status", "generated", "div", "<div>" + text + "</div>"}))
-	read := func(s *store.Store) (v store.Version, err error) {
-		err = s.View(ctx, func(tx *store.Tx) error { v, err = tx.Read(ctx, search.Everything, "Basic", "b"); return err })
-		return v, err
-	}
-	if err := s.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.Put(ctx, store.Put{Op: store.Update, Type: "Basic", ID: "b", Resource: p})
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if v, err := read(s); err != nil || !strings.Contains(string(v.JSON), text) {
-		t.Errorf("got %s, %v", v.JSON, err)
-	}
-	s.Close()
-	file, err := os.ReadFile(filepath.Join(dir, "xinglin.db"))
-	if err != nil || bytes.Contains(file, []byte("绝不明文")) {
-		t.Errorf("the file holds the plain text, or cannot be read: %v", err)
-	}
-	if s, err = open(bytes.Repeat([]byte{8}, 32)); err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if _, err := read(s); err == nil || errors.Is(err, store.ErrNotFound) {
-		t.Errorf("with another key: got %v; want a refusal", err)
 	}
 }
