@@ -81,9 +81,9 @@ type Options struct {
 	// hold for everything in his record. At most 31 kinds, numbered by Kinds in a fixed order.
 	Guarded  func(n *fhir.Node) []string
 	Kinds    []string
-	Key      []byte // hub key of sealed parameters; nil = made and kept beside the database
+	Key      []byte   // hub key of sealed parameters; nil = made and kept beside the database
 	Sealing  *Sealing // bodies are sealed under data keys; nil = off, and a database that is sealed is refused
-	FullText bool   // _text and _content are answered; Store.IndexWords keeps their index
+	FullText bool     // _text and _content are answered; Store.IndexWords keeps their index
 
 	Alone  bool  // no other process writes to this database
 	Memory int64 // bytes for the program as a whole, of which the database's caches take a part; 0 = DefaultMemory

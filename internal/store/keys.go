@@ -280,7 +280,9 @@ func (s *Store) Sealed() (keys.Algorithm, bool) {
 }
 
 // Mask is a name of something that must not be readable in a room's own tables: the same for the same text, told apart by family.
-func (s *Store) Mask(family, text string) string { return hex.EncodeToString(s.seal.mac("mask/"+family, text)) }
+func (s *Store) Mask(family, text string) string {
+	return hex.EncodeToString(s.seal.mac("mask/"+family, text))
+}
 
 // Keys lists the data keys, oldest first.
 func (s *Store) Keys(ctx context.Context) (all []KeyInfo, err error) {
@@ -563,4 +565,3 @@ func (tx *Tx) reseal(ctx context.Context, after int64) (seen int, last int64, er
 	}
 	return len(batch), last, err
 }
-
