@@ -34,9 +34,15 @@ type world struct {
 var institutions = []string{"village", "township", "county", "centre", "centre2", "output", "stranger"}
 
 func newWorld(t testing.TB, open storetest.Open) *world {
+	return worldWith(t, open, func(*store.Options) {})
+}
+
+func worldWith(t testing.TB, open storetest.Open, more func(*store.Options)) *world {
 	w := &world{TB: t, clock: clock.At(storetest.Start)}
-	w.s = open(t, store.Options{Clock: w.clock, Migrations: line.Migrations(),
-		Derive: []store.Deriver{access.Derive, line.Derive(lines.All)}, Guard: []store.Guard{line.Guard(lines.All)}})
+	o := store.Options{Clock: w.clock, Migrations: line.Migrations(),
+		Derive: []store.Deriver{access.Derive, line.Derive(lines.All)}, Guard: []store.Guard{line.Guard(lines.All)}}
+	more(&o)
+	w.s = open(t, o)
 	w.r = &line.Runner{Store: w.s, Lines: lines.All, Clock: w.clock, Validate: validate.Resource,
 		Raise: func(_ context.Context, tx *store.Tx, e event.Event) error {
 			tx.AfterCommit(func() { w.mu.Lock(); w.events = append(w.events, e); w.mu.Unlock() })
@@ -75,7 +81,7 @@ func (w *world) put(n *fhir.Node, custodian string) {
 func as(who string) context.Context {
 	org, role, _ := strings.Cut(who, "-")
 	roles := map[string]access.Role{"sender": access.ReferringDoctor, "office": access.ReferralOffice, "doctor": access.ReceivingDoctor,
-		"affairs": access.MedicalAffairs, "insurance": access.InsuranceOffice}
+		"leader": access.Leader, "affairs": access.MedicalAffairs, "insurance": access.InsuranceOffice}
 	ref := "Organization/" + org
 	return access.With(context.Background(), &access.Caller{User: who, Name: who, Practitioner: "Practitioner/" + who, Role: roles[role], Org: ref, Institution: ref,
 		Scope: search.Scope{Parties: []string{ref}}})

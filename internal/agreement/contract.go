@@ -146,7 +146,11 @@ func (t Terms) Write(n *fhir.Node, zone *time.Location, name func(ref string) st
 		}
 		terms = append(terms, term)
 	}
-	n.Set("term", terms)
+	if len(terms) == 0 {
+		n.Set("term", nil)
+	} else {
+		n.Set("term", terms)
+	}
 	t.SetState(n)
 }
 

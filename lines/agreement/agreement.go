@@ -47,7 +47,8 @@ var contract = &line.Flow{
 		},
 		Steps: []flow.Step{
 			{Do: "draft", Name: flow.Name{Zh: "存为草稿", En: "Save draft"}, From: in(flow.New), To: agreement.Draft, By: flow.Requester, Roles: handlers},
-			{Do: "propose", Name: flow.Name{Zh: "发起协议", En: "Propose"}, From: in(flow.New, agreement.Draft), To: agreement.Proposed, By: flow.Requester, Roles: handlers, Primary: true,
+			{Do: "propose", Name: flow.Name{Zh: "发起协议", En: "Propose"}, From: in(flow.New), To: agreement.Proposed, By: flow.Requester, Roles: handlers, Primary: true},
+			{Do: "submit", Name: flow.Name{Zh: "送对方签署", En: "Propose"}, From: in(agreement.Draft), To: agreement.Proposed, By: flow.Requester, Roles: handlers, Primary: true,
 				Effect: flow.Name{Zh: "送对方查看；双方负责人签署后，自生效日起可相互办理所列业务", En: "Shows it to the other side; once both leaders have signed, what is listed may be asked for from its first day"}},
 			{Do: "edit", Name: flow.Name{Zh: "修改草稿", En: "Edit draft"}, From: in(agreement.Draft), To: flow.Same, By: flow.Requester, Roles: handlers},
 			{Do: "sign", Name: flow.Name{Zh: "签署", En: "Sign"}, From: in(agreement.Proposed), To: agreement.HalfOther, By: flow.Owner, Roles: leader, Primary: true, Effect: flow.Name{Zh: "以本院负责人身份签署，等待对方签署", En: "Signs for your institution; the other side signs then"}},
@@ -77,6 +78,7 @@ var contract = &line.Flow{
 }
 
 var notices = map[string]flow.Name{
+	"submit":    {Zh: "收到一份协议，请查看并签署", En: "An agreement was proposed; please look and sign"},
 	"propose":   {Zh: "收到一份协议，请查看并签署", En: "An agreement was proposed; please look and sign"},
 	"sign":      {Zh: "协议已签署", En: "An agreement was signed"},
 	"decline":   {Zh: "协议未获同意", En: "An agreement was declined"},

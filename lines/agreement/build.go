@@ -12,6 +12,7 @@ import (
 var build = map[string]line.Builder{
 	"draft":     compose,
 	"propose":   compose,
+	"submit":    compose,
 	"edit":      compose,
 	"sign":      sign,
 	"decline":   because,

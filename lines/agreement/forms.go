@@ -56,6 +56,7 @@ func hidden(f line.Field) line.Field { f.Hidden = true; return f }
 var forms = map[string]line.Form{
 	"draft":     sketch,
 	"propose":   whole,
+	"submit":    part,
 	"edit":      part,
 	"sign":      form(note),
 	"decline":   form(reason),

@@ -11,6 +11,7 @@ import (
 var rules = map[string][]line.Rule{
 	"draft":   {needsAnotherParty, needsSoundTerm},
 	"propose": {needsAnotherParty, needsWholeTerms, needsSoundTerm},
+	"submit":  {needsAnotherParty, needsWholeTerms, needsSoundTerm},
 	"edit":    {needsSoundTerm},
 	"attach":  {needsDocument},
 	"sign":    {needsTimeLeft},
