@@ -29,6 +29,7 @@ Where things are (in the data folder)
                     without it nothing can be read. A key beside the data protects a stolen file or backup, not a stolen disk
   hub.key           only with --seal off: key of sealed identifiers
   files/            uploaded files by their hash; not with --blob
+  login-rules.json  own rules for passwords, lockout, sessions and second factors, if it is there
   audit-journal/    reads on their way into the audit chain, and the chain's signed checkpoints
   audit.key         key that signs those checkpoints, mode 0600; better kept elsewhere (--audit-key)
   xinglin.toml      configuration, read if it is there
@@ -118,6 +119,7 @@ func listening(cmd *cobra.Command) {
 	f.String("key", "", "TLS key (PEM)")
 	f.Int("memory", 256, "memory in MB that the hub aims to stay within, the database's caches included; more makes large databases faster")
 	f.String("base-url", "", "address of the FHIR API as others reach it, https://hub.example/fhir (default: as each request says)")
+	f.String("logins", "", "file of the hospitals' own logins (OpenID Connect), see docs/deploy.md")
 	f.StringSlice("proxy", nil, "trusted proxies, such as 10.0.0.0/8; their X-Forwarded-For counts")
 	f.StringSlice("metrics-from", nil, "addresses that may read /metrics, such as 10.0.0.5/32 (default: this machine)")
 	f.String("traces", "", "where to send traces, OTLP over HTTP: http://collector:4318 (default: nowhere)")
@@ -159,6 +161,7 @@ func options(cmd *cobra.Command) (server.Options, error) {
 		o.Cert, _ = f.GetString("cert")
 		o.Key, _ = f.GetString("key")
 		o.BaseURL, _ = f.GetString("base-url")
+		o.Logins, _ = f.GetString("logins")
 		o.Traces, _ = f.GetString("traces")
 		var err error
 		if o.Proxies, err = prefixes(cmd, "proxy"); err != nil {

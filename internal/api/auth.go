@@ -24,7 +24,14 @@ type Auth struct {
 }
 
 func (a *Auth) Register(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/login", a.doors)
 	mux.HandleFunc("POST /api/login", a.login)
+	mux.HandleFunc("POST /api/login/second", a.second)
+	mux.HandleFunc("POST /api/login/passkey/ask", a.askPasskey)
+	mux.HandleFunc("POST /api/login/passkey", a.passkey)
+	mux.HandleFunc("GET /api/login/with/{slug}", a.leave)
+	mux.HandleFunc("GET /api/login/with/{slug}/back", a.back)
+	a.registerProofs(mux)
 	mux.HandleFunc("POST /api/logout", a.logout)
 	mux.HandleFunc("GET /api/me", a.me)
 	mux.HandleFunc("POST /api/role", a.role)
@@ -60,6 +67,7 @@ func (a *Auth) answerMe(w http.ResponseWriter, se identity.Session) {
 		Practitioner string `json:"practitioner,omitempty"`
 		Lang         string `json:"lang"`
 		MustChange   bool   `json:"mustChangePassword"`
+		MustEnrol    bool   `json:"mustEnrol"`
 	}
 	type hub struct {
 		Name    Words  `json:"name"`
@@ -79,45 +87,86 @@ func (a *Auth) answerMe(w http.ResponseWriter, se identity.Session) {
 		CSRF  string     `json:"csrf"`
 		Hub   hub        `json:"hub"`
 		Demo  bool       `json:"demo"`
-	}{user{u.ID, u.Username, u.Name, u.Practitioner, u.Lang, u.MustChange}, a.roleView(se.Role), roles, se.CSRF(), hub{a.Hub, a.Version}, a.Demo})
+		// Lenient: this hub asks nobody for a second factor.
+		Lenient bool `json:"lenient,omitempty"`
+	}{user{u.ID, u.Username, u.Name, u.Practitioner, u.Lang, u.MustChange || se.Aged, se.Enrol}, a.roleView(se.Role), roles, se.CSRF(), hub{a.Hub, a.Version}, a.Demo, a.Identity.Lenient()})
 }
 
+// login is the first step: user name and password.
 func (a *Auth) login(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Username, Password string }
 	if err := Body(w, r, 4<<10, &in); err != nil {
 		Refuse(w, r, err)
 		return
 	}
-	remote := a.Identity.Remote(r)
-	se, err := a.Identity.Login(r.Context(), in.Username, in.Password, remote)
-	e := audit.Entry{Action: "E", What: "login", User: se.User.ID, Name: se.User.Name, Role: string(se.Role.Role), Org: se.Role.Org, Remote: remote, Request: r.Header.Get("X-Request-Id")}
-	if se.User.ID != "" {
-		e.Target = "User/" + se.User.ID
-		if e.Org == "" && len(se.User.Roles) > 0 {
-			e.Org = se.User.Roles[0].Org
+	e, err := a.Identity.Enter(r.Context(), in.Username, in.Password, a.Identity.VisitOf(r))
+	if !a.entered(w, r, "login", e, err) {
+		return
+	}
+	if e.Ticket != "" {
+		Answer(w, 200, map[string]any{"second": a.ways(r, e.Ways)})
+		return
+	}
+	a.answerMe(w, e.Session)
+}
+
+// entered writes the audit entry of a step of a login and gives the browser its cookies; on a refusal it answers.
+func (a *Auth) entered(w http.ResponseWriter, r *http.Request, what string, e identity.Entry, err error) bool {
+	if err = a.enters(w, r, what, e, err); err != nil {
+		Refuse(w, r, err)
+		return false
+	}
+	return true
+}
+
+func (a *Auth) enters(w http.ResponseWriter, r *http.Request, what string, e identity.Entry, err error) error {
+	se := e.Session
+	x := audit.Entry{Action: "E", What: what, User: e.User.ID, Name: e.User.Name, Role: string(se.Role.Role), Org: se.Role.Org, Remote: a.Identity.Remote(r), Request: r.Header.Get("X-Request-Id")}
+	if e.User.ID != "" {
+		x.Target = "User/" + e.User.ID
+		if x.Org == "" && len(e.User.Roles) > 0 {
+			x.Org = e.User.Roles[0].Org
 		}
 	}
 	if err != nil {
-		e.Outcome = "4"
+		x.Outcome = "4"
+	} else if e.Ticket != "" {
+		x.What = "login-first-step"
 	}
-	var wait *identity.TooMany
-	if errors.As(err, &wait) {
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(wait.After.Seconds()+0.999))))
-	} else if err2 := a.Audit.Read(r.Context(), e); err2 != nil {
+	if waits(w, err) {
+		return err
+	}
+	if err2 := a.Audit.Read(r.Context(), x); err2 != nil {
 		err = errors.Join(err2, err)
 	}
 	if err != nil {
-		Refuse(w, r, err)
-		return
+		return err
+	}
+	if e.Ticket != "" {
+		a.Identity.SetShort(w, r, identity.StepCookie, e.Ticket)
+		return nil
 	}
 	if old, err := r.Cookie(identity.Cookie); err == nil && old.Value != "" {
 		if err := a.Identity.Logout(r.Context(), old.Value); err != nil {
-			Refuse(w, r, err)
-			return
+			return err
 		}
 	}
+	if _, err := r.Cookie(identity.StepCookie); err == nil {
+		a.Identity.SetShort(w, r, identity.StepCookie, "")
+	}
 	a.Identity.SetCookie(w, r, se)
-	a.answerMe(w, se)
+	a.Identity.SetDevice(w, r, e.Device)
+	return nil
+}
+
+// waits says how long somebody who has tried too often must wait, if that is what err is.
+func waits(w http.ResponseWriter, err error) bool {
+	var wait *identity.TooMany
+	if !errors.As(err, &wait) {
+		return false
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(wait.After.Seconds()+0.999))))
+	return true
 }
 
 // session returns the session of the request, or answers 401.
@@ -130,7 +179,9 @@ func (a *Auth) session(w http.ResponseWriter, r *http.Request) *identity.Session
 }
 
 func (a *Auth) logout(w http.ResponseWriter, r *http.Request) {
+	elsewhere := ""
 	if se := identity.SessionFrom(r.Context()); se != nil {
+		elsewhere = a.Identity.Farewell(r, *se)
 		if err := a.Identity.Logout(r.Context(), se.Secret); err != nil {
 			Refuse(w, r, err)
 			return
@@ -141,6 +192,10 @@ func (a *Auth) logout(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	a.Identity.DropCookie(w, r)
+	if elsewhere != "" { // the hospital's own login, which would let in again whoever comes next to this desk
+		Answer(w, 200, map[string]string{"elsewhere": elsewhere})
+		return
+	}
 	Answer(w, 204, nil)
 }
 
@@ -194,13 +249,10 @@ func (a *Auth) password(w http.ResponseWriter, r *http.Request) {
 	err := Body(w, r, 4<<10, &in)
 	var fresh identity.Session
 	if err == nil {
-		fresh, err = a.Identity.ChangePassword(r.Context(), *se, in.Old, in.New)
+		fresh, err = a.Identity.ChangePassword(r.Context(), *se, in.Old, in.New, a.Identity.VisitOf(r))
 	}
 	if err != nil {
-		var wait *identity.TooMany
-		if errors.As(err, &wait) {
-			w.Header().Set("Retry-After", strconv.Itoa(max(1, int(wait.After.Seconds()+0.999))))
-		}
+		waits(w, err)
 		Refuse(w, r, err)
 		return
 	}

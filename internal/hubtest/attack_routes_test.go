@@ -15,8 +15,14 @@ import (
 
 // open are the routes that answer somebody who is not logged in, each with its reason.
 var open = map[string]string{
-	"POST /api/login":  "it is how one logs in",
-	"POST /api/logout": "who is out is out",
+	"GET /api/login":                  "it says how one may log in",
+	"POST /api/login":                 "it is how one logs in",
+	"POST /api/login/second":          "and its second step; TestLoginsFromOtherSites",
+	"POST /api/login/passkey":         "and by passkey",
+	"POST /api/login/passkey/ask":     "and by passkey",
+	"GET /api/login/with/{slug}":      "and at a hospital's own login",
+	"GET /api/login/with/{slug}/back": "and the way back from there",
+	"POST /api/logout":                "who is out is out",
 }
 
 // routes reads from the source which addresses the page's API has, so that none is forgotten here.

@@ -70,7 +70,7 @@ func Open(t testing.TB, o server.Options) *Hub {
 	t.Helper()
 	ctx := context.Background()
 	turned := clock.At(Start)
-	o.Clock, o.Data = turned, t.TempDir()
+	o.Clock, o.Data, o.Lenient = turned, t.TempDir(), true
 	o.PasswordCost = identity.Cost{Memory: 64, Passes: 1, Threads: 1}
 	s, err := server.Open(ctx, o)
 	if err != nil {

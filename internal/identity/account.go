@@ -28,15 +28,18 @@ type User struct {
 	LastLogin    time.Time // machine time; zero = never
 	HomeOrg      string    // where an administrator finds an account without any role
 	Roles        []Role
+
+	passwordAt time.Time // machine time
 }
 
 // Role is what a user is at an organisation, from when until when. Org "" is the hub itself.
 type Role struct {
-	ID    string
-	Role  access.Role
-	Org   string
-	From  time.Time // zero = always
-	Until time.Time // zero = open
+	ID     string
+	Role   access.Role
+	Org    string
+	From   time.Time // zero = always
+	Until  time.Time // zero = open
+	Source string    // "PractitionerRole/…" that says so; "" = given with the account
 }
 
 // At says whether the role holds at t.
@@ -137,17 +140,30 @@ func (s *Service) insert(ctx context.Context, tx *store.Tx, u *User, hash string
 	if _, taken, err := s.find(ctx, tx, "username", u.Username); err != nil || taken {
 		return cmp.Or(err, error(usernameTaken))
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO identity_user (id, username, name, practitioner, lang, password, must_change, disabled, created, home_org, last_login) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0)`,
-		u.ID, u.Username, u.Name, u.Practitioner, u.Lang, hash, flag(u.MustChange), micros(u.Created), u.HomeOrg)
+	if u.Practitioner != "" && access.From(ctx) != nil {
+		if others, err := s.list(ctx, tx, `WHERE u.practitioner = ?`, u.Practitioner); err != nil || len(others) > 0 {
+			return cmp.Or(err, error(hasAccount))
+		}
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO identity_user (id, username, name, practitioner, lang, password, must_change, disabled, created, home_org, last_login, password_at) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, ?)`,
+		u.ID, u.Username, u.Name, u.Practitioner, u.Lang, hash, flag(u.MustChange), micros(u.Created), u.HomeOrg, micros(s.opts.Wall.Now()))
 	if errors.Is(err, store.ErrExists) {
 		return usernameTaken
 	}
 	if err != nil {
 		return err
 	}
+	if u.Roles, _, err = s.part(ctx, tx, u.ID, nil, u.Roles); err != nil {
+		return err
+	}
 	if err := writeRoles(ctx, tx, *u); err != nil {
 		return err
 	}
+	fresh, _, err := s.find(ctx, tx, "id", u.ID)
+	if err != nil {
+		return err
+	}
+	u.Roles = fresh.Roles
 	return s.note(ctx, tx, "C", "user-create", u.ID)
 }
 
@@ -178,6 +194,9 @@ func writeRoles(ctx context.Context, tx *store.Tx, u User) error {
 		return err
 	}
 	for i, r := range u.Roles {
+		if r.Source != "" {
+			continue // the register's own
+		}
 		_, err := tx.Exec(ctx, `INSERT INTO identity_role (id, user_id, ord, role, org, from_at, until_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			r.ID, u.ID, int64(i), string(r.Role), r.Org, micros(r.From), micros(r.Until))
 		if err != nil {
@@ -245,10 +264,17 @@ func (s *Service) ChangeUser(ctx context.Context, id string, c Change) (u User, 
 			u.Disabled = *c.Disabled
 		}
 		if c.Roles != nil {
-			u.Roles = *c.Roles
+			if u.Roles, _, err = s.part(ctx, tx, id, before.Roles, *c.Roles); err != nil {
+				return err
+			}
 			if err := writeRoles(ctx, tx, u); err != nil {
 				return err
 			}
+			fresh, _, err := s.find(ctx, tx, "id", id)
+			if err != nil {
+				return err
+			}
+			u.Roles = fresh.Roles
 		}
 		u.MustChange = u.MustChange || c.Reset
 		_, err = tx.Exec(ctx, `UPDATE identity_user SET name = ?, lang = ?, disabled = ?, must_change = ? WHERE id = ?`, u.Name, u.Lang, flag(u.Disabled), flag(u.MustChange), id)
@@ -256,7 +282,7 @@ func (s *Service) ChangeUser(ctx context.Context, id string, c Change) (u User, 
 			return err
 		}
 		if hash != "" {
-			if _, err := tx.Exec(ctx, `UPDATE identity_user SET password = ? WHERE id = ?`, hash, id); err != nil {
+			if _, err := tx.Exec(ctx, `UPDATE identity_user SET password = ?, password_at = ? WHERE id = ?`, hash, micros(s.opts.Wall.Now()), id); err != nil {
 				return err
 			}
 		}
@@ -343,14 +369,14 @@ func (s *Service) Users(ctx context.Context) (users []User, err error) {
 
 func (s *Service) list(ctx context.Context, tx *store.Tx, where string, args ...any) (users []User, err error) {
 	at := map[string]int{}
-	err = tx.Query(ctx, `SELECT u.id, u.username, u.name, u.practitioner, u.lang, u.must_change, u.disabled, u.created, u.home_org, u.last_login FROM identity_user u `+where+` ORDER BY u.username`, args,
+	err = tx.Query(ctx, `SELECT u.id, u.username, u.name, u.practitioner, u.lang, u.must_change, u.disabled, u.created, u.home_org, u.last_login, u.password_at FROM identity_user u `+where+` ORDER BY u.username`, args,
 		func(scan func(...any) error) error {
 			var u User
-			var must, disabled, created, login int64
-			if err := scan(&u.ID, &u.Username, &u.Name, &u.Practitioner, &u.Lang, &must, &disabled, &created, &u.HomeOrg, &login); err != nil {
+			var must, disabled, created, login, password int64
+			if err := scan(&u.ID, &u.Username, &u.Name, &u.Practitioner, &u.Lang, &must, &disabled, &created, &u.HomeOrg, &login, &password); err != nil {
 				return err
 			}
-			u.MustChange, u.Disabled, u.Created, u.LastLogin = must != 0, disabled != 0, moment(created), moment(login)
+			u.MustChange, u.Disabled, u.Created, u.LastLogin, u.passwordAt = must != 0, disabled != 0, moment(created), moment(login), moment(password)
 			at[u.ID] = len(users)
 			users = append(users, u)
 			return nil
@@ -372,7 +398,10 @@ func (s *Service) list(ctx context.Context, tx *store.Tx, where string, args ...
 			}
 			return nil
 		})
-	return users, err
+	if err != nil {
+		return nil, err
+	}
+	return users, posts(ctx, tx, users, at, where, args)
 }
 
 func fold(username string) string { return strings.ToLower(strings.TrimSpace(username)) }

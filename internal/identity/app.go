@@ -22,5 +22,10 @@ func (s *Service) Lasting(ctx context.Context, mark [32]byte) (*access.Caller, e
 	if err != nil {
 		return nil, fmt.Errorf("identity: session: %w", err)
 	}
-	return s.caller(k.user, k.role), nil
+	if k.user.MustChange || k.aged || k.enrol {
+		return nil, nil // what such a session may not do, no app does for it
+	}
+	c := s.caller(k.user, k.role, k.teams)
+	c.Strong = k.strong
+	return c, nil
 }

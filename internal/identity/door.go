@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -32,11 +33,43 @@ func SessionFrom(ctx context.Context) *Session {
 var (
 	csrfMissing = fhir.Refuse(403, "security", "csrf", "the request lacks the X-CSRF-Token of its session", "页面已过期，请刷新后再试")
 	crossSite   = fhir.Refuse(403, "security", "cross-site", "a login comes from our own page", "登录请求须来自本系统页面")
-	mustChange  = fhir.Refuse(403, "security", "password-change-required", "change the one-time password first", "请先修改一次性密码")
+	mustChange  = fhir.Refuse(403, "security", "password-change-required", "change the one-time or outdated password first", "请先修改一次性密码或已到期的密码")
+	mustEnrol   = fhir.Refuse(403, "security", "second-factor-required", "your role needs a second factor: add one first", "您的角色必须有第二重验证，请先添加")
 )
 
-// untilChanged are the only doors open to a one-time password.
-var untilChanged = map[string]bool{"/api/me": true, "/api/password": true, "/api/logout": true, "/api/lang": true, "/api/login": true}
+// held says why a session opens nothing but the doors where that is mended: a one-time or outdated password first, then a
+// second factor that is needed and missing.
+func held(se *Session, path string) error {
+	if !se.User.MustChange && !se.Aged && !se.Enrol {
+		return nil
+	}
+	switch path {
+	case "/api/me", "/api/password", "/api/logout", "/api/lang", "/api/login", "/api/rules":
+		return nil
+	}
+	if se.User.MustChange || se.Aged {
+		return mustChange
+	}
+	if strings.HasPrefix(path, "/api/me/") || path == "/api/step-up" || strings.HasPrefix(path, "/api/step-up/") {
+		return nil
+	}
+	return mustEnrol
+}
+
+// foreign says whether the page of another site sent the request; browsers say so, programs say nothing.
+func foreign(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site != "same-origin" && site != "none"
+	}
+	origin := r.Header.Get("Origin")
+	u, err := url.Parse(origin)
+	return origin != "" && (err != nil || u.Host != r.Host)
+}
+
+// entering says whether an address is part of logging in: nobody has a session there yet.
+func entering(path string) bool {
+	return path == "/api/login" || strings.HasPrefix(path, "/api/login/")
+}
 
 // Authenticate puts who asks into the context, from the session cookie or a bearer token. Without
 // either the request goes on with no caller. A bad token is refused; a session that is over counts
@@ -63,8 +96,8 @@ func (s *Service) Authenticate(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r.WithContext(access.With(r.Context(), c)))
 			return
 		}
-		if r.URL.Path == "/api/login" {
-			if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		if entering(r.URL.Path) && unsafe(r.Method) {
+			if foreign(r) {
 				s.refuse(w, r, crossSite)
 				return
 			}
@@ -83,15 +116,15 @@ func (s *Service) Authenticate(next http.Handler) http.Handler {
 			s.refuse(w, r, err)
 			return
 		}
-		if unsafe(r.Method) && r.URL.Path != "/api/login" {
+		if unsafe(r.Method) && !entering(r.URL.Path) {
 			got := r.Header.Get("X-CSRF-Token")
 			if subtle.ConstantTimeCompare([]byte(got), []byte(se.CSRF())) != 1 {
 				s.refuse(w, r, csrfMissing)
 				return
 			}
 		}
-		if se.User.MustChange && !untilChanged[r.URL.Path] && (strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, "/fhir")) {
-			s.refuse(w, r, mustChange)
+		if err := held(&se, r.URL.Path); err != nil {
+			s.refuse(w, r, err)
 			return
 		}
 		se.Caller.Remote, se.Caller.Request = remote, r.Header.Get("X-Request-Id")
@@ -171,10 +204,19 @@ func (s *Service) trusted(host string) bool {
 // SetCookie gives the session to the browser.
 func (s *Service) SetCookie(w http.ResponseWriter, r *http.Request, se Session) {
 	http.SetCookie(w, &http.Cookie{Name: Cookie, Value: se.Secret, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		Secure: s.opts.Secure || r.TLS != nil, MaxAge: int(s.opts.Absolute.Seconds())})
+		Secure: s.secure(r), MaxAge: s.rules.Session.Hours * 3600})
 }
 
 // DropCookie takes it back.
 func (s *Service) DropCookie(w http.ResponseWriter, r *http.Request) {
-	http.SetCookie(w, &http.Cookie{Name: Cookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.opts.Secure || r.TLS != nil, MaxAge: -1})
+	http.SetCookie(w, &http.Cookie{Name: Cookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.secure(r), MaxAge: -1})
+}
+
+// SetShort gives the browser one of the cookies that live for a login only, StepCookie or AwayCookie; value "" takes it back.
+func (s *Service) SetShort(w http.ResponseWriter, r *http.Request, name, value string) {
+	c := &http.Cookie{Name: name, Value: value, Path: "/api/login", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.secure(r), MaxAge: int(2 * stepLife.Seconds())}
+	if value == "" {
+		c.MaxAge = -1
+	}
+	http.SetCookie(w, c)
 }

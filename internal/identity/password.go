@@ -7,11 +7,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
-
-	"github.com/xinglin-health/xinglin/internal/fhir"
 )
 
 // Cost is the price of one argon2id hash; it is kept with every hash, so it may change at any time.
@@ -23,9 +20,6 @@ type Cost struct {
 
 // DefaultCost is RFC 9106's second choice with one lane: 64 MiB, 3 passes, about 100 ms.
 var DefaultCost = Cost{Memory: 64 << 10, Passes: 3, Threads: 1}
-
-// MinPassword is the shortest password in characters (NIST SP 800-63B asks for 8 beside other factors).
-const MinPassword = 10
 
 func (c Cost) hash(password string) string {
 	salt := make([]byte, 16)
@@ -52,24 +46,6 @@ func matches(hash, password string) bool {
 	}
 	got := argon2.IDKey([]byte(password), salt, c.Passes, c.Memory, c.Threads, uint32(len(want)))
 	return subtle.ConstantTimeCompare(got, want) == 1
-}
-
-// worthy refuses passwords that are too short, too plain or the user's own name.
-func worthy(password, username string) error {
-	kinds := map[rune]bool{}
-	for _, r := range password {
-		kinds[r] = true
-	}
-	switch {
-	case utf8.RuneCountInString(password) < MinPassword:
-		return fhir.Refuse(422, "value", "password-too-short",
-			fmt.Sprintf("a password has at least %d characters", MinPassword), fmt.Sprintf("密码至少 %d 个字符", MinPassword))
-	case len(password) > 256:
-		return fhir.Refuse(422, "value", "password-too-long", "a password has at most 256 bytes", "密码过长")
-	case len(kinds) < 5, username != "" && strings.Contains(strings.ToLower(password), strings.ToLower(username)):
-		return fhir.Refuse(422, "value", "password-too-plain", "this password is too easy to guess", "密码过于简单，请勿使用重复字符或包含用户名")
-	}
-	return nil
 }
 
 // oneTime makes a password to be told once and changed at the first login: 4 groups of 4 letters and

@@ -40,7 +40,12 @@ func (s *Service) Renew(ctx context.Context, c access.Caller) (*access.Caller, e
 	if found && !u.Disabled {
 		for _, r := range u.Roles {
 			if r.Role == c.Role && r.Org == c.Org && r.At(s.opts.Clock.Now()) {
-				fresh := s.caller(u, r)
+				teams, err := s.teamsOf(ctx, u)
+				if err != nil {
+					return nil, fmt.Errorf("identity: teams: %w", err)
+				}
+				fresh := s.caller(u, r, teams)
+				fresh.Strong, fresh.Session, fresh.Client = c.Strong, c.Session, c.Client
 				fresh.Remote, fresh.Request = c.Remote, c.Request
 				return fresh, nil
 			}

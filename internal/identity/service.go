@@ -2,7 +2,12 @@ package identity
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -15,14 +20,22 @@ import (
 
 // Options of New; zero values take the defaults said beside them.
 type Options struct {
-	Clock    clock.Clock    // business time: periods of roles
-	Wall     clock.Clock    // machine time: sessions, tokens, lockout
-	Cost     Cost           // DefaultCost
-	Idle     time.Duration  // 30 min: a session unused for so long is over
-	Absolute time.Duration  // 12 h: and after so long anyway
-	Recheck  time.Duration  // 5 s: how long a process trusts what it has read about a session
-	Secure   bool           // cookies only over TLS
-	Proxies  []netip.Prefix // trusted proxies: X-Forwarded-For counts when they connect
+	Clock   clock.Clock    // business time: periods of roles
+	Wall    clock.Clock    // machine time: sessions, tokens, lockout
+	Cost    Cost           // DefaultCost
+	Rules   *Rules         // nil = UsualRules
+	Lenient bool           // no second factor is asked and passwords do not age: made-up regions and tests
+	Recheck time.Duration  // 5 s: how long a process trusts what it has read about a session
+	Secure  bool           // cookies only over TLS
+	Proxies []netip.Prefix // trusted proxies: X-Forwarded-For counts when they connect
+	Origin  string         // https://hub.example as people reach it, for passkeys and hospital logins; "" = as each request says
+	Zone    *time.Location // of dates in the register; nil = UTC
+	Issuers []Issuer       // hospitals' own logins
+
+	// Teams names the care teams of a practitioner now; nil = none.
+	Teams func(ctx context.Context, tx *store.Tx, practitioner string, now time.Time) ([]string, error)
+	// MayAppoint says whether the caller may give a role at an organisation; nil = the tree alone decides.
+	MayAppoint func(c *access.Caller, role access.Role, org string) error
 
 	// Note writes the audit entry of a change to accounts or tokens in its transaction; target is
 	// "User/…" or "Token/…". nil = none, for tests.
@@ -43,8 +56,9 @@ type Service struct {
 	hashing chan struct{} // so many password hashes at once: each takes Cost.Memory
 	dummy   string        // hash that an unknown user's password is compared with
 
-	users   *throttle
-	remotes *throttle
+	rules   Rules
+	seals   cipher.AEAD // what the tables hold of secrets that must be read again
+	issuers []*issuer
 
 	mu    sync.Mutex
 	known map[[32]byte]*known // by hash of the cookie or bearer secret
@@ -61,18 +75,61 @@ func New(s *store.Store, tree *access.Tree, o Options) *Service {
 	if o.Cost == (Cost{}) {
 		o.Cost = DefaultCost
 	}
-	if o.Idle == 0 {
-		o.Idle = 30 * time.Minute
-	}
-	if o.Absolute == 0 {
-		o.Absolute = 12 * time.Hour
+	if o.Rules == nil {
+		usual := UsualRules()
+		o.Rules = &usual
 	}
 	if o.Recheck == 0 {
 		o.Recheck = 5 * time.Second
 	}
-	return &Service{store: s, tree: tree, opts: o, dummy: o.Cost.hash(secret()),
-		users: newThrottle(5, 15*time.Minute, o.Wall), remotes: newThrottle(60, time.Minute, o.Wall),
+	if o.Zone == nil {
+		o.Zone = time.UTC
+	}
+	v := &Service{store: s, tree: tree, opts: o, rules: *o.Rules, dummy: o.Cost.hash(secret()), seals: sealer(s.Secret("identity/factor")),
 		hashing: make(chan struct{}, 4), known: map[[32]byte]*known{}}
+	for _, i := range o.Issuers {
+		v.issuers = append(v.issuers, newIssuer(i, o.Wall))
+	}
+	return v
+}
+
+// Rules are those in force.
+func (s *Service) Rules() Rules { return s.rules }
+
+// Lenient says whether second factors are not asked for here.
+func (s *Service) Lenient() bool { return s.opts.Lenient }
+
+// sealer hides secrets in the tables under a key of the hub.
+func sealer(key []byte) cipher.AEAD {
+	sum := sha256.Sum256(key)
+	block, err := aes.NewCipher(sum[:])
+	if err != nil {
+		panic(err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic(err)
+	}
+	return aead
+}
+
+// seal hides a secret that belongs to one row.
+func (s *Service) seal(plain []byte, row string) []byte {
+	nonce := make([]byte, s.seals.NonceSize())
+	rand.Read(nonce)
+	return s.seals.Seal(nonce, nonce, plain, []byte(row))
+}
+
+func (s *Service) open(box []byte, row string) ([]byte, error) {
+	n := s.seals.NonceSize()
+	if len(box) < n {
+		return nil, errors.New("identity: a sealed secret is cut off")
+	}
+	plain, err := s.seals.Open(nil, box[:n], box[n:], []byte(row))
+	if err != nil {
+		return nil, fmt.Errorf("identity: a sealed secret does not open with this hub's key: %w", err)
+	}
+	return plain, nil
 }
 
 // known is what a process remembers of a session or token for Recheck.
@@ -82,6 +139,13 @@ type known struct {
 	role    Role
 	created time.Time
 	used    time.Time // session: last use that the table knows
+	proved  time.Time
+	strong  bool
+	how     string
+	aged    bool // the password is older than the rules allow
+	enrol   bool // a second factor is needed, and there is none
+	factors bool // a second factor is there
+	teams   []string
 	token   *Token
 }
 
@@ -129,3 +193,6 @@ func (s *Service) note(ctx context.Context, tx *store.Tx, action, what, user str
 	}
 	return s.opts.Note(ctx, tx, action, what, "User/"+user)
 }
+
+// Now is the business time by which roles begin and end.
+func (s *Service) Now() time.Time { return s.opts.Clock.Now() }

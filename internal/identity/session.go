@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -8,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
@@ -21,6 +23,13 @@ type Session struct {
 	User   User
 	Role   Role
 	Caller *access.Caller
+
+	How     string    // password, passkey, or oidc:… of a hospital's own login
+	Proved  time.Time // machine time of the last full proof of who it is
+	Strong  bool      // a second factor was shown
+	Factors bool      // the account has a second factor
+	Aged    bool      // the password is older than the rules allow: it opens nothing but its own change
+	Enrol   bool      // a second factor is needed and there is none: it opens nothing but that
 }
 
 // CSRF is the token that unsafe requests of this session carry in X-CSRF-Token.
@@ -46,45 +55,6 @@ var (
 	loginNeeded = fhir.Refuse(401, "login", "login-required", "log in first", "请先登录")
 	noRole      = fhir.Refuse(403, "forbidden", "no-role", "this account has no role in force now", "该账号目前没有有效的角色，请联系管理员")
 )
-
-// Login checks the password and starts a session in the first role that is in force. An unknown
-// user takes as long as a wrong password. On a refusal the session holds the User that was meant, if
-// there is one, for the audit entry only.
-func (s *Service) Login(ctx context.Context, username, password, remote string) (Session, error) {
-	name := fold(username)
-	if wait := max(s.users.wait(name), s.remotes.wait(remote)); wait > 0 {
-		return Session{}, &TooMany{After: wait, Refusal: fhir.Refuse(429, "throttled", "too-many-attempts",
-			fmt.Sprintf("too many attempts; try again in %d seconds", seconds(wait)), fmt.Sprintf("尝试次数过多，请在 %d 秒后再试", seconds(wait)))}
-	}
-	var u User
-	var found bool
-	hash := s.dummy
-	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
-		if u, found, err = s.find(ctx, tx, "username", name); err != nil || !found {
-			return err
-		}
-		hash, err = passwordOf(ctx, tx, u.ID)
-		return err
-	})
-	if err != nil {
-		return Session{}, fmt.Errorf("identity: login: %w", err)
-	}
-	right, err := s.check(ctx, hash, password)
-	if err != nil {
-		return Session{}, err
-	}
-	if !right || !found || u.Disabled {
-		s.users.failed(name)
-		s.remotes.failed(remote)
-		return Session{User: u}, loginFailed
-	}
-	s.users.succeeded(name)
-	role, ok := u.inForce("", s.opts.Clock.Now())
-	if !ok {
-		return Session{User: u}, noRole
-	}
-	return s.begin(ctx, u, role, remote)
-}
 
 // check compares a password, few at once.
 func (s *Service) check(ctx context.Context, hash, password string) (bool, error) {
@@ -114,27 +84,61 @@ func (u User) inForce(id string, now time.Time) (Role, bool) {
 	return Role{}, false
 }
 
-func (s *Service) begin(ctx context.Context, u User, role Role, remote string) (Session, error) {
-	se := Session{Secret: secret(), User: u, Role: role}
+// begin makes a session. What is too old goes; beyond the most at once the oldest end.
+func (s *Service) begin(ctx context.Context, u User, role Role, v Visit, how string, strong bool) (Session, error) {
+	se := Session{Secret: secret(), User: u, Role: role, How: how, Strong: strong}
 	h := hashOf(se.Secret)
 	now := s.opts.Wall.Now()
+	se.Proved = now
+	device := hashOf(v.Device)
 	err := s.store.Update(ctx, func(tx *store.Tx) error {
-		if _, err := tx.Exec(ctx, `DELETE FROM identity_session WHERE created < ? OR used < ?`, micros(now.Add(-s.opts.Absolute)), micros(now.Add(-s.opts.Idle))); err != nil {
+		if err := s.sweep(ctx, tx, now); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO identity_session (hash, user_id, role_id, created, used, remote) VALUES (?, ?, ?, ?, ?, ?)`,
-			h[:], u.ID, role.ID, micros(now), micros(now), remote)
+		_, err := tx.Exec(ctx, `INSERT INTO identity_session (hash, user_id, role_id, created, used, remote, proved, strong, how, agent, device) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			h[:], u.ID, role.ID, micros(now), micros(now), v.Remote, micros(now), flag(strong), how, agentOf(v.Agent), device[:])
+		if err == nil && !s.opts.Lenient { // visitors share the accounts of a made-up region
+			_, err = tx.Exec(ctx, `DELETE FROM identity_session WHERE user_id = ? AND hash NOT IN (SELECT hash FROM identity_session WHERE user_id = ? ORDER BY created DESC, hash LIMIT `+
+				fmt.Sprint(s.rules.Session.Most)+`)`, u.ID, u.ID)
+		}
 		if err == nil {
 			_, err = tx.Exec(ctx, `UPDATE identity_user SET last_login = ? WHERE id = ?`, micros(now), u.ID)
+		}
+		if err == nil && v.Device != "" {
+			err = s.meet(ctx, tx, u.ID, device, v, now)
 		}
 		return err
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("identity: begin session: %w", err)
 	}
-	se.Caller = s.caller(u, role)
-	se.Caller.Session, se.Caller.Remote = hex.EncodeToString(h[:4]), remote
-	return se, nil
+	s.forget(u.ID)
+	k, err := s.look(ctx, h, now)
+	if err != nil {
+		return Session{}, err
+	}
+	fresh := s.session(se.Secret, h, k)
+	fresh.Caller.Remote = v.Remote
+	return fresh, nil
+}
+
+// sweep drops what is over.
+func (s *Service) sweep(ctx context.Context, tx *store.Tx, now time.Time) error {
+	idle, absolute := minutes(s.rules.Session.IdleMinutes), time.Duration(s.rules.Session.Hours)*time.Hour
+	for _, x := range []struct {
+		text string
+		args []any
+	}{
+		{`DELETE FROM identity_session WHERE created < ? OR used < ?`, []any{micros(now.Add(-absolute)), micros(now.Add(-idle))}},
+		{`DELETE FROM identity_ceremony WHERE expires < ?`, []any{micros(now)}},
+		{`DELETE FROM identity_attempt WHERE last < ? AND until_at < ?`, []any{micros(now.Add(-24 * time.Hour)), micros(now)}},
+		{`DELETE FROM identity_device WHERE last < ?`, []any{micros(now.Add(-deviceLife))}},
+	} {
+		if _, err := tx.Exec(ctx, x.text, x.args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // resume finds the session of a cookie, and keeps it awake; loginNeeded when there is none any more.
@@ -144,7 +148,7 @@ func (s *Service) resume(ctx context.Context, cookie string, awake bool) (Sessio
 	if err != nil {
 		return Session{}, err
 	}
-	if awake && wall.Sub(k.used) > s.opts.Idle/30 {
+	if awake && wall.Sub(k.used) > minutes(s.rules.Session.IdleMinutes)/30 {
 		if err := s.touch(ctx, h, wall); err != nil {
 			return Session{}, err
 		}
@@ -152,9 +156,13 @@ func (s *Service) resume(ctx context.Context, cookie string, awake bool) (Sessio
 		fresh.used = wall
 		s.remember(h, &fresh)
 	}
-	se := Session{Secret: cookie, User: k.user, Role: k.role, Caller: s.caller(k.user, k.role)}
-	se.Caller.Session = hex.EncodeToString(h[:4])
-	return se, nil
+	return s.session(cookie, h, k), nil
+}
+
+func (s *Service) session(secret string, h [32]byte, k *known) Session {
+	se := Session{Secret: secret, User: k.user, Role: k.role, How: k.how, Proved: k.proved, Strong: k.strong, Factors: k.factors, Aged: k.aged, Enrol: k.enrol, Caller: s.caller(k.user, k.role, k.teams)}
+	se.Caller.Session, se.Caller.Strong = hex.EncodeToString(h[:4]), k.strong
+	return se
 }
 
 // look finds a session that is in force, without counting as its use.
@@ -163,20 +171,28 @@ func (s *Service) look(ctx context.Context, h [32]byte, wall time.Time) (*known,
 	if k == nil {
 		k = &known{read: wall}
 		found := false
-		var userID, roleID string
 		err := s.store.View(ctx, func(tx *store.Tx) error {
 			found = false
-			var created, used int64
-			err := tx.Query(ctx, `SELECT user_id, role_id, created, used FROM identity_session WHERE hash = ?`, []any{h[:]}, func(scan func(...any) error) error {
+			var userID, roleID string
+			var created, used, proved, strong int64
+			err := tx.Query(ctx, `SELECT user_id, role_id, created, used, proved, strong, how FROM identity_session WHERE hash = ?`, []any{h[:]}, func(scan func(...any) error) error {
 				found = true
-				return scan(&userID, &roleID, &created, &used)
+				return scan(&userID, &roleID, &created, &used, &proved, &strong, &k.how)
 			})
 			if err != nil || !found {
 				return err
 			}
-			k.created, k.used = moment(created), moment(used)
-			k.user, found, err = s.find(ctx, tx, "id", userID)
-			return err
+			k.created, k.used, k.proved, k.strong = moment(created), moment(used), moment(proved), strong != 0
+			if k.user, found, err = s.find(ctx, tx, "id", userID); err != nil || !found {
+				return err
+			}
+			k.user = s.confine(k.user, k.how)
+			for _, r := range k.user.Roles {
+				if r.ID == roleID {
+					k.role = r
+				}
+			}
+			return s.judge(ctx, tx, k, wall)
 		})
 		if err != nil {
 			return nil, fmt.Errorf("identity: session: %w", err)
@@ -184,18 +200,30 @@ func (s *Service) look(ctx context.Context, h [32]byte, wall time.Time) (*known,
 		if !found {
 			return nil, loginNeeded
 		}
-		for _, r := range k.user.Roles {
-			if r.ID == roleID {
-				k.role = r
-			}
-		}
 		s.remember(h, k)
 	}
 	if k.user.Disabled || k.role.ID == "" || !k.role.At(s.opts.Clock.Now()) ||
-		wall.Sub(k.created) >= s.opts.Absolute || wall.Sub(k.used) >= s.opts.Idle {
+		wall.Sub(k.created) >= time.Duration(s.rules.Session.Hours)*time.Hour || wall.Sub(k.used) >= minutes(s.rules.Session.IdleMinutes) {
 		return nil, loginNeeded
 	}
 	return k, nil
+}
+
+// judge fills in what the rules say about an account: its factors, the age of its password, its teams.
+func (s *Service) judge(ctx context.Context, tx *store.Tx, k *known, wall time.Time) (err error) {
+	if k.factors, err = hasFactor(ctx, tx, k.user.ID); err != nil {
+		return err
+	}
+	now := s.opts.Clock.Now()
+	if !s.opts.Lenient {
+		days := s.rules.Password.Days
+		k.aged = days > 0 && strings.HasPrefix(k.how, "password") && wall.Sub(k.user.passwordAt) > time.Duration(days)*24*time.Hour
+		k.enrol = !k.factors && !k.strong && s.rules.needsSecond(k.user.Roles, now)
+	}
+	if s.opts.Teams != nil && k.user.Practitioner != "" {
+		k.teams, err = s.opts.Teams(ctx, tx, k.user.Practitioner, now)
+	}
+	return err
 }
 
 func (s *Service) touch(ctx context.Context, h [32]byte, wall time.Time) error {
@@ -209,8 +237,8 @@ func (s *Service) touch(ctx context.Context, h [32]byte, wall time.Time) error {
 	return nil
 }
 
-func (s *Service) caller(u User, role Role) *access.Caller {
-	c := &access.Caller{User: u.ID, Name: u.Name, Practitioner: u.Practitioner, Role: role.Role, Org: role.Org, Lang: u.Lang}
+func (s *Service) caller(u User, role Role, teams []string) *access.Caller {
+	c := &access.Caller{User: u.ID, Name: u.Name, Practitioner: u.Practitioner, Role: role.Role, Org: role.Org, Lang: u.Lang, Teams: teams}
 	s.tree.Settle(c)
 	return c
 }
@@ -224,7 +252,8 @@ func (s *Service) CallerOf(ctx context.Context, username string, role access.Rol
 	}
 	for _, r := range u.Roles {
 		if r.At(s.opts.Clock.Now()) && (role == "" || r.Role == role) {
-			return s.caller(u, r), nil
+			teams, err := s.teamsOf(ctx, u)
+			return s.caller(u, r, teams), err
 		}
 	}
 	return nil, noRole
@@ -250,6 +279,7 @@ func (s *Service) SwitchRole(ctx context.Context, se Session, roleID string) (Se
 	if err != nil {
 		return se, err
 	}
+	u = s.confine(u, se.How)
 	role, ok := u.inForce(roleID, s.opts.Clock.Now())
 	if !ok || roleID == "" {
 		return se, fhir.Refuse(422, "value", "unknown-role", "this role is not yours now", "您目前没有这个角色")
@@ -265,42 +295,73 @@ func (s *Service) SwitchRole(ctx context.Context, se Session, roleID string) (Se
 	if err != nil {
 		return se, fmt.Errorf("identity: switch role: %w", err)
 	}
-	session, remote := se.Caller.Session, se.Caller.Remote
-	se.User, se.Role, se.Caller = u, role, s.caller(u, role)
-	se.Caller.Session, se.Caller.Remote = session, remote
-	return se, nil
-}
-
-// ChangePassword replaces the user's own password, ends every session and begins a new one.
-func (s *Service) ChangePassword(ctx context.Context, se Session, old, new string) (Session, error) {
-	var hash string
-	err := s.store.View(ctx, func(tx *store.Tx) (err error) { hash, err = passwordOf(ctx, tx, se.User.ID); return err })
-	if err != nil {
-		return se, fmt.Errorf("identity: change password: %w", err)
-	}
-	key := "password:" + se.User.ID
-	if wait := s.users.wait(key); wait > 0 {
-		return se, &TooMany{After: wait, Refusal: fhir.Refuse(429, "throttled", "too-many-attempts", "too many attempts; try again later", "尝试次数过多，请稍后再试")}
-	}
-	right, err := s.check(ctx, hash, old)
+	k, err := s.look(ctx, h, s.opts.Wall.Now())
 	if err != nil {
 		return se, err
 	}
-	if !right {
-		s.users.failed(key)
-		return se, fhir.Refuse(422, "value", "wrong-password", "the old password is wrong", "原密码不正确")
+	moved := s.session(se.Secret, h, k)
+	moved.Caller.Remote = se.Caller.Remote
+	return moved, nil
+}
+
+// teamsOf names the care teams of an account's practitioner now.
+func (s *Service) teamsOf(ctx context.Context, u User) (teams []string, err error) {
+	if s.opts.Teams == nil || u.Practitioner == "" {
+		return nil, nil
+	}
+	err = s.store.View(ctx, func(tx *store.Tx) (err error) {
+		teams, err = s.opts.Teams(ctx, tx, u.Practitioner, s.opts.Clock.Now())
+		return err
+	})
+	return teams, err
+}
+
+// ChangePassword replaces the user's own password, ends every session and begins a new one, which is as strong as this one.
+func (s *Service) ChangePassword(ctx context.Context, se Session, old, new string, v Visit) (Session, error) {
+	var hash string
+	var last []string
+	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
+		if hash, err = passwordOf(ctx, tx, se.User.ID); err != nil {
+			return err
+		}
+		last = nil
+		return tx.Query(ctx, `SELECT hash FROM identity_password WHERE user_id = ? ORDER BY since DESC LIMIT `+fmt.Sprint(max(0, s.rules.Password.History-1)), []any{se.User.ID}, func(scan func(...any) error) error {
+			var h string
+			err := scan(&h)
+			last = append(last, h)
+			return err
+		})
+	})
+	if err != nil {
+		return se, fmt.Errorf("identity: change password: %w", err)
+	}
+	if err := s.proves(ctx, se.User.ID, hash, old); err != nil {
+		return se, err
 	}
 	if old == new {
 		return se, fhir.Refuse(422, "value", "same-password", "the new password is the old one", "新密码不能与原密码相同")
 	}
-	if err := worthy(new, se.User.Username); err != nil {
+	if err := s.rules.worthy(new, se.User); err != nil {
 		return se, err
+	}
+	for _, h := range last {
+		if used, err := s.check(ctx, h, new); err != nil || used {
+			return se, cmp.Or(err, error(usedLast))
+		}
 	}
 	newHash := s.opts.Cost.hash(new)
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
-		n, err := tx.Exec(ctx, `UPDATE identity_user SET password = ?, must_change = 0 WHERE id = ? AND password = ?`, newHash, se.User.ID, hash)
+		now := s.opts.Wall.Now()
+		n, err := tx.Exec(ctx, `UPDATE identity_user SET password = ?, must_change = 0, password_at = ? WHERE id = ? AND password = ?`, newHash, micros(now), se.User.ID, hash)
 		if err == nil && n == 0 {
 			return store.ErrConflict
+		}
+		if err == nil && s.rules.Password.History > 0 {
+			_, err = tx.Exec(ctx, `INSERT INTO identity_password (user_id, since, hash) VALUES (?, ?, ?) ON CONFLICT (user_id, since) DO UPDATE SET hash = excluded.hash`, se.User.ID, micros(now), hash)
+		}
+		if err == nil {
+			_, err = tx.Exec(ctx, `DELETE FROM identity_password WHERE user_id = ? AND since NOT IN (SELECT since FROM identity_password WHERE user_id = ? ORDER BY since DESC LIMIT `+
+				fmt.Sprint(s.rules.Password.History)+`)`, se.User.ID, se.User.ID)
 		}
 		if err == nil {
 			_, err = tx.Exec(ctx, `DELETE FROM identity_session WHERE user_id = ?`, se.User.ID)
@@ -318,7 +379,25 @@ func (s *Service) ChangePassword(ctx context.Context, se Session, old, new strin
 	if err != nil {
 		return se, err
 	}
-	return s.begin(ctx, u, se.Role, se.Caller.Remote)
+	return s.begin(ctx, s.confine(u, se.How), se.Role, v, se.How, se.Strong)
+}
+
+var wrongPassword = fhir.Refuse(422, "value", "wrong-password", "the old password is wrong", "原密码不正确")
+
+// proves checks the password of somebody who is logged in.
+func (s *Service) proves(ctx context.Context, user, hash, password string) error {
+	limits := s.own("password", user)
+	if err := s.reserve(ctx, limits); err != nil {
+		return err
+	}
+	right, err := s.check(ctx, hash, password)
+	if err == nil && !right {
+		err = wrongPassword
+	}
+	if err == nil {
+		err = s.succeeded(ctx, limits)
+	}
+	return err
 }
 
 // SetLang keeps the user's language.

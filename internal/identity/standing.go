@@ -32,7 +32,10 @@ func (s *Service) Standing(ctx context.Context, id string, role access.Role, org
 		for _, r := range u.Roles {
 			if r.Role == role && r.Org == org && r.At(s.opts.Clock.Now()) {
 				c = &access.Caller{User: u.ID, Name: u.Name, Practitioner: u.Practitioner, Role: r.Role, Org: r.Org, Lang: u.Lang}
-				return nil
+				if s.opts.Teams != nil && u.Practitioner != "" {
+					c.Teams, err = s.opts.Teams(ctx, tx, u.Practitioner, s.opts.Clock.Now())
+				}
+				return err
 			}
 		}
 		return nil

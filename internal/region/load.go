@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/identity"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
@@ -103,8 +104,11 @@ func (r *Region) AddAccounts(ctx context.Context, s *identity.Service) error {
 	known := map[*Person]bool{}
 	var users []identity.NewUser
 	add := func(username, hash string, p *Person) {
-		users = append(users, identity.NewUser{ID: p.ID, Username: username, Name: p.Name, Practitioner: p.Ref(), Hash: hash,
-			Roles: []identity.Role{{Role: p.Role, Org: p.Org()}}})
+		n := identity.NewUser{ID: p.ID, Username: username, Name: p.Name, Practitioner: p.Ref(), Hash: hash}
+		if p.Role == access.Administrator || p.Role == access.Auditor { // all other roles follow from the register
+			n.Roles = []identity.Role{{Role: p.Role, Org: p.Org()}}
+		}
+		users = append(users, n)
 	}
 	hash := s.Hash(DemoPassword)
 	for _, a := range r.Accounts {

@@ -64,6 +64,9 @@ func MakeDemo(ctx context.Context, o Options, seed uint64, size region.Size, pro
 		return nil, errors.Join(fmt.Errorf("server: %s holds data already, perhaps of a demo that was cut off; a demo needs an empty database", h.Database()), h.Close())
 	}
 	err = made.Make(ctx, region.Hub{Store: h.Store, Tree: h.Tree, Accounts: h.Identity, Runner: h.Runner, Clock: turned}, progress)
+	if err == nil {
+		err = h.markMadeUp(ctx)
+	}
 	if err := errors.Join(err, h.Close()); err != nil {
 		return nil, err
 	}

@@ -48,6 +48,8 @@ type Hub struct {
 	Registry      *registry.Room
 	Agreements    *agreement.Room
 
+	rules   *identity.Rules
+	issuers []identity.Issuer
 	handler http.Handler
 	meter   *meter
 	tracer  trace.Tracer

@@ -120,7 +120,7 @@ func TestAWholeHub(t *testing.T) {
 func TestStoppingEndsOpenStreams(t *testing.T) {
 	h := open(t)
 	url, stop := serving(t, h)
-	_, password, err := h.Identity.AddUser(t.Context(), identity.NewUser{Username: "boss", Name: "甲", Roles: []identity.Role{{Role: access.Administrator}}})
+	_, password, err := h.Identity.AddUser(t.Context(), identity.NewUser{Username: "boss", Name: "甲", Roles: []identity.Role{{Role: access.Leader, Org: "Organization/a"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

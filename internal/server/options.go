@@ -34,6 +34,8 @@ type Options struct {
 	Log             *slog.Logger
 	Zone            *time.Location // of dates without a zone, fixed when the database is made
 	Demo            bool           // a made-up region: the page says so
+	Lenient         bool           // nobody is asked for a second factor; implied by Demo, for tests beside it
+	Logins          string         // file of the hospitals' own logins (OpenID Connect); "" = none
 	Listen          string         // host:port
 	BaseURL         string         // of the FHIR API as others reach it, https://hub.example/fhir; "" = as each request says
 	Cert            string         // TLS certificate and key files; "" = plain HTTP

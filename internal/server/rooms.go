@@ -63,9 +63,9 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Clock:      h.Clock,
 		Zone:       h.Zone,
 		Migrations: migrations(),
-		Derive: []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, access.Derive, line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive,
+		Derive: []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, access.Derive, identity.Derive(h.who), line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive,
 			h.Agreements.Derive},
-		Guard: []store.Guard{h.Tree.Guard, h.Registry.Guard, line.Guard(lines.All), h.Subscriptions.Guard,
+		Guard: []store.Guard{h.Tree.Guard, h.Registry.Guard, identity.Guard(h.who), line.Guard(lines.All), h.Subscriptions.Guard,
 			h.Agreements.Guard},
 		Watch:    h.watch,
 		Alone:    h.SQLite() && !h.Beside,
@@ -111,11 +111,18 @@ func (h *Hub) openServices(ctx context.Context) (err error) {
 		defer cancel()
 		return h.Audit.Close(grace)
 	})
-	h.Identity = identity.New(h.Store, h.Tree, identity.Options{Clock: h.Clock, Secure: h.Cert != "", Proxies: h.Proxies, Cost: h.PasswordCost,
+	if err := h.openLogins(ctx); err != nil {
+		return err
+	}
+	h.Identity = identity.New(h.Store, h.Tree, identity.Options{Clock: h.Clock, Secure: h.Cert != "" || strings.HasPrefix(h.BaseURL, "https://"), Proxies: h.Proxies, Cost: h.PasswordCost,
+		Zone: h.Zone, Rules: h.rules, Issuers: h.issuers, Lenient: h.Lenient, Origin: h.origin(),
 		App:    func(ctx context.Context, token string) (*access.Caller, error) { return h.Smart.Bearer(ctx, token) },
 		Refuse: api.Refuse, Note: func(ctx context.Context, tx *store.Tx, action, what, target string) error {
 			return h.Audit.Write(ctx, tx, audit.Of(ctx, action, what, target))
 		}})
+	if err := h.Identity.Build(ctx); err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
 	h.Smart = smart.New(smart.Options{Store: h.Store, Identity: h.Identity, Tree: h.Tree, Audit: h.Audit, BaseURL: h.BaseURL, Listen: h.pageURL(), Hosts: h.AppHosts, Log: h.Log,
 		Note: func(ctx context.Context, tx *store.Tx, action, what, target string) error {
 			return h.Audit.Write(ctx, tx, audit.Of(ctx, action, what, target))
