@@ -30,6 +30,12 @@ func (s *Service) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /.well-known/smart-configuration", s.configuration)
 	mux.HandleFunc("GET /fhir/.well-known/smart-configuration", s.configuration)
 	mux.HandleFunc("GET /.well-known/openid-configuration", s.openid)
+	nothing := func(w http.ResponseWriter, _ *http.Request) {
+		answerJSON(w, http.StatusNotFound, map[string]string{"error": "not_found", "error_description": "nothing is at this address, or not by this method"})
+	}
+	mux.HandleFunc("/oauth/", nothing)
+	mux.HandleFunc("/.well-known/", nothing)
+	mux.HandleFunc("/fhir/.well-known/", nothing)
 }
 
 func answerJSON(w http.ResponseWriter, status int, value any) {

@@ -26,7 +26,7 @@ func (s *Service) newProvider() *fosite.Fosite {
 		OmitRedirectScopeParam:       true,
 		MinParameterEntropy:          8,
 	}
-	shelf, tokens := shelf{s}, strategy{s}
+	shelf, tokens := shelf{s}, strategy{}
 	signer := &jwt.DefaultSigner{GetPrivateKey: s.keys.current}
 	id := &openid.IDTokenHandleHelper{IDTokenStrategy: &openid.DefaultStrategy{Signer: signer, Config: c}}
 	code := &oauth2.AuthorizeExplicitGrantHandler{AccessTokenStrategy: tokens, RefreshTokenStrategy: tokens, AuthorizeCodeStrategy: tokens, CoreStorage: shelf, TokenRevocationStorage: shelf, Config: c}
