@@ -32,7 +32,7 @@ func (r *Room) Between(ctx context.Context, tx *store.Tx, from, to, service stri
 		return err
 	}
 	for _, x := range found {
-		if x.InForce(now) && r.lets(x.Terms, from, service) && x.within(specialties) {
+		if x.InForce(now) && r.Lets(x.Terms, from, service) && x.within(specialties) {
 			return nil
 		}
 	}
@@ -62,7 +62,7 @@ func (r *Room) Askable(ctx context.Context, tx *store.Tx, from, service string) 
 	}
 	parties := []string{r.Legal(from)}
 	for _, x := range all {
-		if !x.InForce(tx.Now()) || !r.lets(x.Terms, from, service) {
+		if !x.InForce(tx.Now()) || !r.Lets(x.Terms, from, service) {
 			continue
 		}
 		other := x.Owner
@@ -89,8 +89,8 @@ func (r *Room) of(ctx context.Context, tx *store.Tx, one, other string) ([]Row, 
 	return rows(ctx, tx, "WHERE ((requester IN "+in(a)+" AND owner IN "+in(b)+") OR (requester IN "+in(b)+" AND owner IN "+in(a)+")) AND state <> 'draft' ORDER BY changed DESC, contract LIMIT 200", args...)
 }
 
-// lets says whether the terms let this side ask the other for a service.
-func (r *Room) lets(t Terms, from, service string) bool {
+// Lets says whether the terms let this side ask the other for a service.
+func (r *Room) Lets(t Terms, from, service string) bool {
 	if !t.covers(service) {
 		return false
 	}
@@ -141,8 +141,8 @@ func (r *Room) refuse(ctx context.Context, tx *store.Tx, found []Row, from, to, 
 	zh := fmt.Sprintf("%s与%s之间没有生效的“%s”协议", r.name(a), r.name(b), s.Zh)
 	day := func(t time.Time) string { return t.In(r.zone()).Format(time.DateOnly) }
 	for _, x := range found { // the newest that comes near
-		if !r.lets(x.Terms, from, service) {
-			if x.InForce(now) && !slices.ContainsFunc(found, func(o Row) bool { return r.lets(o.Terms, from, service) }) {
+		if !r.Lets(x.Terms, from, service) {
+			if x.InForce(now) && !slices.ContainsFunc(found, func(o Row) bool { return r.Lets(o.Terms, from, service) }) {
 				en += "; the agreement in force does not cover it"
 				zh += "（现有协议不包含此项服务）"
 				break

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"mime/multipart"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,6 +85,9 @@ func (f Files) receive(w http.ResponseWriter, r *http.Request, caller *access.Ca
 		return nil, fhir.Refuse(415, "not-supported", "not-multipart", "send multipart/form-data with patient and file", "请以表单方式上传文件")
 	}
 	patient, title := r.URL.Query().Get("patient"), r.URL.Query().Get("title")
+	if r.URL.Query().Get("about") == "agreement" { // a paper of the institution, about nobody
+		return f.receivePaper(w, r, caller, parts, title)
+	}
 	var file blob.File
 	for {
 		part, err := parts.NextPart()
@@ -130,6 +135,41 @@ func (f Files) receive(w http.ResponseWriter, r *http.Request, caller *access.Ca
 		return nil, err
 	}
 	return &fileAnswer{reference, file.Hash, file.Size, file.ContentType}, nil
+}
+
+// receivePaper takes the signed document of an agreement; those who handle agreements read it, the other side once
+// it stands in the Contract.
+func (f Files) receivePaper(w http.ResponseWriter, r *http.Request, caller *access.Caller, parts *multipart.Reader, title string) (*fileAnswer, error) {
+	if !slices.Contains([]access.Role{access.Leader, access.MedicalAffairs, access.ReferralOffice}, caller.Role) || caller.Institution == "" {
+		return nil, fhir.Refuse(403, "forbidden", "not-your-business", "agreements are handled by leaders, medical affairs and the referral office", "协议由院领导、医务处和转诊办办理")
+	}
+	for {
+		part, err := parts.NextPart()
+		if errors.Is(err, io.EOF) {
+			return nil, fhir.Refuse(422, "required", "missing-file", "the form has no file", "请选择文件")
+		}
+		if err != nil {
+			return nil, fhir.Refuse(400, "structure", "bad-form", "the form broke off", "上传中断，请重试")
+		}
+		if part.FormName() != "file" {
+			continue
+		}
+		if title == "" {
+			title = part.FileName()
+		}
+		file, err := f.Files.Put(r.Context(), part, atOnce)
+		if err != nil {
+			return nil, err
+		}
+		doc := document("", title, f.Clock.Now())
+		doc.Set("subject", nil)
+		complete(doc, file)
+		reference, err := f.write(w, r, store.Put{Op: store.Create, Type: "DocumentReference", Custodian: caller.Org}, doc, "")
+		if err != nil {
+			return nil, err
+		}
+		return &fileAnswer{reference, file.Hash, file.Size, file.ContentType}, nil
+	}
 }
 
 // mayAttach: only to a patient whom one may read.
@@ -180,6 +220,12 @@ func (f Files) write(w http.ResponseWriter, r *http.Request, p store.Put, doc *f
 			return err
 		}
 		reference = "DocumentReference/" + v.ID
+		if patient == "" {
+			if err := tx.Item(ctx, store.Item{Resource: reference, Party: access.From(ctx).Institution + access.Agreements, Basis: "agreement", Source: reference}); err != nil {
+				return err
+			}
+			return f.Audit.Write(ctx, tx, touch(w, r, action, "file", reference))
+		}
 		return f.Audit.Write(ctx, tx, touch(w, r, action, "file", reference, patient))
 	})
 	return reference, err

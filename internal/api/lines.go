@@ -107,7 +107,9 @@ func (l Lines) list(w http.ResponseWriter, r *http.Request) {
 			if err != nil {
 				return err
 			}
-			answer = append(answer, describe(x, caller, n))
+			if v := describe(x, caller, n); len(v.Start) > 0 || l.Runner.Shows(caller, x.Slug) {
+				answer = append(answer, v)
+			}
 		}
 		return nil
 	})

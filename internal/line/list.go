@@ -95,6 +95,9 @@ const isOpen = "kind = 'open'"
 
 // OfPatient lists the open cases of a patient in a line that the caller's parties see, or may collide with.
 func (r *Runner) OfPatient(ctx context.Context, tx *store.Tx, by *access.Caller, slug, patient string) ([]Case, error) {
+	if !r.Shows(by, slug) {
+		return nil, nil
+	}
 	w := where{isOpen + " AND line = ? AND patient = ?", []any{slug, patient}}.and(either(whose(by, "owner"), whose(by, "requester")))
 	return selectCases(ctx, tx, "WHERE "+w.text+" ORDER BY opened DESC, task LIMIT 50", w.args...)
 }
@@ -154,6 +157,9 @@ func (r *Runner) Cases(ctx context.Context, tx *store.Tx, by *access.Caller, tas
 
 // Facts reads what happened to a line's cases for its numbers, of the organisations given or all that the caller sees.
 func (r *Runner) Facts(ctx context.Context, tx *store.Tx, by *access.Caller, slug string, organisations []string) ([]indicator.Fact, error) {
+	if !r.Shows(by, slug) {
+		return nil, nil
+	}
 	w := where{"line = ?", []any{slug}}.and(either(whose(by, "owner"), whose(by, "requester")))
 	if organisations != nil {
 		w = w.and(either(among("owner", organisations), among("requester", organisations)))

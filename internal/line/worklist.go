@@ -29,6 +29,8 @@ type Filter struct {
 	Patients                []string // nil = all
 	Count                   int
 	Cursor                  string
+
+	not []string // lines that are not for the reader
 }
 
 // List is one page of a worklist.
@@ -47,6 +49,7 @@ type Counts struct{ Mine, In, Out, Late, Open, MineLate int }
 func (r *Runner) Worklist(ctx context.Context, tx *store.Tx, by *access.Caller, f Filter) (List, error) {
 	var list List
 	var err error
+	f.not = r.hidden(by)
 	if list.Counts, err = r.Count(ctx, tx, by, f.Line); err != nil {
 		return list, err
 	}
@@ -112,7 +115,7 @@ func (r *Runner) arms(by *access.Caller, f Filter, now time.Time) []where {
 		arms = []where{in.and(open), out.and(open).and(ours)}
 	}
 	for i := range arms {
-		if f.View != Mine && (!f.plain() || f.Line != "") {
+		if f.View != Mine && (!f.plain() || f.Line != "" || f.not != nil) {
 			arms[i] = arms[i].and(r.standsIn(f))
 		}
 		if f.Patients != nil {
@@ -179,8 +182,23 @@ func (f Filter) plain() bool {
 // has says whether a filter lets a place through.
 func (f Filter) has(place string) bool {
 	at := strings.Split(place, "/")
-	return len(at) == 4 && (f.Line == "" || f.Line == at[0]) && (f.Flow == "" || f.Flow == at[1]) && (f.State == "" || f.State == at[2]) &&
+	return len(at) == 4 && !slices.Contains(f.not, at[0]) && (f.Line == "" || f.Line == at[0]) && (f.Flow == "" || f.Flow == at[1]) && (f.State == "" || f.State == at[2]) &&
 		(f.Urgency == "" || strconv.FormatInt(rank(f.Urgency), 10) == at[3])
+}
+
+// hidden lists the lines whose cases are not shown to the caller, nor counted.
+func (r *Runner) hidden(by *access.Caller) (slugs []string) {
+	for _, l := range r.Lines {
+		if l.For != nil && !by.Scope.All && !slices.Contains(l.For, string(by.Role)) {
+			slugs = append(slugs, l.Slug)
+		}
+	}
+	return slugs
+}
+
+// Shows says whether a line's cases are listed and counted for the caller.
+func (r *Runner) Shows(by *access.Caller, slug string) bool {
+	return !slices.Contains(r.hidden(by), slug)
 }
 
 // standing lists where a case may stand that a filter lets through.
@@ -236,7 +254,7 @@ func (n Counts) of(f Filter) int {
 // Count counts a line's open cases; "" = all lines. It reads no case, only where they stand.
 func (r *Runner) Count(ctx context.Context, tx *store.Tx, by *access.Caller, slug string) (Counts, error) {
 	var n Counts
-	late, f := tx.Now().UnixMicro(), Filter{Line: slug}
+	late, f := tx.Now().UnixMicro(), Filter{Line: slug, not: r.hidden(by)}
 	for _, side := range []struct {
 		party         flow.Party
 		column, other string

@@ -39,6 +39,7 @@ func (h *Hub) ownAPI() http.Handler {
 		&api.Apps{Smart: h.Smart, Tree: h.Tree},
 		cases,
 		api.Patients{Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone},
+		api.Agreements{Store: h.Store, Tree: h.Tree, Room: h.Agreements, Runner: h.Runner, Audit: h.Audit, Zone: h.Zone},
 		api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock},
 	} {
 		room.Register(mux)
