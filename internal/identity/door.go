@@ -30,6 +30,11 @@ func SessionFrom(ctx context.Context) *Session {
 	return s
 }
 
+// WithSession puts a session into the context, as Authenticate does.
+func WithSession(ctx context.Context, se *Session) context.Context {
+	return context.WithValue(ctx, sessionKey{}, se)
+}
+
 var (
 	csrfMissing = fhir.Refuse(403, "security", "csrf", "the request lacks the X-CSRF-Token of its session", "页面已过期，请刷新后再试")
 	crossSite   = fhir.Refuse(403, "security", "cross-site", "a login comes from our own page", "登录请求须来自本系统页面")
@@ -129,7 +134,7 @@ func (s *Service) Authenticate(next http.Handler) http.Handler {
 		}
 		se.Caller.Remote, se.Caller.Request = remote, r.Header.Get("X-Request-Id")
 		ctx := access.With(r.Context(), se.Caller)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, sessionKey{}, &se)))
+		next.ServeHTTP(w, r.WithContext(WithSession(ctx, &se)))
 	})
 }
 

@@ -154,6 +154,11 @@ func newDoor(t *testing.T, h house) door {
 	}))}
 }
 
+// catch keeps the session with which a request came.
+func catch(found **identity.Session) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { *found = identity.SessionFrom(r.Context()) })
+}
+
 func (d door) ask(method, url string, head ...string) (int, string) {
 	d.t.Helper()
 	r := httptest.NewRequest(method, url, nil)

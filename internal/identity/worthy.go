@@ -26,7 +26,7 @@ var (
 	usedLast  = fhir.Refuse(422, "value", "password-used-before", "this is one of your last passwords", "不能使用最近用过的密码")
 	longest   = 256
 	year      = regexp.MustCompile(`(19|20)\d\d`)
-	leetSpeak = strings.NewReplacer("@", "a", "0", "o", "1", "l", "3", "e", "$", "s", "5", "s", "7", "t")
+	leetSpeak = strings.NewReplacer("@", "a", "0", "o", "1", "l", "3", "e", "4", "a", "$", "s", "5", "s", "7", "t")
 )
 
 // worthy refuses passwords that are too short, too plain or the user's own name.
@@ -88,11 +88,22 @@ func names(u User) (list []string) {
 // than four letters or digits that somebody would have to guess.
 func plain(folded string) bool {
 	folded = year.ReplaceAllString(folded, " ")
-	for _, text := range []string{folded, leetSpeak.Replace(folded)} {
-		for _, word := range slices.Backward(slices.SortedFunc(slices.Values(common), func(a, b string) int { return len(a) - len(b) })) {
-			text = strings.ReplaceAll(text, word, " ")
+	words := slices.SortedFunc(slices.Values(common), func(a, b string) int { return len(b) - len(a) })
+	for _, read := range []string{folded, leetSpeak.Replace(folded)} { // as long as each other, byte for byte
+		left := []byte(folded)
+		for _, word := range words {
+			for from := 0; ; {
+				i := strings.Index(read[from:], word)
+				if i < 0 {
+					break
+				}
+				blank := strings.Repeat(" ", len(word))
+				copy(left[from+i:], blank)
+				read = read[:from+i] + blank + read[from+i+len(word):]
+				from += i + len(word)
+			}
 		}
-		if left := unforeseen(text); left < 4 {
+		if unforeseen(string(left)) < 4 {
 			return true
 		}
 	}
