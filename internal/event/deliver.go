@@ -153,8 +153,13 @@ func outlets(ctx context.Context, tx *store.Tx, where string, args ...any) (list
 			return err
 		}
 		o.Enabled, o.Created = enabled != 0, moment(created)
+		about := "event/channel/" + o.ID
+		var err error
+		if o.Secret, err = tx.OpenText(ctx, o.Secret, about+"/secret"); err == nil {
+			o.URL, err = tx.OpenText(ctx, o.URL, about+"/url")
+		}
 		list = append(list, o)
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("event: channels: %w", err)
@@ -168,9 +173,10 @@ func SaveOutlet(ctx context.Context, tx *store.Tx, o Outlet) error {
 	if o.Enabled {
 		enabled = 1
 	}
+	about := "event/channel/" + o.ID // the addresses of group robots are secrets, too
 	_, err := tx.Exec(ctx, `INSERT INTO event_channel (id, org, kind, url, secret, enabled, created) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET org = excluded.org, kind = excluded.kind, url = excluded.url, secret = excluded.secret, enabled = excluded.enabled`,
-		o.ID, o.Org, o.Kind, o.URL, o.Secret, enabled, micros(o.Created))
+		o.ID, o.Org, o.Kind, tx.SealText(o.URL, about+"/url"), tx.SealText(o.Secret, about+"/secret"), enabled, micros(o.Created))
 	if err != nil {
 		return fmt.Errorf("event: save channel: %w", err)
 	}

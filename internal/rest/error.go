@@ -7,6 +7,7 @@ import (
 
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
@@ -88,9 +89,9 @@ func (s *server) refusal(c *call, err error) *answer {
 		what = "unknown"
 	}
 	if e.Status >= 500 {
-		s.Log.Error("fhir request failed", "what", what, "type", c.typ, "status", e.Status, "request", c.request, "error", err)
+		s.Log.Error("fhir request failed", "what", what, "type", c.told(), "status", e.Status, "request", c.request, "error", err)
 	} else {
-		s.Log.Info("fhir request refused", "what", what, "type", c.typ, "status", e.Status, "code", e.Issues[0].Detail, "request", c.request)
+		s.Log.Info("fhir request refused", "what", what, "type", c.told(), "status", e.Status, "code", e.Issues[0].Detail, "request", c.request)
 	}
 	if c.caller == nil || c.what == "" {
 		return a
@@ -132,4 +133,12 @@ func (c *call) entry(action, target string) audit.Entry {
 	e := auditEntry(c.caller, c.request)
 	e.Action, e.What, e.Target = action, c.what, target
 	return e
+}
+
+// told is the type as it may stand in a log: whatever else somebody wrote in its place stays out.
+func (c *call) told() string {
+	if c.typ != "" && !spec.IsResource(c.typ) {
+		return "unknown"
+	}
+	return c.typ
 }

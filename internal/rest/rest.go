@@ -242,7 +242,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.Observe(c.ctx, c.what)
 	}
 	if a.status < 500 { // refusal has logged the others with their cause
-		s.Log.Debug("fhir", "what", c.what, "type", c.typ, "status", a.status, "took", took, "request", c.request)
+		s.Log.Debug("fhir", "what", c.what, "type", c.told(), "status", a.status, "took", took, "request", c.request)
 	}
 }
 

@@ -3,8 +3,10 @@ package store
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/keys"
@@ -116,4 +118,33 @@ func (tx *Tx) Horizon(ctx context.Context, name string) (seq int64, err error) {
 func (tx *Tx) SetHorizon(ctx context.Context, name string, seq int64) error {
 	_, err := tx.Exec(ctx, "INSERT INTO horizon (name, seq) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq", name, seq)
 	return err
+}
+
+// sealedText marks a text that SealText made.
+const sealedText = "sealed:2:"
+
+// SealText hides a text that a room keeps in a table of its own; about binds it to its place. Without a key it stays as it is.
+func (tx *Tx) SealText(text, about string) string {
+	box := tx.s.ring.Seal([]byte(text), about)
+	if _, sealed := keys.Sealed(box); !sealed {
+		return text
+	}
+	return sealedText + base64.RawStdEncoding.EncodeToString(box)
+}
+
+// OpenText undoes SealText; what was never sealed stays as it is.
+func (tx *Tx) OpenText(ctx context.Context, text, about string) (string, error) {
+	kept, ok := strings.CutPrefix(text, sealedText)
+	if !ok {
+		return text, nil
+	}
+	box, err := base64.RawStdEncoding.DecodeString(kept)
+	if err != nil {
+		return "", fmt.Errorf("store: sealed text: %w", err)
+	}
+	plain, err := tx.unseal(ctx, box, about)
+	if err != nil {
+		return "", fmt.Errorf("store: sealed text: %w", err)
+	}
+	return string(plain), nil
 }

@@ -91,7 +91,7 @@ func (s *Store) loadParameters(ctx context.Context) error {
 // identifying: what identifies or locates a person is sealed also under a parameter that a hub was given.
 func identifying(p *spec.Param) bool {
 	switch p.Base {
-	case "Patient", "Person", "RelatedPerson":
+	case "Patient", "Person", "RelatedPerson", "Practitioner":
 		for _, word := range []string{"identifier", "telecom", "address", "children", "descendants"} {
 			if strings.Contains(p.Expression, word) {
 				return true

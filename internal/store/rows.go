@@ -402,11 +402,21 @@ func sealedForms(e *index.Entry) []string {
 	if v = fold(v); v == "" {
 		return nil
 	}
+	if index.ByWords(e.Param) {
+		forms := []string{v}
+		for _, w := range index.AddressWords(v) {
+			forms = append(forms, wordForm(w))
+		}
+		return forms
+	}
 	if e.System == "" && e.Param.Type == spec.String {
 		return []string{v}
 	}
 	return []string{v, sealedValue(e.System, v)}
 }
+
+// wordForm is what stands in a seal for one word of a value.
+func wordForm(word string) string { return "word\x00" + word }
 
 func sealedValue(system, folded string) string { return system + "\x00" + folded }
 

@@ -282,6 +282,9 @@ func (f *finder) mac(p *spec.Param, v *search.Value) ([]byte, error) {
 
 // sealed is the condition on a row of ix_sealed: sealed parameters, identifiers of references and by type.
 func (f *finder) sealed(q *sql, c *search.Clause, s string) error {
+	if index.ByWords(c.Param) && c.Modifier != "exact" {
+		return f.sealedWords(q, c, s)
+	}
 	macs := make([]any, len(c.Values))
 	for i := range c.Values {
 		mac, err := f.sealOf(c.Param, c.Modifier, &c.Values[i])
@@ -291,6 +294,29 @@ func (f *finder) sealed(q *sql, c *search.Clause, s string) error {
 		macs[i] = mac
 	}
 	q.add(s+".param = ? AND "+s+".mac IN ("+marks(len(macs))+")", append([]any{c.Param.ID}, macs...)...)
+	return nil
+}
+
+// sealedWords is the condition on a row of ix_sealed that it is of one word of a value, and the resource has all others, too.
+func (f *finder) sealedWords(q *sql, c *search.Clause, s string) error {
+	p := c.Param
+	q.add(s+".param = ? AND (", p.ID)
+	for i := range c.Values {
+		words := index.AddressWords(c.Values[i].Text)
+		if len(words) == 0 {
+			return fhir.Refuse(400, "value", "sealed-needs-words", p.Code+" is sealed: it is found by words of at least two characters", p.Code+" 已加密保存，请至少输入两个字检索")
+		}
+		if i > 0 {
+			q.add(" OR ")
+		}
+		last := len(words) - 1 // the last words of an address say most
+		q.add("("+s+".mac = ?", f.tx.s.seal.mac(p.Code, wordForm(words[last])))
+		for _, w := range words[:last] {
+			q.add(" AND EXISTS (SELECT 1 FROM ix_sealed w WHERE w.param = ? AND w.mac = ? AND w.rid = "+s+".rid)", p.ID, f.tx.s.seal.mac(p.Code, wordForm(w)))
+		}
+		q.add(")")
+	}
+	q.add(")")
 	return nil
 }
 

@@ -102,7 +102,15 @@ const Version = 1
 // Mark changes when what a parameter finds may have changed: its definition, or this package.
 func Mark(p *spec.Param) string {
 	h := fnv.New64a()
-	write := func(p *spec.Param) { fmt.Fprintf(h, "%d|%d|%s|%t|", Version, p.Type, p.Expression, p.Sealed) }
+	write := func(p *spec.Param) {
+		fmt.Fprintf(h, "%d|%d|%s|%t|", Version, p.Type, p.Expression, p.Sealed)
+		if ByWords(p) {
+			fmt.Fprint(h, "words|")
+		}
+		if p.Sealed && p.Code == "identifier" {
+			fmt.Fprint(h, "15 digits|")
+		}
+	}
 	write(p)
 	for _, part := range p.Components {
 		write(part)

@@ -137,7 +137,7 @@ func Normal(p *spec.Param, value string) string {
 	value = strings.TrimSpace(value)
 	switch p.Code {
 	case "identifier":
-		if r, ok := fhir.ParseResident(value); ok && len(value) == 18 {
+		if r, ok := fhir.ParseResident(value); ok {
 			return r.Number
 		}
 	case "telecom", "phone", "phone-last4":

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/index"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 )
 
@@ -282,7 +283,7 @@ func checkModifier(param *spec.Param, modifier string) error {
 	case "of-type":
 		ok = param.Type == spec.Token && strings.HasSuffix(param.Code, "identifier")
 	case "exact", "contains":
-		ok = param.Type == spec.String && (!param.Sealed || modifier == "exact")
+		ok = param.Type == spec.String && (!param.Sealed || modifier == "exact" || index.ByWords(param))
 	case "identifier":
 		ok = param.Type == spec.Reference
 	default:

@@ -136,7 +136,9 @@ func number(s string) int {
 // sealed says which parameters identify or locate a person.
 func sealed(p *Param) bool {
 	switch p.Base {
-	case "Patient", "Person", "RelatedPerson":
+	case "Patient", "Person", "RelatedPerson", "Practitioner", "PractitionerRole":
+	case "Coverage": // insurance numbers
+		return p.Code == "identifier"
 	default:
 		return false
 	}

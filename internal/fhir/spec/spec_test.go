@@ -118,7 +118,7 @@ func TestCodes(t *testing.T) {
 
 func TestSealed(t *testing.T) {
 	for name, want := range map[string]bool{"Patient.identifier": true, "Patient.phone": true, "Person.address-city": true, "Patient.phone-last4": true,
-		"Patient.address-area": true, "Patient.name": false, "Practitioner.identifier": false, "RelatedPerson.email": true} {
+		"Patient.address-area": true, "Patient.name": false, "Practitioner.identifier": true, "PractitionerRole.phone": true, "Coverage.identifier": true, "Encounter.identifier": false, "RelatedPerson.email": true} {
 		typ, code, _ := strings.Cut(name, ".")
 		if p := Lookup(typ, code); p == nil || p.Sealed != want {
 			t.Errorf("%s: got %+v; want sealed=%v", name, p, want)

@@ -149,6 +149,20 @@ func refers(from *item, p *spec.Param, to *item) bool {
 }
 
 func (w *naive) holds(it *item, c *search.Clause) bool {
+	if index.ByWords(c.Param) && c.Modifier != "exact" {
+		has := map[string]bool{}
+		for _, e := range it.entries {
+			if e.Param.ID == c.Param.ID {
+				for _, word := range index.AddressWords(e.Text) {
+					has[word] = true
+				}
+			}
+		}
+		return slices.ContainsFunc(c.Values, func(v search.Value) bool {
+			words := index.AddressWords(v.Text)
+			return len(words) > 0 && !slices.ContainsFunc(words, func(word string) bool { return !has[word] })
+		})
+	}
 	for _, e := range it.entries {
 		if e.Param.ID != c.Param.ID {
 			continue

@@ -174,7 +174,9 @@ func (r random) clause(typ string, depth int) search.Clause {
 		if e.Param.Type == spec.Reference && c.Modifier != "identifier" && slices.ContainsFunc(c.Values, func(v search.Value) bool { return v.RefID == "" && v.URL == "" }) {
 			continue
 		}
-		if c.Modifier == "identifier" && slices.ContainsFunc(c.Values, func(v search.Value) bool { return v.Code == "" }) || e.Param.Sealed && slices.ContainsFunc(c.Values, func(v search.Value) bool { return v.Code+v.Text == "" }) {
+		if c.Modifier == "identifier" && slices.ContainsFunc(c.Values, func(v search.Value) bool { return v.Code == "" }) || e.Param.Sealed && slices.ContainsFunc(c.Values, func(v search.Value) bool {
+			return v.Code+v.Text == "" || index.ByWords(e.Param) && len(index.AddressWords(v.Text)) == 0
+		}) {
 			continue
 		}
 		return c

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
@@ -62,5 +64,47 @@ func sealed(t *testing.T, open Open) {
 	}
 	if rows < 100 || len(names) < 20 {
 		t.Errorf("looked at %d rows of %d tables only", rows, len(names))
+	}
+}
+
+// sealedAddress: an address is found by its words, never by less, and a number in either of its forms.
+func sealedAddress(t *testing.T, open Open) {
+	s, _ := fixture(t, open)
+	put(t, s, store.Update, "chen", "", `{"resourceType":"Patient","identifier":[{"system":"urn:id","value":"990101900101001"}],"telecom":[{"system":"phone","value":"+86 199-8765-0001"}],
+		"address":[{"text":"白水县青龙街道向阳路 12 号 3 栋","city":"白水县","line":["Sunny Road 12"],"postalCode":"990102"}]}`)
+	put(t, s, store.Update, "lin", "", `{"resourceType":"Patient","address":[{"text":"白水县红旗街道和平路 12 号"}]}`)
+	for _, c := range []struct{ query, want string }{
+		{"address=向阳路", "chen"},
+		{"address:contains=青龙街道", "chen"},
+		{"address=白水县 12 号", "lin chen"},
+		{"address=sunny road", "chen"},
+		{"address=road,和平", "lin chen"},
+		{"address=龙青", ""},
+		{"address=向阳大道", ""},
+		{"address:exact=白水县", "chen"},
+		{"address:exact=白水", ""},
+		{"address-city=白水县", "chen"},
+		{"address-postalcode=990102", "chen"},
+		{"address-area=990102", "chen"},
+		{"phone=19987650001", "chen"},
+		{"phone-last4=0001", "chen"},
+		{"identifier=990101900101001", "chen"},
+		{"identifier=urn:id|990101190001010011", ""},
+	} {
+		if got := ids(t, s, Query(t, "Patient?"+c.query, search.Everything)); got != c.want {
+			t.Errorf("%s: got %q; want %q", c.query, got, c.want)
+		}
+	}
+	long := "99010119900101001"
+	r, ok := fhir.ParseResident("990101900101001")
+	if !ok || !strings.HasPrefix(r.Number, long) {
+		t.Fatalf("got %+v, %v", r, ok)
+	}
+	if got := ids(t, s, Query(t, "Patient?identifier=urn:id|"+strings.ToLower(r.Number), search.Everything)); got != "chen" {
+		t.Errorf("by the number of 18 digits: got %q; want chen", got)
+	}
+	q := Query(t, "Patient?address=县", search.Everything)
+	if err := s.View(t.Context(), func(tx *store.Tx) error { _, err := tx.Search(t.Context(), q); return err }); err == nil {
+		t.Error("one character was taken")
 	}
 }

@@ -156,6 +156,7 @@ func Run(t *testing.T, open Open) {
 		{"what is nested without end is refused", deep},
 		{"pages are stable under writes", paging},
 		{"sealed values stand in no table", sealed},
+		{"sealed addresses are found by their words", sealedAddress},
 		{"derivers and guards see before and after", deriveAndGuard},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) { c.test(t, open) })
