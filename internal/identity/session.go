@@ -98,8 +98,8 @@ func (s *Service) begin(ctx context.Context, u User, role Role, v Visit, how str
 		_, err := tx.Exec(ctx, `INSERT INTO identity_session (hash, user_id, role_id, created, used, remote, proved, strong, how, agent, device) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			h[:], u.ID, role.ID, micros(now), micros(now), v.Remote, micros(now), flag(strong), how, agentOf(v.Agent), device[:])
 		if err == nil && !s.opts.Lenient { // visitors share the accounts of a made-up region
-			_, err = tx.Exec(ctx, `DELETE FROM identity_session WHERE user_id = ? AND hash NOT IN (SELECT hash FROM identity_session WHERE user_id = ? ORDER BY created DESC, hash LIMIT `+
-				fmt.Sprint(s.rules.Session.Most)+`)`, u.ID, u.ID)
+			_, err = tx.Exec(ctx, `DELETE FROM identity_session WHERE user_id = ? AND hash <> ? AND hash NOT IN (SELECT hash FROM identity_session WHERE user_id = ? AND hash <> ? ORDER BY created DESC, hash LIMIT `+
+				fmt.Sprint(s.rules.Session.Most-1)+`)`, u.ID, h[:], u.ID, h[:])
 		}
 		if err == nil {
 			_, err = tx.Exec(ctx, `UPDATE identity_user SET last_login = ? WHERE id = ?`, micros(now), u.ID)
