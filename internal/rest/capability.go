@@ -82,6 +82,10 @@ func (s *server) restCapability() *fhir.Node {
 	resources := fhir.Arr{}
 	back := revIncludes()
 	for _, typ := range spec.Types() {
+		if typ == auditEvent && s.Trail != nil {
+			resources = append(resources, trailCapability())
+			continue
+		}
 		params, includes := fhir.Arr{}, []string{}
 		for _, p := range append(slices.Clip(spec.Params(typ)), s.Store.Parameters(typ)...) {
 			kind := paramTypes[p.Type]

@@ -96,6 +96,9 @@ func (p *planner) match(ctx context.Context, typ, query string) (store.Version, 
 // decide sets op, the id and the expected version of one change.
 func (p *planner) decide(ctx context.Context, ch *change) error {
 	ch.op, ch.found, ch.created, ch.out = 0, false, false, store.Version{}
+	if ch.typ == auditEvent && p.b.Trail != nil {
+		return errTrailNotWritten
+	}
 	ch.put = store.Put{Type: ch.typ, ID: ch.id, Custodian: p.b.custodian(p.u.caller, ch.node)}
 	if ch.query != "" {
 		key := ch.typ + "?" + ch.query

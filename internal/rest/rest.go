@@ -46,6 +46,8 @@ type Options struct {
 
 	Within func(org, top string) bool // is org at or beneath top; nil = equality only
 
+	Trail *audit.Desk // shows the audit as AuditEvents and lets nobody write them; nil = AuditEvents are resources as others
+
 	Subscriptions *subscription.Engine // nil = Subscriptions are stored and nothing more
 	Bulk          *bulk.Room           // $export and $import; nil = none
 
@@ -316,6 +318,9 @@ func (s *server) serve(c *call, r *http.Request) (*answer, error) {
 	interaction, err := s.route(c, seg)
 	if err != nil {
 		return nil, err
+	}
+	if c.typ == auditEvent && s.Trail != nil && c.what != "operation" {
+		interaction = s.trail
 	}
 	content := c.what == "read" && c.typ == "Binary" && wantsContent(r, c.query)
 	if !content && (c.operator == nil || !c.operator.Files) {
