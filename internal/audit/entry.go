@@ -131,3 +131,9 @@ func readBody(body []byte) (Entry, error) {
 	fmt.Sscan(n.Str("count"), &e.Count)
 	return e, nil
 }
+
+// JSON is an entry in its canonical form, over which the chain is computed.
+func (e *Entry) JSON() []byte { return appendBody(nil, e) }
+
+// Marked says whether somebody had to say why.
+func (e *Entry) Marked() bool { return e.mark() != 0 }

@@ -264,3 +264,6 @@ func (b *Book) Count(ctx context.Context, f Filter) (n int64, err error) {
 	}
 	return n, nil
 }
+
+// Before is the cursor of a page that begins with what was before a time.
+func Before(at time.Time) string { return fmt.Sprintf("%d.%d", at.UnixMicro(), 0) }

@@ -181,6 +181,7 @@ func (h *Hub) openDoors(context.Context) error {
 		Operations: operations(h.Runner), Terminology: h.Terms, Terms: h.Terms, Within: h.Tree.Within, Log: h.Log, Observe: interaction,
 		Subscriptions: h.Subscriptions,
 	}
+	doors.Trail = h.trail()
 	doors.Conformance = h.Conform
 	if h.EnforceProfiles {
 		doors.Enforce = h.Conform.Enforce

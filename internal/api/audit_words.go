@@ -1,0 +1,73 @@
+package api
+
+import "strings"
+
+var whatNames = map[string]Words{
+	"read": {"查看", "Read"}, "vread": {"查看历史版本", "Read a version"}, "search-type": {"检索", "Search"}, "search-system": {"检索", "Search"},
+	"history-instance": {"查看修改历史", "History"}, "history-type": {"查看修改历史", "History"}, "history-system": {"查看修改历史", "History"},
+	"create": {"新建", "Create"}, "update": {"修改", "Update"}, "patch": {"修改", "Patch"}, "delete": {"删除", "Delete"}, "transaction": {"批量写入", "Transaction"}, "batch": {"批量请求", "Batch"},
+	"login": {"登录", "Log in"}, "logout": {"退出", "Log out"}, "role-switch": {"切换角色", "Switch role"}, "password-change": {"修改密码", "Change password"},
+	"user-list": {"查看账号", "List accounts"}, "user-create": {"新建账号", "Create account"}, "user-reset": {"重置密码", "Reset password"}, "user-disable": {"停用账号", "Disable account"},
+	"user-enable": {"启用账号", "Enable account"}, "user-roles": {"变更角色", "Change roles"}, "user-update": {"修改账号", "Change account"},
+	"token-create": {"新建令牌", "Create token"}, "token-revoke": {"撤销令牌", "Revoke token"}, "channel-save": {"设置通知渠道", "Set up a channel"}, "channel-test": {"测试通知渠道", "Test a channel"},
+	"audit": {"查看审计记录", "Read the audit trail"}, "audit-export": {"导出审计记录", "Export the audit trail"}, "audit-copy": {"查看患者访问记录副本", "Patient's copy of the trail"}, "audit-why": {"查看访问依据", "Why somebody could see it"},
+	"audit-archive": {"归档审计记录", "Archive of the audit"}, "audit-key": {"启用审计签名密钥", "A key signs the audit"}, "chain-algorithm": {"更换审计摘要算法", "The audit chain changes its hash"}, "meddled": {"封存前被改动", "Changed before it was sealed"},
+	"break-glass": {"紧急调阅", "Break-glass"}, "operation": {"操作", "Operation"}, "everything": {"查看全部病历", "The whole record"}, "reveal:id": {"查看完整证件号", "Reveal the ID number"}, "reveal:phone": {"查看完整电话", "Reveal the telephone number"}, "worklist": {"查看工作列表", "Worklist"}, "work": {"查看我的工作", "My work"}, "case": {"查看病例", "Open a case"},
+	"indicators": {"查看指标", "Numbers"}, "indicator-cases": {"查看指标明细", "Cases behind a number"}, "open-cases": {"查看未结转诊", "Open cases of a patient"},
+	"patient-page": {"打开患者页面", "Open a patient"}, "patient-search": {"查找患者", "Look for a patient"}, "file": {"查看文件", "Read a file"}, "upload": {"上传文件", "Upload a file"}, "import": {"导入", "Import"},
+	"subscription-notify": {"订阅通知", "Tell a subscriber"}, "subscription-status": {"查看订阅状态", "State of a subscription"}, "subscription-events": {"查看订阅事件", "Events of a subscription"},
+	"subscription-token": {"取得订阅连接令牌", "Token for a websocket"}, "subscription-off": {"停用订阅", "Stop a subscription"}, "subscription-requested": {"重新启用订阅", "Start a subscription again"},
+	"subscription-active": {"订阅生效", "A subscription becomes active"}, "subscription-error": {"订阅送不出去", "A subscription is given up"},
+	"subscription-resend": {"重新送达", "Send dead letters again"}, "subscription-drop": {"放弃未送达通知", "Drop dead letters"},
+	"message": {"留言", "Message"}, "torn": {"记录损坏", "Torn entry"},
+}
+
+func (a *Trail) whatName(what string) Words {
+	if n, ok := whatNames[what]; ok {
+		return n
+	}
+	if step, ok := strings.CutPrefix(what, "step:"); ok {
+		n := a.stepName(step)
+		return Words{"操作：" + n.Zh, "Step: " + n.En}
+	}
+	return Words{what, what}
+}
+
+// stepName names LINE/FLOW/STEP as its button does.
+func (a *Trail) stepName(step string) Words {
+	slug, rest, _ := strings.Cut(step, "/")
+	code, do, _ := strings.Cut(rest, "/")
+	for _, l := range a.Lines {
+		if l.Slug != slug {
+			continue
+		}
+		f := l.Flow(code)
+		if f == nil {
+			break
+		}
+		for _, s := range f.Steps {
+			if s.Do == do {
+				return Words{s.Name.Zh, s.Name.En}
+			}
+		}
+	}
+	return Words{step, step}
+}
+
+// purposes are the codes of v3-PurposeOfUse in words.
+var purposes = map[string]Words{
+	"TREAT": {"诊疗", "Treatment"}, "ETREAT": {"急诊救治", "Emergency treatment"}, "BTG": {"紧急调阅", "Break-glass"}, "CAREMGT": {"诊疗协调", "Care management"}, "HOPERAT": {"医院运营管理", "Hospital operations"},
+	"HPAYMT": {"医保结算", "Payment"}, "COVERAGE": {"医保待遇", "Coverage"}, "PUBHLTH": {"公共卫生", "Public health"}, "PATRQT": {"患者本人要求", "At the patient's request"}, "FAMRQT": {"家属要求", "At the family's request"},
+	"HQUALIMP": {"质量改进", "Quality improvement"}, "PATSFTY": {"患者安全", "Patient safety"}, "RECORDMGT": {"病案管理", "Records"}, "PATADMN": {"挂号与住院登记", "Registration"}, "HSYSADMIN": {"系统管理", "System administration"},
+	"HCOMPL": {"合规审计", "Compliance"}, "HRESCH": {"科研", "Research"}, "TRAIN": {"教学", "Training"}, "HLEGAL": {"司法需要", "Legal"},
+}
+
+func wordsOf(code string, list map[string]Words) *Words {
+	if code == "" {
+		return nil
+	}
+	if w, ok := list[code]; ok {
+		return &w
+	}
+	return &Words{code, code}
+}
