@@ -10,13 +10,19 @@ import (
 // Role is what a person is at an organisation.
 type Role string
 
-// The roles of now; the full model with licences and periods comes in this room later.
+// The roles that code speaks of; what each may do stands in roles.json.
 const (
 	ReferringDoctor Role = "referring-doctor" // 转诊医生: writes and submits referrals, receives the way back
 	ReferralOffice  Role = "referral-office"  // 转诊办: checks completeness, routes
 	ReceivingDoctor Role = "receiving-doctor" // 接诊科室医生: accepts
 	MedicalAffairs  Role = "medical-affairs"  // 医务处: approves going outward
 	InsuranceOffice Role = "insurance-office" // 医保办: 备案
+	Quality         Role = "quality"          // 质控办
+	RecordsOffice   Role = "records"          // 病案室
+	Registrar       Role = "registrar"        // 挂号与住院登记处
+	Doctor          Role = "doctor"           // 医生: sends and receives
+	VillageDoctor   Role = "village-doctor"   // 乡村医生
+	Nurse           Role = "nurse"            // 护士
 	Leader          Role = "leader"           // 院领导
 	Administrator   Role = "administrator"    // 管理员
 	Auditor         Role = "auditor"          // 审计员
@@ -29,7 +35,7 @@ const (
 type Caller struct {
 	User         string // account id; for programs the client id
 	Name         string // for the audit entry
-	Practitioner string // "Practitioner/…", "" for programs
+	Practitioner string // who the person is: "Practitioner/…", of patients and guardians "Patient/…" and "RelatedPerson/…"; "" for programs
 	Role         Role
 	Org          string       // "Organization/…" of the role: also custodian of what is written
 	Institution  string       // nearest legal institution at or above Org; parties of Tasks are institutions
@@ -48,12 +54,14 @@ type Caller struct {
 
 type key struct{}
 
-// Facets of an organisation as a party of grants: who within it sees what was granted.
+// Facets of an organisation as a party of grants: who within it sees what was granted. A party without a facet sees
+// the record whoever keeps it, as the custodian's own programs and duty roles do.
 const (
+	Care      = "#care"      // those who treat there: what their own legal person keeps of the patient
 	Cases     = "#cases"     // the desks that work on its cases: referral office, medical affairs
 	Emergency = "#emergency" // every clinician there, while an emergency is on its way without a department
 	Results   = "#results"   // results only: recognition by agreement
-	Whole     = "#whole"     // the whole record, whoever keeps it: where the agreement says so
+	Whole     = "#whole"     // the whole record, whoever keeps it: where the agreement says so, and after break-glass
 
 	Agreements = "#agreements" // who handles its agreements with others; no patient data
 )

@@ -15,7 +15,11 @@ func (c *Caller) Narrow(app string, scopes []string, patient string) {
 		c.Scope.Types = slices.DeleteFunc(slices.Clone(c.Scope.Types), func(t string) bool { return !slices.Contains(types, t) })
 	}
 	if patient != "" {
-		c.Scope.Only = []string{patient}
+		if c.Scope.Only != nil && !slices.Contains(c.Scope.Only, patient) {
+			c.Scope.Only = []string{} // not one of his own
+		} else {
+			c.Scope.Only = []string{patient}
+		}
 	}
 }
 

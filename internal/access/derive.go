@@ -4,108 +4,226 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
-// Derive keeps access_grant in step with what is written, in the same transaction: a new Patient is
-// granted to its custodian, a Task's patient to the institutions that ask and answer.
-// Everything else costs nothing.
+// Relations derives who sees whom from what is written, in the same transaction: a new Patient is granted to his
+// custodian, an Encounter's to the department and the people named in it, a Task's to the sides of the hand-over.
+// Everything else costs nothing. Nobody grants what he may not read himself.
+type Relations struct {
+	Tree *Tree // nil = every organisation is a legal person of its own
+
+	// Sharing says what the agreements in force let one institution show another beside the packet of a Task:
+	// the whole record, or the results. nil = nothing.
+	Sharing func(ctx context.Context, tx *store.Tx, from, to string) (whole, results bool, err error)
+
+	// Tables says that those of Migrations stand: members of teams and consents are kept there.
+	Tables bool
+}
+
+// Derive is what Relations without a tree derive.
 func Derive(ctx context.Context, tx *store.Tx, w store.Written) error {
+	return (&Relations{}).Derive(ctx, tx, w)
+}
+
+// Derive is a store.Deriver.
+func (r *Relations) Derive(ctx context.Context, tx *store.Tx, w store.Written) (err error) {
 	switch w.Type {
 	case "Patient":
-		if w.Before != nil || w.After == nil || w.Custodian == "" {
-			return nil
+		err = r.patient(ctx, tx, w)
+	case "Encounter", "EpisodeOfCare", "Appointment", "ServiceRequest", "RelatedPerson":
+		err = r.relate(ctx, tx, w, relations[w.Type])
+	case "CareTeam":
+		if err = r.members(ctx, tx, w); err == nil {
+			err = r.relate(ctx, tx, w, relations[w.Type])
 		}
-		ref := "Patient/" + w.ID
-		return tx.Grant(ctx, store.Grant{Patient: ref, Party: w.Custodian, Basis: "custodian", Class: "record", From: w.Updated, Source: ref})
 	case "Task":
-		return deriveTask(ctx, tx, w)
+		err = r.handOver(ctx, tx, w)
+	case "Communication":
+		err = r.message(ctx, tx, w)
+	case "Consent":
+		err = r.consent(ctx, tx, w)
+	}
+	if err != nil {
+		return fmt.Errorf("access: %s/%s: %w", w.Type, w.ID, err)
 	}
 	return nil
 }
 
-// hold is what a Task gives, and to whom.
-type hold struct{ patient, requester, owner, class string }
+func (r *Relations) legal(org string) string {
+	if r.Tree == nil {
+		return org
+	}
+	return r.Tree.Legal(org)
+}
 
-func deriveTask(ctx context.Context, tx *store.Tx, w store.Written) error {
-	was, is := holdOf(w.Before), holdOf(w.After)
-	source := "Task/" + w.ID
-	if is.owner != "" && w.Before.Str("status") == "draft" && w.After.Str("status") == "cancelled" {
-		is.owner = "" // withdrawn before it was submitted: the owner never saw it
+func (r *Relations) institution(org string) string {
+	if r.Tree == nil {
+		return org
 	}
-	if was == is {
+	return r.Tree.Institution(org)
+}
+
+// patient grants a new patient to who keeps his record: for good where that is an institution, for a while where it
+// is a department, which treats him and no more.
+func (r *Relations) patient(ctx context.Context, tx *store.Tx, w store.Written) error {
+	if w.Before != nil || w.After == nil || w.Custodian == "" {
 		return nil
 	}
-	knows, err := mayTell(ctx, tx, is.patient)
-	if err != nil {
-		return fmt.Errorf("access: %s: %w", source, err)
+	ref := "Patient/" + w.ID
+	g := store.Grant{Patient: ref, Party: w.Custodian + Care, Basis: "custodian", Class: "record", From: w.Updated, Source: ref}
+	if r.institution(w.Custodian) != w.Custodian {
+		g.Until = w.Updated.Add(grace("custodian"))
 	}
-	if err := tx.Revoke(ctx, source); err != nil {
-		return fmt.Errorf("access: %s: %w", source, err)
+	return tx.Grant(ctx, g)
+}
+
+// bond is one relation that a resource tells of: a patient, and who sees him, until when.
+type bond struct {
+	patient, to, basis string
+	until              time.Time // zero = as long as the resource says so
+}
+
+// relate keeps the grants of one resource in step with what it tells.
+func (r *Relations) relate(ctx context.Context, tx *store.Tx, w store.Written, tells func(*fhir.Node, store.Written) []bond) error {
+	var was, is []bond
+	if w.Before != nil {
+		was = tells(w.Before, w)
 	}
-	if !knows {
+	if w.After != nil {
+		is = tells(w.After, w)
+	}
+	if slices.EqualFunc(was, is, func(a, b bond) bool {
+		return a.patient == b.patient && a.to == b.to && a.basis == b.basis && a.until.Equal(b.until)
+	}) {
 		return nil
 	}
-	parties := []string{is.requester}
-	if is.owner != is.requester {
-		parties = append(parties, is.owner)
+	source := w.Type + "/" + w.ID
+	if len(was) > 0 {
+		if err := tx.Revoke(ctx, source); err != nil {
+			return err
+		}
 	}
-	for _, party := range parties {
+	known := map[string]bool{}
+	for _, b := range is {
+		if !b.until.IsZero() && !b.until.After(tx.Now()) {
+			continue
+		}
+		knows, asked := known[b.patient]
+		if !asked {
+			var err error
+			if knows, err = mayTell(ctx, tx, b.patient); err != nil {
+				return err
+			}
+			known[b.patient] = knows
+		}
+		if !knows {
+			continue
+		}
+		party, err := r.partyOf(ctx, tx, b.to, w.Custodian)
+		if err != nil {
+			return err
+		}
 		if party == "" {
 			continue
 		}
-		g := store.Grant{Patient: is.patient, Party: party, Basis: "task", Class: is.class, From: w.Updated, Source: source}
+		if b.basis == "guardian" {
+			if b.until, err = ofAge(ctx, tx, b); err != nil {
+				return err
+			}
+		} else if strings.HasPrefix(party, "RelatedPerson/") {
+			continue
+		}
+		g := store.Grant{Patient: b.patient, Party: party, Basis: b.basis, Class: "record", From: w.Updated, Until: b.until, Source: source}
 		if err := tx.Grant(ctx, g); err != nil {
-			return fmt.Errorf("access: %s: %w", source, err)
+			return err
 		}
 	}
 	return nil
 }
 
-// holdOf reads what a Task gives. A draft is the requester's alone; what was entered in error gives
-// nothing; a closed Task leaves the packet readable to both sides.
-func holdOf(task *fhir.Node) hold {
-	patient := task.Str("for.reference")
-	if !strings.HasPrefix(patient, "Patient/") {
-		return hold{}
+// partyOf is the party that a reference means; "" for one that gets nothing: an organisation of another legal person
+// than the writer's own, or what is no party.
+func (r *Relations) partyOf(ctx context.Context, tx *store.Tx, ref, custodian string) (string, error) {
+	typ, id, _ := strings.Cut(ref, "/")
+	if id == "" || strings.Contains(id, "/") {
+		return "", nil
 	}
-	h := hold{patient: patient, requester: organisation(task, "requester"), owner: organisation(task, "owner"), class: "record"}
-	switch task.Str("status") {
-	case "draft":
-		h.owner = ""
-	case "entered-in-error":
-		return hold{}
-	case "rejected", "cancelled", "failed", "completed":
-		h.class = "packet"
+	via := ""
+	switch typ {
+	case "Organization":
+		if custodian != "" && r.legal(ref) != r.legal(custodian) {
+			return "", nil
+		}
+		return ref + Care, nil
+	case "Practitioner", "CareTeam", "RelatedPerson":
+		return ref, nil
+	case "PractitionerRole":
+		via = "practitioner"
+	case "Location":
+		via = "managingOrganization"
+	case "HealthcareService":
+		via = "providedBy"
+	default:
+		return "", nil
 	}
-	if h.requester == "" && h.owner == "" {
-		return hold{}
+	v, err := tx.Read(ctx, search.Everything, typ, id)
+	if err != nil {
+		return "", missing(err)
 	}
-	return h
+	n, err := fhir.Parse(v.JSON)
+	if err != nil {
+		return "", err
+	}
+	to := n.Str(via + ".reference")
+	if t, _, _ := strings.Cut(to, "/"); t != "Organization" && t != "Practitioner" {
+		return "", nil
+	}
+	return r.partyOf(ctx, tx, to, custodian)
 }
 
-func organisation(task *fhir.Node, role string) string {
-	ref := task.Str(role + ".reference")
-	if !strings.HasPrefix(ref, "Organization/") {
-		return ""
+// missing drops the error that says that nothing is there.
+func missing(err error) error {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone) {
+		return nil
 	}
-	return ref
+	return err
 }
 
 // mayTell says whether the writer may read the patient: nobody grants what he cannot see himself.
 // Without a caller it is the program's own work.
 func mayTell(ctx context.Context, tx *store.Tx, patient string) (bool, error) {
-	c := From(ctx)
-	if patient == "" || c == nil || c.Scope.All {
-		return patient != "", nil
-	}
-	_, err := tx.Read(ctx, search.Scope{Parties: c.Scope.Parties}, "Patient", strings.TrimPrefix(patient, "Patient/"))
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone) {
+	if !strings.HasPrefix(patient, "Patient/") {
 		return false, nil
 	}
-	return err == nil, err
+	n, err := readAs(ctx, tx, patient)
+	return n != nil, err
+}
+
+// itself says whether the program itself writes.
+func itself(c *Caller) bool { return c == nil || c.Role == "system" }
+
+// unseen stands for a resource that the program may read without looking.
+var unseen = &store.Version{}
+
+// readAs reads a resource as the writer may; nil when he may not. Who sees everything is not asked.
+func readAs(ctx context.Context, tx *store.Tx, ref string) (*store.Version, error) {
+	c := From(ctx)
+	if itself(c) || c.Scope.All && c.Scope.Only == nil && c.Scope.Types == nil {
+		return unseen, nil
+	}
+	scope := c.Scope
+	scope.Types = nil // the least that a role reads does not narrow what it hands over
+	typ, id, _ := strings.Cut(ref, "/")
+	v, err := tx.Read(ctx, scope, typ, id)
+	if err != nil {
+		return nil, missing(err)
+	}
+	return &v, nil
 }

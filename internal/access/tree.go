@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -15,10 +16,16 @@ import (
 
 // Tree is the tree of organisations, kept in memory and in step with every write of an Organization.
 type Tree struct {
-	mu     sync.RWMutex
-	places map[string]*Place
-	below  map[string][]string // cache of Below; dropped by every change
-	asOf   time.Time           // business time of the last look at the database
+	// Kept says that the table access_place stands (Migrations): the tree is read from it, not from the resources.
+	Kept bool
+
+	mu      sync.RWMutex
+	places  map[string]*Place
+	kids    map[string][]string // by parent, sorted
+	below   map[string][]string // cache of Below; dropped by every change, as are views
+	views   map[string]*view
+	changes int       // of the tree's shape
+	asOf    time.Time // business time of the last look at the database
 }
 
 // Place is one organisation of the tree.
@@ -28,6 +35,7 @@ type Place struct {
 	Type     string // code of Organization.type
 	Parent   string // "" at the top
 	Level    string // code of the extension institution level, "" when unknown
+	Network  bool   // an alliance or authority above legal persons, none itself
 	Inactive bool
 	vid      int64
 }
@@ -35,20 +43,94 @@ type Place struct {
 // parts are the organisation types that are a part of an institution, not one themselves.
 var parts = map[string]bool{"dept": true, "team": true, "campus": true, "ward": true}
 
+// networks are the types and levels of what stands above legal persons.
+var networks = map[string]bool{"network": true, "govt": true, "alliance": true, "region": true}
+
 // NewTree makes an empty tree. Give its Derive to store.Options and then call Load.
 func NewTree() *Tree {
-	return &Tree{places: map[string]*Place{}, below: map[string][]string{}}
+	return &Tree{places: map[string]*Place{}, kids: map[string][]string{}, below: map[string][]string{}, views: map[string]*view{}}
 }
 
 // Load reads every organisation; call it once after the store is open.
-func (t *Tree) Load(ctx context.Context, s *store.Store) error { return t.read(ctx, s, time.Time{}) }
+func (t *Tree) Load(ctx context.Context, s *store.Store) error {
+	if !t.Kept {
+		return t.read(ctx, s, time.Time{})
+	}
+	n, err := t.readPlaces(ctx, s, time.Time{})
+	if err != nil || n > 0 {
+		return err
+	}
+	if err := t.read(ctx, s, time.Time{}); err != nil { // a database from before the table
+		return err
+	}
+	t.mu.RLock()
+	places := slices.Collect(maps.Values(t.places))
+	t.mu.RUnlock()
+	for some := range slices.Chunk(places, 500) {
+		err := s.Update(ctx, func(tx *store.Tx) error {
+			for _, p := range some {
+				if err := p.keep(ctx, tx); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("access: keep organisations: %w", err)
+		}
+	}
+	return nil
+}
 
 // Refresh reads what was written lately, by other processes on the same database.
 func (t *Tree) Refresh(ctx context.Context, s *store.Store) error {
 	t.mu.RLock()
 	since := t.asOf.Add(-time.Minute) // what commits late is looked at again
 	t.mu.RUnlock()
+	if t.Kept {
+		_, err := t.readPlaces(ctx, s, since)
+		return err
+	}
 	return t.read(ctx, s, since)
+}
+
+// readPlaces reads the table, deleted organisations included.
+func (t *Tree) readPlaces(ctx context.Context, s *store.Store, since time.Time) (n int, err error) {
+	var found []*Place
+	var now time.Time
+	err = s.View(ctx, func(tx *store.Tx) error {
+		found, now = found[:0], tx.Now()
+		from := int64(0)
+		if !since.IsZero() {
+			from = since.UnixMicro()
+		}
+		return tx.Query(ctx, "SELECT org, name, type, parent, level, network, inactive, vid FROM access_place WHERE changed >= ?", []any{from}, func(scan func(...any) error) error {
+			p, network, inactive := &Place{}, int64(0), int64(0)
+			err := scan(&p.Ref, &p.Name, &p.Type, &p.Parent, &p.Level, &network, &inactive, &p.vid)
+			p.Network, p.Inactive = network != 0, inactive != 0
+			found = append(found, p)
+			return err
+		})
+	})
+	if err != nil {
+		return 0, fmt.Errorf("access: read organisations: %w", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range found {
+		t.set(p)
+	}
+	t.asOf = now
+	return len(found), nil
+}
+
+// keep writes the row of one place.
+func (p *Place) keep(ctx context.Context, tx *store.Tx) error {
+	flag := map[bool]int64{true: 1}
+	return tx.Queue(ctx, `INSERT INTO access_place (org, name, type, parent, level, network, inactive, vid, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (org) DO UPDATE SET name = excluded.name, type = excluded.type, parent = excluded.parent, level = excluded.level, network = excluded.network,
+		inactive = excluded.inactive, vid = excluded.vid, changed = excluded.changed`,
+		p.Ref, p.Name, p.Type, p.Parent, p.Level, flag[p.Network], flag[p.Inactive], p.vid, tx.Now().UnixMicro())
 }
 
 func (t *Tree) read(ctx context.Context, s *store.Store, since time.Time) error {
@@ -101,9 +183,17 @@ func (t *Tree) knows(v store.Version) bool {
 
 // Derive keeps the tree in step; it is a store.Deriver.
 func (t *Tree) Derive(ctx context.Context, tx *store.Tx, w store.Written) error {
-	if w.Type == "Organization" {
-		tx.AfterCommit(func() { t.put(w.Version, w.After) })
+	if w.Type != "Organization" {
+		return nil
 	}
+	if t.Kept {
+		p := placeOf(w.ID, w.After)
+		p.vid = w.VID
+		if err := p.keep(ctx, tx); err != nil {
+			return fmt.Errorf("access: keep %s: %w", p.Ref, err)
+		}
+	}
+	tx.AfterCommit(func() { t.put(w.Version, w.After) })
 	return nil
 }
 
@@ -112,14 +202,34 @@ func (t *Tree) put(v store.Version, n *fhir.Node) {
 	p.vid = v.VID
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.set(p)
+}
+
+func (t *Tree) set(p *Place) {
 	old := t.places[p.Ref]
 	if old != nil && old.vid >= p.vid {
 		return
 	}
-	if old == nil || old.Parent != p.Parent || old.Type != p.Type {
-		clear(t.below)
-	}
 	t.places[p.Ref] = p
+	if old != nil && old.Parent == p.Parent && old.Type == p.Type && old.Network == p.Network && old.Inactive == p.Inactive {
+		return
+	}
+	if len(t.below) > 0 || len(t.views) > 0 {
+		clear(t.below)
+		clear(t.views)
+	}
+	t.changes++
+	if old != nil && old.Parent == p.Parent {
+		return
+	}
+	if old != nil && old.Parent != "" {
+		t.kids[old.Parent] = slices.DeleteFunc(slices.Clone(t.kids[old.Parent]), func(k string) bool { return k == p.Ref })
+	}
+	if p.Parent != "" {
+		kids := t.kids[p.Parent]
+		at, _ := slices.BinarySearch(kids, p.Ref)
+		t.kids[p.Parent] = slices.Insert(kids, at, p.Ref)
+	}
 }
 
 // placeOf reads an Organization; a deleted one stays as an inactive leaf, so that a late older
@@ -136,10 +246,66 @@ func placeOf(id string, n *fhir.Node) *Place {
 			p.Level = strings.Clone(e.Str("valueCode"))
 		}
 	}
+	p.Network = networks[p.Level]
+	for _, typ := range n.All("type") {
+		for _, c := range typ.All("coding") {
+			p.Network = p.Network || networks[c.Str("code")]
+		}
+	}
 	if !strings.HasPrefix(p.Parent, "Organization/") {
 		p.Parent = ""
 	}
 	return p
+}
+
+// Legal is the legal person of an organisation: the topmost institution above it that is no network.
+func (t *Tree) Legal(org string) string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	legal := t.institution(org)
+	at := legal
+	for range 32 {
+		p := t.places[at]
+		if p == nil || p.Parent == "" {
+			return legal
+		}
+		above := t.places[p.Parent]
+		if above == nil || above.Network {
+			return legal
+		}
+		if at = p.Parent; !parts[above.Type] {
+			legal = at
+		}
+	}
+	return legal
+}
+
+// Departments says whether an institution has departments, wards or teams of its own.
+func (t *Tree) Departments(institution string) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.ContainsFunc(t.kids[institution], func(k string) bool { p := t.places[k]; return p != nil && parts[p.Type] && !p.Inactive })
+}
+
+// Department finds the department of an institution that people call by a name; "" when there is none or several.
+func (t *Tree) Department(institution, name string) string {
+	if name == "" {
+		return ""
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	found := ""
+	for _, k := range t.kids[institution] {
+		p := t.places[k]
+		if p == nil || p.Inactive || !parts[p.Type] || !strings.HasSuffix(p.Name, name) {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = k
+	}
+	return found
 }
 
 // Place returns one organisation.
@@ -190,18 +356,10 @@ func (t *Tree) Below(org string) []string {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	children := map[string][]string{}
-	for _, p := range t.places {
-		if p.Parent != "" {
-			children[p.Parent] = append(children[p.Parent], p.Ref)
-		}
-	}
 	seen := map[string]bool{org: true}
 	list = []string{org}
 	for i := 0; i < len(list); i++ {
-		kids := children[list[i]]
-		slices.Sort(kids)
-		for _, k := range kids {
+		for _, k := range t.kids[list[i]] {
 			if !seen[k] {
 				seen[k] = true
 				list = append(list, k)

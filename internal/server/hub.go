@@ -32,6 +32,7 @@ type Hub struct {
 	Options
 	Store         *store.Store
 	Tree          *access.Tree
+	Relations     *access.Relations
 	Audit         *audit.Book
 	Identity      *identity.Service
 	Smart         *smart.Service

@@ -37,7 +37,7 @@ import (
 // migrations of the services, in the order in which they were released. Only append.
 func migrations() []store.Migration {
 	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations, bulk.Migrations, term.Migrations, registry.Migrations,
-		agreement.Migrations, smart.Migrations)
+		agreement.Migrations, smart.Migrations, access.Migrations)
 }
 
 // openStore: floor 1, with what runs in the transaction of every write.
@@ -50,6 +50,8 @@ func (h *Hub) openStore(ctx context.Context) error {
 		h.onClose("data folder", func() error { l.release(); return nil })
 	}
 	h.Tree = access.NewTree()
+	h.Tree.Kept = true
+	h.Relations = &access.Relations{Tree: h.Tree, Tables: true}
 	h.Registry = h.registry()
 	h.Agreements = &agreement.Room{Tree: h.Tree, Zone: h.Zone, Legal: agreement.Top(h.Tree)}
 	h.Conform = &conform.Room{Clock: h.Clock}
@@ -63,10 +65,12 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Clock:      h.Clock,
 		Zone:       h.Zone,
 		Migrations: migrations(),
-		Derive: []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, access.Derive, identity.Derive(h.who), line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive,
+		Derive: []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, h.Relations.Derive, identity.Derive(h.who), line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive,
 			h.Agreements.Derive},
 		Guard: []store.Guard{h.Tree.Guard, h.Registry.Guard, identity.Guard(h.who), line.Guard(lines.All), h.Subscriptions.Guard,
 			h.Agreements.Guard},
+		Guarded:  access.Guarded,
+		Kinds:    access.GuardedKinds(),
 		Watch:    h.watch,
 		Alone:    h.SQLite() && !h.Beside,
 		Memory:   h.Budget,

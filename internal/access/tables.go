@@ -1,0 +1,31 @@
+package access
+
+import (
+	"strings"
+
+	"github.com/xinglin-health/xinglin/internal/store"
+)
+
+// Migrations are the tables of this room: the tree as rows, who belongs to which team, what a patient said to
+// sharing, and what was opened for a reason.
+var Migrations = func() []store.Migration {
+	ddl := `
+CREATE TABLE access_place (
+  org TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, type TEXT NOT NULL, parent TEXT NOT NULL, level TEXT NOT NULL,
+  network BIGINT NOT NULL, inactive BIGINT NOT NULL, vid BIGINT NOT NULL, changed BIGINT NOT NULL);
+CREATE INDEX access_place_changed ON access_place (changed);
+CREATE TABLE access_member (
+  source TEXT NOT NULL, team TEXT NOT NULL, practitioner TEXT NOT NULL, since BIGINT NOT NULL, until BIGINT NOT NULL,
+  PRIMARY KEY (practitioner, team, source, since));
+CREATE INDEX access_member_source ON access_member (source);
+CREATE TABLE access_consent (
+  source TEXT NOT NULL, patient TEXT NOT NULL, says TEXT NOT NULL, party TEXT NOT NULL, since BIGINT NOT NULL, until BIGINT NOT NULL,
+  PRIMARY KEY (patient, source, party));
+CREATE INDEX access_consent_source ON access_consent (source);
+CREATE TABLE access_reason (
+  id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, person TEXT NOT NULL, patient TEXT NOT NULL, org TEXT NOT NULL, keeper TEXT NOT NULL,
+  code TEXT NOT NULL, opens TEXT NOT NULL, at BIGINT NOT NULL, until BIGINT NOT NULL);
+CREATE INDEX access_reason_person ON access_reason (person, kind, at);
+CREATE INDEX access_reason_keeper ON access_reason (keeper, kind, at);`
+	return []store.Migration{{Name: "access/0001_relations", SQLite: strings.ReplaceAll(ddl, "BIGINT", "INTEGER"), Postgres: ddl}}
+}()
