@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ type world struct {
 	s      *store.Store
 	r      *line.Runner
 	clock  *clock.Turned
+	tree   *access.Tree
 	mu     sync.Mutex
 	events []event.Event
 }
@@ -38,9 +40,10 @@ func newWorld(t testing.TB, open storetest.Open) *world {
 }
 
 func worldWith(t testing.TB, open storetest.Open, more func(*store.Options)) *world {
-	w := &world{TB: t, clock: clock.At(storetest.Start)}
+	w := &world{TB: t, clock: clock.At(storetest.Start), tree: access.NewTree()}
+	now.Store(w)
 	o := store.Options{Clock: w.clock, Migrations: line.Migrations(),
-		Derive: []store.Deriver{access.Derive, line.Derive(lines.All)}, Guard: []store.Guard{line.Guard(lines.All)}}
+		Derive: []store.Deriver{w.tree.Derive, (&access.Relations{Tree: w.tree}).Derive, line.Derive(lines.All)}, Guard: []store.Guard{line.Guard(lines.All)}}
 	more(&o)
 	w.s = open(t, o)
 	w.r = &line.Runner{Store: w.s, Lines: lines.All, Clock: w.clock, Validate: validate.Resource,
@@ -82,10 +85,13 @@ func as(who string) context.Context {
 	org, role, _ := strings.Cut(who, "-")
 	roles := map[string]access.Role{"sender": access.ReferringDoctor, "office": access.ReferralOffice, "doctor": access.ReceivingDoctor,
 		"leader": access.Leader, "affairs": access.MedicalAffairs, "insurance": access.InsuranceOffice}
-	ref := "Organization/" + org
-	return access.With(context.Background(), &access.Caller{User: who, Name: who, Practitioner: "Practitioner/" + who, Role: roles[role], Org: ref, Institution: ref,
-		Scope: search.Scope{Parties: []string{ref}}})
+	c := &access.Caller{User: who, Name: who, Practitioner: "Practitioner/" + who, Role: roles[role], Org: "Organization/" + org}
+	now.Load().(*world).tree.Settle(c)
+	return access.With(context.Background(), c)
 }
+
+// now is the world of the test that runs: its tree says who sees what.
+var now atomic.Value
 
 func ref(r string) fhir.Obj { return fhir.Obj{"reference", r} }
 

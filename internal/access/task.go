@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
@@ -43,9 +44,16 @@ func (a *handOver) same(b *handOver) bool {
 // handOver derives what a Task gives. Grants stand under "Task/…" and end some time after its end; the pieces of the
 // packet stand under "Task/…#packet" and are kept.
 func (r *Relations) handOver(ctx context.Context, tx *store.Tx, w store.Written) error {
-	was, is := r.handOverOf(w.Before, w), r.handOverOf(w.After, w)
+	was, err := r.handOverOf(ctx, tx, w.Before, w)
+	if err != nil {
+		return err
+	}
+	is, err := r.handOverOf(ctx, tx, w.After, w)
+	if err != nil {
+		return err
+	}
 	if was.phase == draft && is.phase == ended { // withdrawn before it was submitted: the owner never saw it
-		is.phase = draft
+		is = was
 	}
 	if was.same(is) {
 		return nil
@@ -135,12 +143,75 @@ func (r *Relations) handOver(ctx context.Context, tx *store.Tx, w store.Written)
 	if is.phase == draft {
 		refs = refs[:1] // the Task itself
 	}
+	if anew && is.phase != draft {
+		if err := r.chain(ctx, tx, w, is, packet); err != nil {
+			return err
+		}
+	}
 	for _, party := range is.parties() {
 		for _, ref := range refs {
 			if !anew && slices.Contains(given, ref) {
 				continue
 			}
 			if err := tx.Item(ctx, store.Item{Resource: ref, Party: party, Basis: "task", From: w.Updated, Source: packet}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// chain shows the parties of a chain of hand-overs each other's Tasks, not what goes along with them: where a patient
+// went and where he comes from.
+func (r *Relations) chain(ctx context.Context, tx *store.Tx, w store.Written, h *handOver, packet string) error {
+	group := w.After.Str("groupIdentifier.value")
+	if group == "" || h.patient == "" {
+		return nil
+	}
+	q, err := search.Parse("Task", []search.Param{{Name: "group-identifier", Value: strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`).Replace(group)}}, search.Options{})
+	if err != nil {
+		return err
+	}
+	q.Count, q.Scope = 50, everything
+	page, err := tx.Search(ctx, q.Query)
+	if err != nil {
+		return err
+	}
+	for _, v := range page.Matches {
+		ref := "Task/" + v.ID
+		if v.ID == w.ID {
+			continue
+		}
+		task, err := fhir.Parse(v.JSON)
+		if err != nil {
+			return err
+		}
+		other, err := r.handOverOf(ctx, tx, task, store.Written{Version: v})
+		if err != nil {
+			return err
+		}
+		if other.patient != h.patient || other.phase == void || other.phase == draft {
+			continue
+		}
+		if seen, err := readAs(ctx, tx, ref); err != nil || seen == nil {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if given, err := tx.Given(ctx, ref+"#packet"); err != nil || len(given) == 0 {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		for _, party := range other.parties() {
+			if err := tx.Item(ctx, store.Item{Resource: "Task/" + w.ID, Party: party, Basis: "chain", From: w.Updated, Source: packet}); err != nil {
+				return err
+			}
+		}
+		for _, party := range h.parties() {
+			if err := tx.Item(ctx, store.Item{Resource: ref, Party: party, Basis: "chain", From: w.Updated, Source: packet}); err != nil {
 				return err
 			}
 		}
@@ -214,16 +285,16 @@ func (r *Relations) kindsOf(ctx context.Context, tx *store.Tx, ref string, v *st
 	return Guarded(n), nil
 }
 
-func (r *Relations) handOverOf(task *fhir.Node, w store.Written) *handOver {
+func (r *Relations) handOverOf(ctx context.Context, tx *store.Tx, task *fhir.Node, w store.Written) (*handOver, error) {
 	h := &handOver{from: institutionOf(task, "requester"), to: institutionOf(task, "owner")}
 	if task == nil || h.from == "" && h.to == "" {
-		return &handOver{}
+		return &handOver{}, nil
 	}
 	switch task.Str("status") {
 	case "draft":
 		h.phase = draft
 	case "entered-in-error", "":
-		return &handOver{}
+		return &handOver{}, nil
 	case "rejected", "cancelled", "failed", "completed":
 		h.phase = ended
 	default:
@@ -232,37 +303,96 @@ func (r *Relations) handOverOf(task *fhir.Node, w store.Written) *handOver {
 	if of := task.Str("for.reference"); strings.HasPrefix(of, "Patient/") {
 		h.patient = of
 	} else if of != "" {
-		return &handOver{}
+		return &handOver{}, nil
 	}
 	h.emergency = task.Str("priority") == "stat"
-	h.requester = r.asking(task, h.from, w)
+	var err error
+	if h.requester, err = r.asking(ctx, tx, task, h.from, w.Custodian); err != nil {
+		return nil, err
+	}
 	if h.phase == draft {
 		h.refs = []string{"Task/" + w.ID}
-		return h
+		return h, nil
 	}
 	if h.from != "" {
 		h.requester = add(h.requester, r.institution(h.from)+Cases)
 	}
 	h.owner = r.answering(task, h.to, h.emergency)
+	back, err := r.goesBack(ctx, tx, task, h.to)
+	if err != nil {
+		return nil, err
+	}
+	for _, party := range back {
+		h.owner = add(h.owner, party)
+	}
 	h.owner = slices.DeleteFunc(h.owner, func(p string) bool { return slices.Contains(h.requester, p) })
 	h.refs = packetOf(task, w.ID)
-	return h
+	return h, nil
 }
 
-// asking is the requester's side: the unit that wrote it and its author.
-func (r *Relations) asking(task *fhir.Node, from string, w store.Written) []string {
-	var parties []string
-	unit := w.Custodian
-	if unit == "" || from != "" && r.legal(unit) != r.legal(from) {
-		unit = from
+// goesBack is who at the owner's asked for the hand-over that this one answers: the department that sent the patient up
+// gets him back.
+func (r *Relations) goesBack(ctx context.Context, tx *store.Tx, task *fhir.Node, to string) ([]string, error) {
+	for _, in := range task.All("input") {
+		ref := in.Str("valueReference.reference")
+		if in.Str("type.coding[0].code") != "case" || !strings.HasPrefix(ref, "Task/") {
+			continue
+		}
+		v, err := tx.Read(ctx, everything, "Task", strings.TrimPrefix(ref, "Task/"))
+		if err != nil {
+			return nil, missing(err)
+		}
+		earlier, err := fhir.Parse(v.JSON)
+		if err != nil {
+			return nil, err
+		}
+		if to != "" && earlier.Str("requester.reference") == to && earlier.Str("for.reference") == task.Str("for.reference") {
+			return r.asking(ctx, tx, earlier, to, v.Custodian)
+		}
 	}
-	if unit != "" {
-		parties = add(parties, unit+Care)
+	return nil, nil
+}
+
+// asking is the requester's side: the unit that wrote it and its author. Who redirects asks for somebody else: then
+// they are those of the Task before.
+func (r *Relations) asking(ctx context.Context, tx *store.Tx, task *fhir.Node, from, custodian string) ([]string, error) {
+	for range 8 {
+		if custodian == "" || from == "" || r.legal(custodian) == r.legal(from) {
+			break
+		}
+		before := ""
+		for _, in := range task.All("input") {
+			if in.Str("type.coding[0].code") == "redirected-from" {
+				before = in.Str("valueReference.reference")
+			}
+		}
+		if !strings.HasPrefix(before, "Task/") {
+			break
+		}
+		v, err := tx.Read(ctx, everything, "Task", strings.TrimPrefix(before, "Task/"))
+		if err != nil {
+			if err = missing(err); err == nil {
+				break
+			}
+			return nil, err
+		}
+		earlier, err := fhir.Parse(v.JSON)
+		if err != nil {
+			return nil, err
+		}
+		if earlier.Str("for.reference") != task.Str("for.reference") || earlier.Str("requester.reference") != from {
+			break
+		}
+		task, custodian = earlier, v.Custodian
 	}
+	if custodian == "" || from != "" && r.legal(custodian) != r.legal(from) {
+		return []string{from + Care}, nil
+	}
+	parties := []string{custodian + Care}
 	if author := task.Str("note[0].authorReference.reference"); strings.HasPrefix(author, "Practitioner/") {
 		parties = add(parties, author)
 	}
-	return parties
+	return parties, nil
 }
 
 // answering is the owner's side: its desks, and the department to which the Task is addressed; every clinician there
@@ -377,7 +507,10 @@ func (r *Relations) message(ctx context.Context, tx *store.Tx, w store.Written) 
 	if task.Str("for.reference") != w.After.Str("subject.reference") {
 		return nil
 	}
-	h := r.handOverOf(task, store.Written{Version: *v})
+	h, err := r.handOverOf(ctx, tx, task, store.Written{Version: *v})
+	if err != nil {
+		return err
+	}
 	if h.phase == void || h.phase == draft {
 		return nil
 	}

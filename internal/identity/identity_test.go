@@ -393,7 +393,7 @@ func TestRenewGivesWhatHoldsNow(t *testing.T) {
 		h := open(t, with)
 		u := h.add(t, identity.NewUser{Username: "li", Roles: doctor("Organization/a")})
 		asked := access.Caller{User: u.ID, Role: access.ReferringDoctor, Org: "Organization/a", Request: "r1"}
-		if c, err := h.Renew(ctx, asked); err != nil || c.User != u.ID || c.Org != "Organization/a" || c.Request != "r1" || len(c.Scope.Parties) == 0 {
+		if c, err := h.Renew(ctx, asked); err != nil || c.User != u.ID || c.Org != "Organization/a" || c.Request != "r1" || len(c.Scope.Sights) == 0 {
 			t.Errorf("got %+v, %v; want the account as it stands", c, err)
 		}
 		other := asked

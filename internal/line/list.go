@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/flow"
 	"github.com/xinglin-health/xinglin/internal/indicator"
 	"github.com/xinglin-health/xinglin/internal/store"
@@ -39,12 +40,30 @@ func among(column string, values []string) where {
 	return w
 }
 
-// whose keeps what one of the parties has on this side.
-func whose(by *access.Caller, column string) where {
+// whose keeps what the institutions on whose cases the caller works have on this side, as far as he sees it.
+func whose(by *access.Caller, column string, now time.Time) where {
 	if by.Scope.All {
 		return where{column + " <> ''", nil}
 	}
-	return among(column, by.Scope.Parties)
+	w := among(column, by.Places)
+	if seen, all := given(by, now); !all {
+		w = w.and(seen)
+	}
+	return w
+}
+
+// given keeps the cases whose Task was given to one of the caller's parties; all = he sees whatever his institution keeps.
+func given(by *access.Caller, now time.Time) (w where, all bool) {
+	readers := by.Readers()
+	if readers == nil {
+		return where{"1 = 1", nil}, true
+	}
+	if len(readers) == 0 {
+		return where{"1 = 0", nil}, false
+	}
+	party := among("s.text", readers)
+	return where{"EXISTS (SELECT 1 FROM resource_id n JOIN access_item i ON i.rid = n.rid JOIN symbol s ON s.id = i.party WHERE n.type = ? AND n.id = SUBSTR(line_case.task, 6) AND i.until > ? AND " + party.text + ")",
+		append([]any{int64(spec.TypeID("Task")), now.UnixMicro()}, party.args...)}, false
 }
 
 // waiting are the places "line/flow/state/urgency" in which a primary step of this side is open to the role.
@@ -98,7 +117,7 @@ func (r *Runner) OfPatient(ctx context.Context, tx *store.Tx, by *access.Caller,
 	if !r.Shows(by, slug) {
 		return nil, nil
 	}
-	w := where{isOpen + " AND line = ? AND patient = ?", []any{slug, patient}}.and(either(whose(by, "owner"), whose(by, "requester")))
+	w := where{isOpen + " AND line = ? AND patient = ?", []any{slug, patient}}.and(either(whose(by, "owner", tx.Now()), whose(by, "requester", tx.Now())))
 	return selectCases(ctx, tx, "WHERE "+w.text+" ORDER BY opened DESC, task LIMIT 50", w.args...)
 }
 
@@ -121,7 +140,7 @@ func (r *Runner) Chain(ctx context.Context, tx *store.Tx, by *access.Caller, req
 	}
 	w := where{"requisition = ?", []any{requisition}}
 	if !by.Scope.All {
-		w = w.and(either(where{"owner <> ''", nil}, whose(by, "requester")))
+		w = w.and(either(where{"owner <> ''", nil}, whose(by, "requester", tx.Now())))
 	}
 	cases, err := selectCases(ctx, tx, "WHERE "+w.text+" ORDER BY opened, task", w.args...)
 	slices.SortStableFunc(cases, func(a, b Case) int { // what begins together stands in the order of the line's flows
@@ -149,7 +168,7 @@ func (r *Runner) CaseOf(ctx context.Context, tx *store.Tx, task string) (*Case, 
 
 // Cases reads rows by Task, as far as the caller's parties see them, in the order given.
 func (r *Runner) Cases(ctx context.Context, tx *store.Tx, by *access.Caller, tasks []string) ([]Case, error) {
-	w := among("task", tasks).and(either(whose(by, "owner"), whose(by, "requester")))
+	w := among("task", tasks).and(either(whose(by, "owner", tx.Now()), whose(by, "requester", tx.Now())))
 	cases, err := selectCases(ctx, tx, "WHERE "+w.text, w.args...)
 	slices.SortFunc(cases, func(a, b Case) int { return slices.Index(tasks, a.Task) - slices.Index(tasks, b.Task) })
 	return cases, err
@@ -160,7 +179,7 @@ func (r *Runner) Facts(ctx context.Context, tx *store.Tx, by *access.Caller, slu
 	if !r.Shows(by, slug) {
 		return nil, nil
 	}
-	w := where{"line = ?", []any{slug}}.and(either(whose(by, "owner"), whose(by, "requester")))
+	w := where{"line = ?", []any{slug}}.and(either(whose(by, "owner", tx.Now()), whose(by, "requester", tx.Now())))
 	if organisations != nil {
 		w = w.and(either(among("owner", organisations), among("requester", organisations)))
 	}

@@ -262,7 +262,9 @@ func (r *Runner) prepareStep(ctx context.Context, tx *store.Tx, by *access.Calle
 	shot.vids = map[string]int64{"Task/" + id: v.VID}
 	c.Read = shot
 	if ref := task.Str("focus.reference"); ref != "" {
-		c.Request = shot.Get(ref)
+		if c.Request = shot.Get(ref); c.Request == nil && shot.err == nil { // he sees that there is a case, not the case
+			return nil, fhir.Refuse(403, "forbidden", "not-your-case", "this hand-over was addressed to others", "该业务由其他科室办理，您无权处理")
+		}
 	}
 	w := &work{runner: r, call: c}
 	w.change = &Change{newID: newID, Task: task.Copy(), Request: c.Request.Copy()}

@@ -243,7 +243,11 @@ func (r *Runner) apply(ctx context.Context, w *work, by *access.Caller, key, has
 		}
 		for ref, vid := range w.expect {
 			typ, id, _ := strings.Cut(ref, "/")
-			v, err := tx.Read(ctx, search.Everything, typ, id)
+			scope := search.Everything
+			if vid == 0 { // nothing was seen: what may not be seen is no change
+				scope = by.Scope
+			}
+			v, err := tx.Read(ctx, scope, typ, id)
 			if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrGone) {
 				return err
 			}

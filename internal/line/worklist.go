@@ -96,12 +96,12 @@ func (r *Runner) Worklist(ctx context.Context, tx *store.Tx, by *access.Caller, 
 func (r *Runner) arms(by *access.Caller, f Filter, now time.Time) []where {
 	late := where{"due <= ?", []any{now.UnixMicro()}}
 	open := where{isOpen, nil}
-	in, out := whose(by, "owner"), whose(by, "requester")
+	in, out := whose(by, "owner", now), whose(by, "requester", now)
 	ours := where{"NOT (" + in.text + ")", in.args}
 	var arms []where
 	switch f.View {
 	case Mine:
-		arms = r.mine(by, f)
+		arms = r.mine(by, f, now)
 	case In:
 		arms = []where{in.and(open)}
 	case Out:
@@ -138,7 +138,7 @@ func (r *Runner) standsIn(f Filter) where {
 }
 
 // mine is what waits for this role at this institution, as the owner and as the requester.
-func (r *Runner) mine(by *access.Caller, f Filter) []where {
+func (r *Runner) mine(by *access.Caller, f Filter, now time.Time) []where {
 	var arms []where
 	for _, side := range []struct {
 		party  flow.Party
@@ -150,7 +150,11 @@ func (r *Runner) mine(by *access.Caller, f Filter) []where {
 				places = append(places, p)
 			}
 		}
-		arms = append(arms, where{side.column + " = ?", []any{by.Institution}}.and(where{isOpen, nil}).and(among("place", places)))
+		arm := where{side.column + " = ?", []any{by.Institution}}.and(where{isOpen, nil}).and(among("place", places))
+		if seen, all := given(by, now); !all {
+			arm = arm.and(seen)
+		}
+		arms = append(arms, arm)
 	}
 	return arms
 }
@@ -163,7 +167,7 @@ func (r *Runner) order(by *access.Caller, view string, now time.Time) (string, [
 	us := now.UnixMicro()
 	first, args := "0", []any{}
 	if view != Mine {
-		mine := r.mine(by, Filter{})
+		mine := r.mine(by, Filter{}, now)
 		whose := either(mine[0], mine[1])
 		first, args = "CASE WHEN "+whose.text+" THEN 0 ELSE 1 END", slices.Clone(whose.args)
 	}
@@ -259,7 +263,7 @@ func (r *Runner) Count(ctx context.Context, tx *store.Tx, by *access.Caller, slu
 		party         flow.Party
 		column, other string
 	}{{flow.Owner, "owner", "requester"}, {flow.Requester, "requester", "owner"}} {
-		ours, theirs := whose(by, side.column), whose(by, side.other)
+		ours, theirs := whose(by, side.column, tx.Now()), whose(by, side.other, tx.Now())
 		waiting := r.waiting(side.party, string(by.Role))
 		// only one side need look for what is ours on both
 		both, args := "0, 0, 0", []any{late}

@@ -111,7 +111,11 @@ func (c *chart) visit(ill illness, condition string, at time.Time, last bool) {
 	visit.Set("period", fhir.Obj{"start", instant(at), "end", instant(until)})
 	visit.Set("reasonCode", fhir.Arr{fhir.Obj{"text", ill.complaint}})
 	visit.Set("diagnosis", fhir.Arr{fhir.Obj{"condition", ref("Condition/"+condition, ill.name)}})
-	visit.Set("serviceProvider", ref(home.Ref(), home.Short))
+	provider := home.Ref()
+	if doctor != nil {
+		provider = doctor.Org()
+	}
+	visit.Set("serviceProvider", ref(provider, home.Short))
 	c.add(visit)
 
 	var labs []fhir.Obj

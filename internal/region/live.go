@@ -60,7 +60,8 @@ type life struct {
 	callers map[*Person]*access.Caller
 	ticked  time.Time
 	steps   int
-	refused map[string]int // detail codes of refusals, which a healthy region does not have
+	open    map[string]*fhir.Node // encounters that last, by id
+	refused map[string]int        // detail codes of refusals, which a healthy region does not have
 }
 
 type deed struct {
@@ -87,7 +88,7 @@ func (a *agenda) Pop() any {
 const ticks = 2 * time.Hour
 
 func (r *Region) live(ctx context.Context, h Hub, progress func(string, int, int)) error {
-	w := &life{ctx: ctx, r: r, hub: h, callers: map[*Person]*access.Caller{}, ticked: r.Begins(), refused: map[string]int{}}
+	w := &life{ctx: ctx, r: r, hub: h, callers: map[*Person]*access.Caller{}, ticked: r.Begins(), refused: map[string]int{}, open: map[string]*fhir.Node{}}
 	if err := w.agree(); err != nil {
 		return err
 	}

@@ -15,6 +15,9 @@ func (t *trip) relay() error {
 	}
 	leader := t.who(t.from, access.ReceivingDoctor)
 	filing := t.filing // the office hears of it with the approval
+	if err := t.visit(leader, "IMP", "住院"); err != nil {
+		return err
+	}
 	task, err := t.w.start(leader, "out", ask...)
 	if err != nil {
 		return err

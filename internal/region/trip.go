@@ -197,6 +197,9 @@ func (t *trip) begin() error {
 	if t.to.Kind == Output {
 		return t.relay()
 	}
+	if err := t.visit(t.sender(), "AMB", "门诊"); err != nil {
+		return err
+	}
 	task, err := t.w.start(t.sender(), "up", t.ask()...)
 	if err != nil {
 		return err
@@ -383,6 +386,15 @@ func (t *trip) accepted(task string, to *Institution, outcome string) error {
 
 func (t *trip) arrived(task string, to *Institution, outcome string) error {
 	doctor := t.who(to, access.ReceivingDoctor)
+	class, zh := "AMB", "门诊"
+	if outcome == "admission" || outcome == "observation" {
+		class, zh = "IMP", "住院"
+	} else if outcome == "emergency" {
+		class, zh = "EMER", "急诊"
+	}
+	if err := t.visit(doctor, class, zh); err != nil {
+		return err
+	}
 	stay := minutes(t.d, 60, 300)
 	if outcome == "admission" || outcome == "emergency" && chance(t.d, 0.6) {
 		t.later(minutes(t.d, 20, 90), func() error {
@@ -397,6 +409,11 @@ func (t *trip) arrived(task string, to *Institution, outcome string) error {
 		return nil
 	}
 	t.later(stay, func() error {
+		if class != "AMB" {
+			if err := t.w.end(t.p, doctor); err != nil {
+				return err
+			}
+		}
 		if err := t.w.do(doctor, task, "treat", "summary", t.summary(), "diagnosis", t.ill.concept()); err != nil {
 			return err
 		}
@@ -416,6 +433,9 @@ func (t *trip) summary() string {
 func (t *trip) onward(task string, county *Institution) error {
 	up := *t
 	up.from, up.to = county, t.w.r.byID["centre"]
+	if err := up.visit(up.sender(), "AMB", "门诊"); err != nil {
+		return err
+	}
 	ask := append(up.ask(), "basedOn", fhir.Obj{"reference", task})
 	next, err := t.w.start(up.sender(), "up", ask...)
 	if err != nil {

@@ -77,7 +77,12 @@ var (
 
 func doctor(org string) *access.Caller {
 	ref := "Organization/" + org
-	return &access.Caller{User: "doctor-" + org, Role: access.ReferringDoctor, Org: ref, Institution: ref, Scope: search.Scope{Parties: []string{ref}}, Lang: "en"}
+	return &access.Caller{User: "doctor-" + org, Role: access.ReferringDoctor, Org: ref, Institution: ref, Scope: whole(ref), Lang: "en"}
+}
+
+// whole is the scope of somebody who sees all that is granted to an organisation or its desks.
+func whole(org string) search.Scope {
+	return search.Scope{Parties: []string{org}, Sights: []search.Sight{{Parties: []string{org + access.Care, org + access.Cases}}}}
 }
 
 // program is a token of the county hospital.

@@ -33,11 +33,12 @@ func (e *Engine) Mine(ctx context.Context, scope search.Scope) (list []Row, err 
 			list, err = rows(ctx, tx, `ORDER BY id LIMIT 1000`)
 			return err
 		}
-		if len(scope.Parties) == 0 {
+		keepers := slices.Concat(scope.Parties, scope.Own)
+		if len(keepers) == 0 {
 			return nil
 		}
-		args := make([]any, len(scope.Parties))
-		for i, p := range scope.Parties {
+		args := make([]any, len(keepers))
+		for i, p := range keepers {
 			args[i] = p
 		}
 		list, err = rows(ctx, tx, `WHERE custodian IN (?`+strings.Repeat(", ?", len(args)-1)+`) ORDER BY id LIMIT 1000`, args...)

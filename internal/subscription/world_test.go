@@ -67,7 +67,7 @@ func (b *book) of(what string) (patients []string) {
 
 func account(org string) *access.Caller {
 	ref := "Organization/" + org
-	return &access.Caller{User: "token-" + org, Name: org, Role: access.Program, Org: ref, Institution: ref, Scopes: []string{"system/*.cruds"}, Scope: search.Scope{Parties: []string{ref}}}
+	return &access.Caller{User: "token-" + org, Name: org, Role: access.Program, Org: ref, Institution: ref, Scopes: []string{"system/*.cruds"}, Scope: search.Scope{Parties: []string{ref}, Sights: []search.Sight{{Parties: []string{ref + access.Care, ref + access.Cases}}}}}
 }
 
 var (
