@@ -1,14 +1,12 @@
 package access
 
 import (
-	"slices"
-
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 )
 
 // letHandle lets those who handle an institution's agreements with others read them.
 func (t *Tree) letHandle(c *Caller) {
-	if c.Institution == "" || !slices.Contains([]Role{Leader, MedicalAffairs, ReferralOffice}, c.Role) {
+	if rule := rules[c.Role]; c.Institution == "" || rule == nil || !rule.Deals {
 		return
 	}
 	parties := []string{c.Institution + Agreements}

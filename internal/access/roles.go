@@ -31,17 +31,18 @@ type Rule struct {
 	Zh       string              `json:"zh"`
 	En       string              `json:"en"`
 	Reach    Reach               `json:"reach"`
-	Clinical bool                `json:"clinical"` // treats patients: emergencies, break-glass
-	Purposes []string            `json:"purposes"` // of v3-PurposeOfUse; the first is taken unless another is named
-	Types    []string            `json:"types"`    // nil = any: the least that the purpose needs
-	Fields   map[string][]string `json:"fields"`   // by type: only these elements are shown, and searched by
-	Writes   []string            `json:"writes"`   // types; "record" = all that is no register, "register" = the registers
-	Opens    []string            `json:"opens"`    // guarded kinds that need no further reason
-	Reveals  bool                `json:"reveals"`  // may ask for a masked number in full
-	Acts     []Role              `json:"acts"`     // takes the steps of these roles, too
-	Appoints []string            `json:"appoints"` // roles that it gives to others, "*" = any
-	Source   string              `json:"source"`   // where a rule of law stands behind it
-	Verified bool                `json:"verified"` // somebody has compared it with the source
+	Clinical bool                `json:"clinical"`   // treats patients: emergencies, break-glass
+	Purposes []string            `json:"purposes"`   // of v3-PurposeOfUse; the first is taken unless another is named
+	Types    []string            `json:"types"`      // nil = any: the least that the purpose needs
+	Fields   map[string][]string `json:"fields"`     // by type: only these elements are shown, and searched by
+	Writes   []string            `json:"writes"`     // types; "record" = all that is no register, "register" = the registers
+	Opens    []string            `json:"opens"`      // guarded kinds that need no further reason
+	Deals    bool                `json:"agreements"` // handles the institution's agreements with others
+	Reveals  bool                `json:"reveals"`    // may ask for a masked number in full
+	Acts     []Role              `json:"acts"`       // takes the steps of these roles, too
+	Appoints []string            `json:"appoints"`   // roles that it gives to others, "*" = any
+	Source   string              `json:"source"`     // where a rule of law stands behind it
+	Verified bool                `json:"verified"`   // somebody has compared it with the source
 }
 
 // Reason is why somebody looks where he usually may not.
@@ -181,7 +182,8 @@ func (c *Caller) Minimum(typ string) []string {
 	return nil
 }
 
-func checkRoles() error {
+// Check finds what is wrong with the data; a test asks.
+func Check() error {
 	for code, r := range rules {
 		if r.Zh == "" || r.En == "" || r.Reach == "" || len(r.Purposes) == 0 {
 			return fmt.Errorf("access: role %s lacks its name, reach or purpose", code)
