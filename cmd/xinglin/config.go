@@ -62,7 +62,7 @@ func each(cmd *cobra.Command, do func(*cobra.Command)) {
 
 // settings are the flags that are configuration; the others say what to do now.
 var settings = []string{"config", "data", "db", "blob", "seal", "master", "log-level", "log-format", "test-clock", "memory",
-	"listen", "cert", "key", "base-url", "proxy", "enforce-profiles", "full-text", "notify-host", "hooks", "audit-hash", "audit-key", "audit-signature", "audit-checkpoints", "url", "token", "workers"}
+	"listen", "cert", "key", "tls", "redirect", "base-url", "proxy", "enforce-profiles", "full-text", "notify-host", "hooks", "audit-hash", "audit-key", "audit-signature", "audit-checkpoints", "url", "token", "workers"}
 
 func configurable(f *pflag.Flag) bool { return slices.Contains(settings, f.Name) }
 

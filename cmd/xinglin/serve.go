@@ -21,7 +21,8 @@ const serveManual = `Runs the hub: the page, the FHIR API at /fhir and the page'
 Examples
   xinglin serve --data /var/lib/xinglin
   xinglin serve --db postgres://xinglin@db/xinglin --data /var/lib/xinglin --blob s3://bucket
-  xinglin serve --data /var/lib/xinglin --listen :8443 --cert hub.pem --key hub.key
+  xinglin serve --data /var/lib/xinglin --listen :8443 --cert hub.pem --key hub.key --redirect :8080
+  xinglin serve --data /var/lib/xinglin --listen :8443 --tls self
 
 Where things are (in the data folder)
   xinglin.db        the SQLite database, with xinglin.db-wal and -shm while running; not with --db
@@ -87,7 +88,14 @@ func serve(cmd *cobra.Command, o server.Options, started func(url string)) error
 	if err != nil {
 		return err
 	}
-	err = hub.Serve(cmd.Context(), started)
+	err = hub.Serve(cmd.Context(), func(url string) {
+		if o.SelfSigned {
+			if print, err := hub.Fingerprint(); err == nil {
+				fmt.Println("xinglin: self-made certificate, SHA-256", print)
+			}
+		}
+		started(url)
+	})
 	if shut := hub.Close(); err == nil {
 		err = shut
 	}
@@ -117,6 +125,8 @@ func listening(cmd *cobra.Command) {
 	f.String("listen", "127.0.0.1:8080", "address to listen on, host:port")
 	f.String("cert", "", "TLS certificate (PEM); with --key the server speaks HTTPS only")
 	f.String("key", "", "TLS key (PEM)")
+	f.String("tls", "", "self: HTTPS with a certificate that the hub makes for itself and keeps in the data folder, for trial")
+	f.String("redirect", "", "address, host:port, on which plain HTTP is led to HTTPS")
 	f.Int("memory", 256, "memory in MB that the hub aims to stay within, the database's caches included; more makes large databases faster")
 	f.String("base-url", "", "address of the FHIR API as others reach it, https://hub.example/fhir (default: as each request says)")
 	f.String("logins", "", "file of the hospitals' own logins (OpenID Connect), see docs/deploy.md")
@@ -176,6 +186,18 @@ func options(cmd *cobra.Command) (server.Options, error) {
 		o.Hooks, _ = f.GetStringSlice("hooks")
 		if (o.Cert == "") != (o.Key == "") {
 			return o, usage("--cert and --key belong together")
+		}
+		o.Redirect, _ = f.GetString("redirect")
+		switch own, _ := f.GetString("tls"); {
+		case own == "self" && o.Cert == "":
+			o.SelfSigned = true
+		case own == "self":
+			return o, usage("either --tls self, or --cert and --key")
+		case own != "":
+			return o, usage("--tls is self, or not given; an own certificate comes with --cert and --key")
+		}
+		if o.Redirect != "" && o.Cert == "" && !o.SelfSigned {
+			return o, usage("--redirect leads to HTTPS: give --cert and --key, or --tls self")
 		}
 	}
 	if f.Lookup("app-hosts") != nil {

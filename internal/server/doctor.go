@@ -79,7 +79,7 @@ func (d *doctor) machine(o *Options) {
 	case o.Listen == "":
 	case err != nil:
 		d.bad("configuration", fmt.Sprintf("listen = %q is not host:port", o.Listen), "write it as 127.0.0.1:8080")
-	case o.Cert == "" && (host == "" || ip != nil && !ip.IsLoopback()):
+	case o.Cert == "" && !o.SelfSigned && (host == "" || ip != nil && !ip.IsLoopback()):
 		d.warn("configuration", "listens beyond this machine without TLS", "give --cert and --key, or listen on 127.0.0.1 behind a proxy that speaks TLS")
 	default:
 		d.ok("configuration", "listens on "+o.Listen)

@@ -40,6 +40,8 @@ type Options struct {
 	BaseURL         string         // of the FHIR API as others reach it, https://hub.example/fhir; "" = as each request says
 	Cert            string         // TLS certificate and key files; "" = plain HTTP
 	Key             string
+	SelfSigned      bool           // TLS with a certificate of our own, kept in Data
+	Redirect        string         // host:port of plain HTTP that leads to HTTPS; "" = none
 	Proxies         []netip.Prefix // trusted proxies: their X-Forwarded-For counts
 	Scrapers        []netip.Prefix // addresses that may read /metrics; nil = this machine only
 	Traces          string         // OTLP over HTTP, http://collector:4318; "" = no traces
@@ -122,6 +124,9 @@ func (o *Options) complete() error {
 	o.Data = abs
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
 		return fmt.Errorf("server: data folder: %w", err)
+	}
+	if o.SelfSigned {
+		return o.selfSigned()
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,13 +32,21 @@ func (h *Hub) Serve(ctx context.Context, started func(url string)) error {
 		ErrorLog:          slog.NewLogLogger(h.Log.Handler(), slog.LevelWarn),
 	}
 	if h.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(h.Cert, h.Key)
+		pair, err := loadCertificate(h.Cert, h.Key, h.Log)
 		if err != nil {
 			listener.Close()
-			return fmt.Errorf("server: certificate: %w", err)
+			return err
 		}
 		scheme = "https"
-		srv.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+		srv.TLSConfig = tlsConfig(pair)
+		if h.Redirect != "" {
+			stop, err := h.redirect(ctx, listener.Addr().String())
+			if err != nil {
+				listener.Close()
+				return err
+			}
+			defer stop()
+		}
 	}
 	srv.RegisterOnShutdown(h.end)
 	done := make(chan error, 1)
