@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -41,8 +43,14 @@ func noticeOf(book *event.Book, e event.Event, institution string) noticeOut {
 	return noticeOut{n.Seq, n.At, n.Kind, n.Line, n.Focus, Words{n.Zh, n.En}, when(n.Due), n.Mine}
 }
 
+// RegistryDesk is the party of what administrators of an institution are told: nothing about cases.
+func RegistryDesk(institution string) string { return institution + "#registry" }
+
 // party is whose notices a caller reads; administrators and auditors get none about cases.
 func party(c *access.Caller) string {
+	if c.Role == access.Administrator {
+		return RegistryDesk(c.Institution)
+	}
 	if c.Role != access.Program && !access.SeesPatients(c.Role) {
 		return "-"
 	}
@@ -66,6 +74,13 @@ func (a *Notices) list(w http.ResponseWriter, r *http.Request) {
 		if events, err = event.Before(r.Context(), tx, party(c), before, count); err != nil {
 			return err
 		}
+		if c.Practitioner != "" { // what concerns himself
+			own, err := event.Before(r.Context(), tx, c.Practitioner, before, count)
+			if err != nil {
+				return err
+			}
+			events = newest(append(events, own...), count)
+		}
 		seen, err := event.Seen(r.Context(), tx, reader(c))
 		if err != nil {
 			return err
@@ -82,6 +97,13 @@ func (a *Notices) list(w http.ResponseWriter, r *http.Request) {
 		out = append(out, noticeOf(a.Book, e, c.Institution))
 	}
 	Answer(w, 200, map[string]any{"notices": out, "unread": unread})
+}
+
+// newest orders events from the newest on, each once.
+func newest(events []event.Event, count int) []event.Event {
+	slices.SortFunc(events, func(a, b event.Event) int { return cmp.Compare(b.Seq, a.Seq) })
+	events = slices.CompactFunc(events, func(a, b event.Event) bool { return a.Seq == b.Seq })
+	return events[:min(len(events), count)]
 }
 
 // reader is a user at an institution: each role has its own pile.

@@ -111,13 +111,18 @@ func (r *Region) posts() []Record {
 				appoint(id+"-clinical-before", "clinical-director", "业务主任", before, in, dep, start, fmt.Sprintf("%d-02-28", year))
 				start = fmt.Sprintf("%d-03-01", year)
 			}
-			n := appoint(id+"-clinical", "clinical-director", "业务主任", expert, in, dep, start, "")
+			end := ""
+			if dep.code == "neurology" { // comes for three months
+				start, end = r.dispatched()
+			}
+			n := appoint(id+"-clinical", "clinical-director", "业务主任", expert, in, dep, start, end)
 			n.Set("extension", fhir.Arr{fhir.Extension(registry.BasisOf, "valueCode", "filing")})
 		}
 	}
 	centre := r.byID["centre"]
 	if p := chief(output, "neurology"); kept(p) && slices.Contains(r.Institutions, centre) {
-		while := fhir.Obj{"start", day(r.Present.AddDate(0, -1, 0)), "end", day(r.Present.AddDate(0, 2, 0))}
+		start, end := r.dispatched()
+		while := fhir.Obj{"start", start, "end", end}
 		add(fhir.New("PractitionerRole", "id", "dispatch-neurology", "extension",
 			append(fhir.Arr{fhir.Extension(registry.BasisOf, "valueCode", "filing")}, rightsOf(while, "prescribe", "antimicrobial-2")...),
 			"active", true, "period", while, "practitioner", ref(p.Ref(), p.Name), "organization", ref(centre.DepartmentRef("neurology"), centre.Short+"神经内科"),
@@ -134,6 +139,10 @@ func (r *Region) posts() []Record {
 			"participant", members, "managingOrganization", fhir.Arr{ref(centre.DepartmentRef("cardiology"), centre.Short+"心血管内科")}), centre.DepartmentRef("cardiology")})
 	}
 	return out
+}
+
+func (r *Region) dispatched() (start, end string) {
+	return day(r.Present.AddDate(0, -1, 0)), day(r.Present.AddDate(0, 2, 0))
 }
 
 func member(code, zh string, p *Person) fhir.Obj {

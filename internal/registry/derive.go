@@ -228,3 +228,19 @@ func (r *Room) Fill(ctx context.Context, s *store.Store) error {
 		return tx.SetSetting(ctx, "registry.filled", "1")
 	})
 }
+
+// ServiceSpan is from when until when a HealthcareService is offered, the times of notAvailable apart.
+func (r *Room) ServiceSpan(n *fhir.Node) Span {
+	from, until := r.span(extension(n, ServicePeriod).Get("valuePeriod"))
+	return Span{from, until}
+}
+
+// Offered says whether a HealthcareService is to be had at a moment.
+func (r *Room) Offered(n *fhir.Node, at time.Time) bool {
+	for _, a := range n.All("notAvailable") {
+		if from, until := r.span(a.Get("during")); a.Get("during") != nil && (Span{from, until}).At(at) {
+			return false
+		}
+	}
+	return r.ServiceSpan(n).At(at)
+}

@@ -479,3 +479,69 @@ func TestFillReadsWhatWasThereBefore(t *testing.T) {
 		})
 	})
 }
+
+func TestWhatEndsWithinTheWeekIsToldOnce(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, with storetest.Open) {
+		h := open(t, with)
+		h.put(nil, "soon", person("doctor", "centre", "2010-01-01", "2026-01-20"))
+		h.put(nil, "soon-r", login("soon", "centre-cardiology", "2020-01-01", "2026-03-31"))
+		h.put(nil, "late", person("nurse", "centre", "2010-01-01", "2026-12-31"))
+		h.put(nil, "late-r", login("late", "centre-cardiology", "2020-01-01", ""))
+		warn := func() string {
+			var said []string
+			_, err := h.room.Warn(context.Background(), h.store, func(_ context.Context, _ *store.Tx, w registry.Warning) error {
+				said = append(said, w.What+" "+w.Person+" "+strings.Join(w.Institutions, ","))
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.Join(said, "; ")
+		}
+		for _, c := range []struct {
+			rule string
+			at   time.Time
+			want string
+		}{
+			{"two weeks before", on(2026, 1, 6), ""},
+			{"a week before", on(2026, 1, 14), "licence Practitioner/soon Organization/centre"},
+			{"not twice", on(2026, 1, 15), ""},
+			{"a role, too", on(2026, 3, 27), "role Practitioner/soon Organization/centre"},
+			{"and nothing else all year", on(2026, 6, 1), ""},
+			{"until the next", on(2026, 12, 28), "licence Practitioner/late Organization/centre"},
+		} {
+			h.clock.Set(c.at)
+			if got := warn(); got != c.want {
+				t.Errorf("%s: got %q; want %q", c.rule, got, c.want)
+			}
+		}
+		h.clock.Set(on(2026, 1, 25))
+		h.put(nil, "soon", person("doctor", "centre", "2010-01-01", "2026-01-28"))
+		if got := warn(); got != "licence Practitioner/soon Organization/centre" {
+			t.Errorf("prolonged by a few days, it is told again: got %q", got)
+		}
+	})
+}
+
+func TestStaffOfAnOrganisation(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, with storetest.Open) {
+		h := open(t, with)
+		for _, id := range []string{"a", "b", "c"} {
+			h.put(nil, id, person("doctor", "centre", "2010-01-01", ""))
+			h.put(nil, id+"-r", login(id, "centre-cardiology", "2020-01-01", ""))
+		}
+		h.put(nil, "a-2", post("a", "centre-cardiology", "director", "2024-01-01", "2024-12-31"))
+		h.put(nil, "x-r", login("x", "output", "2020-01-01", ""))
+		h.view(func(ctx context.Context, tx *store.Tx) error {
+			list, err := h.room.Staff(ctx, tx, []string{"Organization/centre", "Organization/centre-cardiology"}, "", 2)
+			if len(list) != 2 || list[0].Person != "Practitioner/a" || len(list[0].Posts) != 2 || len(list[0].Licences) != 1 {
+				t.Errorf("got %+v; want a with two posts, and b", list)
+			}
+			next, err2 := h.room.Staff(ctx, tx, []string{"Organization/centre-cardiology"}, "Practitioner/b", 2)
+			if len(next) != 1 || next[0].Person != "Practitioner/c" {
+				t.Errorf("got %+v; want c on the next page", next)
+			}
+			return errors.Join(err, err2)
+		})
+	})
+}

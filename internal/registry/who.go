@@ -73,6 +73,9 @@ func (h *Held) Acts(t time.Time, zone *time.Location) bool {
 	})
 }
 
+// There says whether the holder of a post acts at a moment, by the clock of this hub.
+func (r *Room) There(h *Held, at time.Time) bool { return h.Acts(at, r.zone()) }
+
 // WhoIs lists who held a post at an organisation at a moment, substitutes included: as the hub knows it now, or
 // with known not zero as it was known then. Who was away is listed, too; Acts tells.
 func (r *Room) WhoIs(ctx context.Context, tx *store.Tx, org, post string, at, known time.Time) ([]Held, error) {

@@ -82,6 +82,28 @@ func (b *Bundles) PutAll(ctx context.Context, resources []*fhir.Node, what strin
 	return b.apply(ctx, u)
 }
 
+// PutKnown is PutAll on what was looked at before: known has the versions by reference, 0 = it must not be there yet.
+// Whatever has changed since is ErrConflict.
+func (b *Bundles) PutKnown(ctx context.Context, resources []*fhir.Node, known map[string]int64, what string) error {
+	caller := access.From(ctx)
+	if caller == nil {
+		return errors.New("rest: a write needs a caller")
+	}
+	u := &unit{caller: caller, base: b.BaseURL, loose: true}
+	for _, n := range resources {
+		ch := &change{method: "PUT", typ: n.Type(), id: n.ID(), node: n}
+		if vid := known[n.Type()+"/"+n.ID()]; vid > 0 {
+			ch.ifMatch = fmt.Sprintf(`W/"%d"`, vid)
+		} else {
+			ch.absent = true
+		}
+		u.changes = append(u.changes, ch)
+	}
+	u.audit = auditEntry(caller, caller.Request)
+	u.audit.Action, u.audit.What = "E", what
+	return b.apply(ctx, u)
+}
+
 var errImported = errors.New("imported before")
 
 // transaction turns the writing entries into one unit, in the order of processing.

@@ -8,6 +8,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/api"
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/validate"
 	"github.com/xinglin-health/xinglin/internal/job"
 	"github.com/xinglin-health/xinglin/lines"
 )
@@ -21,6 +22,7 @@ func (h *Hub) ownAPI() http.Handler {
 			notices.Add(event.Template{Kind: l.Slug + "." + kind, Zh: text.Zh + "{next}", En: text.En + "{next}"})
 		}
 	}
+	notices.Add(registryNotices...)
 	h.Dispatcher = &event.Dispatcher{Store: h.Store, Book: notices, Sender: event.NewSender(h.pageURL(), h.Hosts), Enqueue: job.Enqueue}
 	channels := &api.Channels{Store: h.Store, Tree: h.Tree, Audit: h.Audit, Dispatcher: h.Dispatcher}
 	h.Jobs.Handle(event.DeliveryKind, channels.Work())
@@ -40,6 +42,8 @@ func (h *Hub) ownAPI() http.Handler {
 		cases,
 		api.Patients{Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone},
 		api.Agreements{Store: h.Store, Tree: h.Tree, Room: h.Agreements, Runner: h.Runner, Audit: h.Audit, Zone: h.Zone},
+		&api.Registry{Store: h.Store, Room: h.Registry, Tree: h.Tree, Audit: h.Audit, Zone: h.Zone, Validate: validate.Resource, Agreed: h.Runner.Agreed,
+			Write: h.Bundles.PutKnown},
 		api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock},
 	} {
 		room.Register(mux)

@@ -93,14 +93,6 @@ func (h *Hub) openStore(ctx context.Context) error {
 	return nil
 }
 
-// registry asks the tree of organisations.
-func (h *Hub) registry() *registry.Room {
-	place := func(org string) access.Place { p, _ := h.Tree.Place(org); return p }
-	return &registry.Room{Tree: h.Tree, Zone: h.Zone,
-		Level: func(institution string) string { return place(institution).Level },
-		Above: func(org string) string { return place(org).Parent }}
-}
-
 // openServices: floor 2.
 func (h *Hub) openServices(ctx context.Context) (err error) {
 	if h.AuditKey == "" {
@@ -222,6 +214,7 @@ func (h *Hub) Start(ctx context.Context) {
 		_, err := h.Runner.Tick(ctx)
 		return err
 	}))
+	h.background(ctx, "licences and roles that end", every(time.Minute, h.warn))
 	h.background(ctx, "organisations", every(15*time.Second, func(ctx context.Context) error { return h.Tree.Refresh(ctx, h.Store) }))
 	if h.FullText {
 		h.background(ctx, "full text", every(time.Second, func(ctx context.Context) error {
