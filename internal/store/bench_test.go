@@ -314,6 +314,85 @@ func benchRounds() int {
 	return n
 }
 
+// caller is one who asks.
+type caller struct {
+	name  string
+	scope search.Scope
+}
+
+// benchCallers are one who sees all, programs of institutions to which a third and three of the patients are granted,
+// and clinicians who see a thousandth, a hundredth, a third and all of them as far as their own hospital keeps what is
+// about them, with teams and a ward, single resources of others, what is guarded closed, and grants that have ended.
+func benchCallers(b *testing.B, s *store.Store, patients []string) []caller {
+	ctx := context.Background()
+	units := []string{}
+	for i := range benchUnits {
+		units = append(units, fmt.Sprint("Organization/unit", i))
+	}
+	clinician := func(of string) search.Scope {
+		return search.Scope{Own: units[:1], Sights: []search.Sight{
+			{Parties: []string{"Practitioner/" + of, "CareTeam/" + of, "CareTeam/" + of + "2", "Organization/" + of, "Organization/" + of + "#emergency", "Organization/hospital#emergency"}, Custodians: units},
+			{Parties: []string{"Organization/hospital#whole"}},
+			{Parties: []string{"Organization/hospital#results"}, Types: []string{"Observation", "DiagnosticReport", "ImagingStudy", "Media"}},
+		}}
+	}
+	shares := []struct {
+		name  string
+		every int
+	}{{"unit0.1", 1000}, {"unit1", 100}, {"unit30", 3}, {"unit100", 1}}
+	var shown int64
+	err := s.View(ctx, func(tx *store.Tx) error {
+		return tx.Query(ctx, "SELECT count(*) FROM access_item", nil, func(scan func(...any) error) error { return scan(&shown) })
+	})
+	if err == nil && shown == 0 {
+		err = s.Update(ctx, func(tx *store.Tx) error {
+			for i, id := range patients {
+				grant := func(party string, until time.Time) error {
+					return tx.Grant(ctx, store.Grant{Patient: "Patient/" + id, Party: party, Source: "x", Until: until})
+				}
+				var parties []string
+				if i%3 == 0 {
+					parties = append(parties, "Organization/third")
+				}
+				if i%max(1, len(patients)/3) == 0 {
+					parties = append(parties, "Organization/few")
+				}
+				for _, share := range shares {
+					if i%share.every == 0 {
+						parties = append(parties, []string{"Organization/", "CareTeam/", "Practitioner/"}[i/share.every%3]+share.name)
+					}
+				}
+				for _, party := range parties {
+					if err := grant(party, time.Time{}); err != nil {
+						return err
+					}
+				}
+				for past := range 5 {
+					if err := grant(fmt.Sprint("Organization/ward", (i+past)%40), tx.Now().Add(-time.Hour)); err != nil {
+						return err
+					}
+				}
+				for k, share := range shares {
+					if i%37 == k {
+						if err := tx.Item(ctx, store.Item{Resource: "Patient/" + id, Party: "Practitioner/" + share.name, Source: "x"}); err != nil {
+							return err
+						}
+					}
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	callers := []caller{{"all", search.Everything}, {"third", search.Scope{Parties: []string{"Organization/third"}}}, {"few", search.Scope{Parties: []string{"Organization/few"}}}}
+	for _, share := range shares {
+		callers = append(callers, caller{share.name, clinician(share.name)})
+	}
+	return callers
+}
+
 func searchBench(b *testing.B, s *store.Store, all [][]resource, n int64) {
 	ctx := context.Background()
 	var patients []string
@@ -330,29 +409,9 @@ func searchBench(b *testing.B, s *store.Store, all [][]resource, n int64) {
 			}
 		}
 	}
-	err := s.Update(ctx, func(tx *store.Tx) error {
-		for i, id := range patients {
-			if i%3 == 0 {
-				if err := tx.Grant(ctx, store.Grant{Patient: "Patient/" + id, Party: "Organization/third", Source: "x"}); err != nil {
-					return err
-				}
-			}
-			if i%max(1, len(patients)/3) == 0 {
-				if err := tx.Grant(ctx, store.Grant{Patient: "Patient/" + id, Party: "Organization/few", Source: "x"}); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
+	callers := benchCallers(b, s, patients)
 	b.Logf("%d resources, %d patients", n, len(patients))
-	for _, who := range []struct {
-		name  string
-		scope search.Scope
-	}{{"all", search.Everything}, {"third", search.Scope{Parties: []string{"Organization/third"}}}, {"few", search.Scope{Parties: []string{"Organization/few"}}}} {
+	for _, who := range callers {
 		for _, q := range []struct{ name, typ, query string }{
 			{"token", "Observation", "code=8302-2&_count=20"},
 			{"token+date", "Observation", "code=http://loinc.org|8302-2&date=ge2015&date=lt2017&_count=20"},
@@ -369,6 +428,7 @@ func searchBench(b *testing.B, s *store.Store, all [][]resource, n int64) {
 			{"last-updated", "Observation", "_lastUpdated=ge2020&_sort=-_lastUpdated&_count=20"},
 			{"quantity", "Observation", "value-quantity=gt180|http://unitsofmeasure.org|cm&_count=20"},
 			{"nothing", "Observation", "code=no-such-code"},
+			{"birthdate", "Patient", "birthdate=ge1980&birthdate=lt1982&_count=20"},
 			{"code+value", "Observation", "code-value-quantity=http://loinc.org|8302-2$gt180&_count=20"},
 			{"patient+code+value", "Observation", "patient=PATIENT&code-value-quantity=8302-2$gt100&_count=20"},
 			{"component", "Observation", "component-code-value-quantity=8480-6$gt130&_count=20"},

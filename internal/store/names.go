@@ -23,13 +23,6 @@ type names struct {
 	codes   map[codeKey]codeText
 	custody map[[2]int64]bool // custodian, patient
 	totals  map[uint64]total  // what planners have counted
-	given   map[givenKey]bool // parties to whom anything was ever given
-}
-
-// givenKey is a party in access_grant or access_item.
-type givenKey struct {
-	table string
-	party int64
 }
 
 // total is a planner's hint.
@@ -69,7 +62,6 @@ const (
 func (n *names) init() {
 	n.symbols, n.texts, n.rids, n.spans = map[string]int64{}, map[int64]string{}, map[ident]int64{}, map[int64]int64{}
 	n.totals, n.codes, n.custody = map[uint64]total{}, map[codeKey]codeText{}, map[[2]int64]bool{}
-	n.given = map[givenKey]bool{}
 }
 
 func (n *names) keep(u *unitNames) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,21 +84,33 @@ func (tx *Tx) sight(ctx context.Context, scope search.Scope) (sight, error) {
 	if v.all {
 		return v, nil
 	}
-	var err error
+	known, err := tx.known(ctx, scope)
+	if err != nil {
+		return v, err
+	}
 	if v.keeps, err = tx.symbolsOf(ctx, scope.Parties); err != nil {
 		return v, err
 	}
 	if v.own, err = tx.symbolsOf(ctx, scope.Own); err != nil {
 		return v, err
 	}
-	everyone, all := slices.Clone(scope.Parties), slices.Clone(v.keeps)
-	v.see(part{parties: v.keeps})
+	see := func(texts []string, p part) {
+		for _, text := range texts {
+			k := known[text]
+			if k.granted {
+				p.parties = append(p.parties, k.id)
+			}
+			if k.shown {
+				v.items = append(v.items, k.id)
+			}
+		}
+		if p.parties = unique(p.parties); len(p.parties) > 0 && (p.types == nil || len(p.types) > 0) && (p.custodians == nil || len(p.custodians) > 0) {
+			v.see(p)
+		}
+	}
+	see(scope.Parties, part{})
 	for _, s := range scope.Sights {
 		var p part
-		if p.parties, err = tx.symbolsOf(ctx, s.Parties); err != nil {
-			return v, err
-		}
-		everyone, all = append(everyone, s.Parties...), append(all, p.parties...)
 		if s.Types != nil {
 			p.types = typeIDs(s.Types)
 		}
@@ -105,42 +118,75 @@ func (tx *Tx) sight(ctx context.Context, scope search.Scope) (sight, error) {
 			if p.custodians, err = tx.symbolsOf(ctx, s.Custodians); err != nil {
 				return v, err
 			}
-			if len(p.custodians) == 0 {
-				continue
-			}
+			p.custodians = append([]any{}, p.custodians...)
 		}
-		if p.types == nil || len(p.types) > 0 {
-			v.see(p)
-		}
+		see(s.Parties, p)
 	}
-	for i := range v.parts {
-		if v.parts[i].parties, err = tx.everGiven(ctx, "access_grant", v.parts[i].parties); err != nil {
-			return v, err
-		}
-	}
-	v.parts = slices.DeleteFunc(v.parts, func(p part) bool { return len(p.parties) == 0 })
-	if v.items, err = tx.everGiven(ctx, "access_item", unique(all)); err != nil {
-		return v, err
-	}
+	v.items = unique(v.items)
 	v.kinds = 1<<len(tx.s.opts.Kinds) - 1
 	for i, kind := range tx.s.opts.Kinds {
 		if slices.Contains(scope.Opens, kind) {
 			continue
 		}
 		v.closed |= 1 << i
-		var opened []string
-		for _, party := range everyone {
-			opened = append(opened, party+"!"+kind)
+		var parties []any
+		for text, k := range known {
+			if k.granted && strings.HasSuffix(text, reasonMark+kind) {
+				parties = append(parties, k.id)
+			}
 		}
-		ids, err := tx.symbolsOf(ctx, opened)
-		if err != nil {
-			return v, err
-		}
-		if len(ids) > 0 {
-			v.opened = append(v.opened, reason{i, ids})
+		if len(parties) > 0 {
+			v.opened = append(v.opened, reason{i, unique(parties)})
 		}
 	}
 	return v, nil
+}
+
+// reasonMark stands between a party and a guarded kind in the party of a reason. No id has it, or a character before it.
+const reasonMark = "!"
+
+// party is one by its number, with what it was ever given.
+type party struct {
+	id             int64
+	granted, shown bool
+}
+
+// known looks up the parties of a scope and the reasons given to them, all at once. Those that never were given
+// anything are left out.
+func (tx *Tx) known(ctx context.Context, scope search.Scope) (map[string]party, error) {
+	var texts []string
+	texts = append(texts, scope.Parties...)
+	for _, s := range scope.Sights {
+		texts = append(texts, s.Parties...)
+	}
+	slices.Sort(texts)
+	texts = slices.Compact(texts)
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	list, err := json.Marshal(texts)
+	if err != nil {
+		return nil, err
+	}
+	from, value := "json_each(?) j", "j.value"
+	if tx.s.db.Dialect() == engine.Postgres {
+		from, value = `(SELECT x COLLATE "C" AS value FROM json_array_elements_text(cast(? AS json)) x) j`, `j.value`
+	}
+	found := map[string]party{}
+	err = tx.Query(ctx, `SELECT s.id, s.text, CASE WHEN EXISTS (SELECT 1 FROM access_grant g WHERE g.party = s.id) THEN 1 ELSE 0 END,
+		CASE WHEN EXISTS (SELECT 1 FROM access_item i WHERE i.party = s.id) THEN 1 ELSE 0 END
+		FROM `+from+` CROSS JOIN symbol s WHERE s.text >= `+value+` AND s.text < `+value+` || '"'`, []any{string(list)}, func(scan func(...any) error) error {
+		var p party
+		var text string
+		if err := scan(&p.id, &text, &p.granted, &p.shown); err != nil {
+			return err
+		}
+		if p.granted || p.shown {
+			found[strings.Clone(text)] = p
+		}
+		return nil
+	})
+	return found, err
 }
 
 // see adds a way of seeing, to one that differs only in its parties where there is one.
@@ -168,45 +214,6 @@ func (tx *Tx) symbolsOf(ctx context.Context, texts []string) (ids []any, err err
 	return unique(ids), nil
 }
 
-// everGiven leaves the parties that stand in a table at all: rows of it are ended, never removed.
-func (tx *Tx) everGiven(ctx context.Context, table string, parties []any) (given []any, err error) {
-	n := &tx.s.names
-	var ask []any
-	n.mu.RLock()
-	for _, p := range parties {
-		if n.given[givenKey{table, p.(int64)}] {
-			given = append(given, p)
-		} else {
-			ask = append(ask, p)
-		}
-	}
-	n.mu.RUnlock()
-	if len(ask) == 0 {
-		return given, nil
-	}
-	q := &sql{}
-	q.add("SELECT x.rid FROM ")
-	numbers(q, tx.s.db.Dialect() == engine.Postgres, ask)
-	q.add(" x WHERE EXISTS (SELECT 1 FROM " + table + " g WHERE g.party = x.rid)")
-	var found []int64
-	err = tx.Query(ctx, q.String(), q.args, func(scan func(...any) error) error {
-		var p int64
-		err := scan(&p)
-		found = append(found, p)
-		return err
-	})
-	n.mu.Lock()
-	if len(n.given) > maxSymbols {
-		clear(n.given)
-	}
-	for _, p := range found {
-		given = append(given, p)
-		n.given[givenKey{table, p}] = true
-	}
-	n.mu.Unlock()
-	return unique(given), err
-}
-
 // unique sorts numbers and leaves each once, so that the same scope is the same statement.
 func unique(ids []any) []any {
 	slices.SortFunc(ids, func(a, b any) int { return int(number(a) - number(b)) })
@@ -214,8 +221,13 @@ func unique(ids []any) []any {
 }
 
 func number(x any) int64 {
-	if t, ok := x.(int16); ok {
-		return int64(t)
+	switch n := x.(type) {
+	case int16:
+		return int64(n)
+	case int32:
+		return int64(n)
+	case int:
+		return int64(n)
 	}
 	return x.(int64)
 }

@@ -29,7 +29,10 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) (err error) {
 		defer func() { end(err) }()
 	}
 	return s.db.View(ctx, func(c engine.Conn) error {
-		return fn(&Tx{now: s.clock.Now(), s: s, c: c})
+		tx := &Tx{now: s.clock.Now(), s: s, c: c}
+		err := fn(tx)
+		s.names.keep(&unitNames{symbols: tx.names.symbols}) // what a view finds is committed
+		return err
 	})
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
@@ -198,7 +199,7 @@ func joined(ids []any) string {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprint(&b, id)
+		b.Write(strconv.AppendInt(nil, number(id), 10))
 	}
 	return b.String()
 }
