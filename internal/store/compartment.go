@@ -51,7 +51,7 @@ func (tx *Tx) Compartment(ctx context.Context, scope search.Scope, patient strin
 		if !whole(typ) {
 			see.visible(q, "r", typ)
 		}
-		q.add(" ORDER BY c.at DESC, c.rid DESC LIMIT ?) a", most)
+		q.add(fmt.Sprintf(" ORDER BY c.at DESC, c.rid DESC LIMIT %d) a", most))
 	}
 	for _, name := range types {
 		pl := planOf(name)

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
-	"github.com/xinglin-health/xinglin/internal/store/engine"
 )
 
 // count is the total, exact or, as an estimate, exact up to ExactTotal.
@@ -45,7 +44,7 @@ func (f *finder) count() (n int64, err error) {
 		return 0, err
 	}
 	if f.q.Total == search.TotalEstimate {
-		q.add(" LIMIT ?", ExactTotal)
+		q.add(" LIMIT ? + 0", ExactTotal)
 	}
 	q.add(") n")
 	_, err = f.tx.one(f.ctx, q.String(), q.args, &n)
@@ -393,10 +392,4 @@ func (f *finder) countSeen() (total int64, ok bool, err error) {
 	return total, true, nil
 }
 
-// by has SQLite take an index that it would pass over, not knowing how few rows are in it.
-func (f *finder) by(index string) string {
-	if f.tx.s.db.Dialect() == engine.SQLite {
-		return " INDEXED BY " + index
-	}
-	return ""
-}
+func (f *finder) by(index string) string { return f.see.by(index) }

@@ -89,7 +89,7 @@ func (f *finder) include(from []any, inc search.Include, reverse bool, take func
 		}
 	}
 	f.see.visible(q, "r", 0)
-	q.add(" ORDER BY 1 LIMIT ?", MaxIncluded+len(from))
+	q.add(" ORDER BY 1 LIMIT ? + 0", MaxIncluded+len(from))
 	return take(q)
 }
 

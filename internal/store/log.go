@@ -24,9 +24,9 @@ func (tx *Tx) Heads(ctx context.Context, seq int64, limit int, fn func(Logged) e
 	q.add("SELECT v.seq, v.vid, v.op, v.updated, v.type, r.id, r.seq FROM version v JOIN resource r ON r.rid = v.rid ")
 	if tx.s.db.Dialect() == engine.Postgres {
 		q.add(`WHERE v.xid < pg_snapshot_xmin(pg_current_snapshot())
-			AND (v.xid, v.seq) > (coalesce((SELECT o.xid FROM version o WHERE o.seq = ?), '0'::xid8), ?) ORDER BY v.xid, v.seq LIMIT ?`, seq, seq, limit)
+			AND (v.xid, v.seq) > (coalesce((SELECT o.xid FROM version o WHERE o.seq = ?), '0'::xid8), ?) ORDER BY v.xid, v.seq LIMIT ? + 0`, seq, seq, limit)
 	} else {
-		q.add("WHERE v.seq > ? ORDER BY v.seq LIMIT ?", seq, limit)
+		q.add("WHERE v.seq > ? ORDER BY v.seq LIMIT ? + 0", seq, limit)
 	}
 	return tx.Query(ctx, q.String(), q.args, func(scan func(...any) error) error {
 		var l Logged

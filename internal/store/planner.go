@@ -179,7 +179,7 @@ func (f *finder) leastOf(ways []*driver, whole bool) (*driver, error) {
 func (f *finder) probe(d *driver, limit int64) (n int64, err error) {
 	for _, inner := range d.inner {
 		q := &sql{}
-		q.add("SELECT count(*) FROM (SELECT 1 FROM ("+inner.String()+") s LIMIT ?) n", append(inner.args[:len(inner.args):len(inner.args)], probing.inner)...)
+		q.add("SELECT count(*) FROM (SELECT 1 FROM ("+inner.String()+") s LIMIT ? + 0) n", append(inner.args[:len(inner.args):len(inner.args)], probing.inner)...)
 		n, err := f.remembered(hintKey(q), func() (n int64, err error) {
 			_, err = f.tx.one(f.ctx, q.String(), q.args, &n)
 			return n, err
@@ -202,7 +202,7 @@ func (f *finder) probe(d *driver, limit int64) (n int64, err error) {
 	if d.cond != nil {
 		q.add(d.cond.String(), d.cond.args...)
 	}
-	q.add(" LIMIT ?) n", limit)
+	q.add(" LIMIT ? + 0) n", limit) // of a plain ? SQLite would prepare the statement again for each value
 	_, err = f.tx.one(f.ctx, q.String(), q.args, &n)
 	return n, err
 }
@@ -249,7 +249,7 @@ func (f *finder) total(pl *plan) (int64, error) {
 	q := &sql{}
 	q.add("total", pl.id)
 	return f.remembered(hintKey(q), func() (n int64, err error) {
-		_, err = f.tx.one(f.ctx, "SELECT count(*) FROM (SELECT 1 FROM resource WHERE type = ? AND deleted = 0 LIMIT ?) n", []any{pl.id, 4 * probing.longest}, &n)
+		_, err = f.tx.one(f.ctx, "SELECT count(*) FROM (SELECT 1 FROM resource WHERE type = ? AND deleted = 0 LIMIT ? + 0) n", []any{pl.id, 4 * probing.longest}, &n)
 		return n, err
 	})
 }

@@ -180,7 +180,7 @@ func (tx *Tx) History(ctx context.Context, hq HistoryQuery) (Page, error) {
 	}
 	see.visible(q, "r", t)
 	see.version(q, "v", "r")
-	q.add(" ORDER BY v.seq DESC LIMIT ?", count+1)
+	q.add(" ORDER BY v.seq DESC LIMIT ? + 0", count+1)
 	err = tx.Query(ctx, q.String(), q.args, func(scan func(...any) error) error {
 		v, _, err := tx.version(ctx, scan)
 		page.Matches = append(page.Matches, v)
@@ -225,9 +225,9 @@ func (tx *Tx) Since(ctx context.Context, seq int64, limit int, fn func(Version) 
 	q.add("SELECT " + versionColumns + versionFrom)
 	if tx.s.db.Dialect() == engine.Postgres {
 		q.add(`WHERE v.xid < pg_snapshot_xmin(pg_current_snapshot())
-			AND (v.xid, v.seq) > (coalesce((SELECT o.xid FROM version o WHERE o.seq = ?), '0'::xid8), ?) ORDER BY v.xid, v.seq LIMIT ?`, seq, seq, limit)
+			AND (v.xid, v.seq) > (coalesce((SELECT o.xid FROM version o WHERE o.seq = ?), '0'::xid8), ?) ORDER BY v.xid, v.seq LIMIT ? + 0`, seq, seq, limit)
 	} else {
-		q.add("WHERE v.seq > ? ORDER BY v.seq LIMIT ?", seq, limit)
+		q.add("WHERE v.seq > ? ORDER BY v.seq LIMIT ? + 0", seq, limit)
 	}
 	return tx.Query(ctx, q.String(), q.args, func(scan func(...any) error) error {
 		v, _, err := tx.version(ctx, scan)

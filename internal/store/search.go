@@ -141,7 +141,7 @@ func (f *finder) page(d *driver, page *Page) ([]int64, error) {
 		q.add(fmt.Sprintf("%d%s, ", i+1, direction(keys[i].desc)))
 	}
 	count := min(f.q.Count, MaxCount)
-	q.add(fmt.Sprintf("%d%s LIMIT ?", len(keys)+1, direction(desc)), count+1)
+	q.add(fmt.Sprintf("%d%s LIMIT %d", len(keys)+1, direction(desc), count+1))
 
 	var rids []int64
 	var ends []cursor
@@ -211,7 +211,7 @@ func (f *finder) gathered(d *driver, cur *cursor, desc bool, page *Page) (rids [
 		if keys {
 			q.add(" AND (d.at"+beyond+" OR d.at = ? AND d.rid"+beyond+")", from.at, from.at, from.rid)
 		}
-		q.add(" ORDER BY 1"+order+", 2"+order+" LIMIT ?", size)
+		q.add(fmt.Sprintf(" ORDER BY 1%s, 2%s LIMIT %d", order, order, size))
 		var some []place
 		var args []any
 		rows := 0

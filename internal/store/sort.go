@@ -103,7 +103,7 @@ func (f *finder) codeKey(k key, p *spec.Param) (key, error) {
 	q := &sql{}
 	q.add("SELECT DISTINCT code FROM ix_code WHERE ")
 	f.in(q, "param", ids(parts(p)))
-	q.add(" LIMIT ?", sortCodes+1)
+	q.add(" LIMIT ? + 0", sortCodes+1)
 	codes := []any{}
 	err := f.tx.Query(f.ctx, q.String(), q.args, func(scan func(...any) error) error {
 		var code int64

@@ -256,7 +256,7 @@ func (tx *Tx) UncodedOf(ctx context.Context, typ, patient string, limit int) (id
 		return nil, err
 	}
 	err = tx.Query(ctx, `SELECT r.id FROM (SELECT rid FROM compartment WHERE patient = ? AND type = ? EXCEPT SELECT rid FROM ix_hot WHERE param = ? AND patient = ?) u
-		JOIN resource r ON r.rid = u.rid WHERE r.deleted = 0 ORDER BY r.at DESC, r.rid DESC LIMIT ?`, []any{rid, pl.id, pl.code.ID, rid, limit}, func(scan func(...any) error) error {
+		JOIN resource r ON r.rid = u.rid WHERE r.deleted = 0 ORDER BY r.at DESC, r.rid DESC LIMIT ? + 0`, []any{rid, pl.id, pl.code.ID, rid, limit}, func(scan func(...any) error) error {
 		var id string
 		err := scan(&id)
 		ids = append(ids, strings.Clone(id))

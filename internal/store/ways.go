@@ -103,7 +103,7 @@ func (f *finder) seesMany() (bool, error) {
 		q := &sql{}
 		q.add("SELECT count(*) FROM (SELECT DISTINCT g.patient FROM access_grant g WHERE ")
 		f.see.holds(q, given)
-		q.add(" LIMIT ?) n", probing.longest)
+		q.add(" LIMIT ? + 0) n", probing.longest)
 		_, err = f.tx.one(f.ctx, q.String(), q.args, &n)
 		return n, err
 	})
@@ -219,7 +219,7 @@ func (f *finder) way(pl *plan, c *search.Clause, i int) (*driver, error) {
 	}
 	if p != nil && p.Type == spec.String && !p.Sealed && c.Chain == nil && (c.Modifier == "contains" || c.Modifier == "text" || c.Modifier == "ends") {
 		d.guess = &sql{}
-		d.guess.add("SELECT count(*) FROM (SELECT s.folded FROM ix_string s WHERE s.param = ? LIMIT ?) s WHERE "+nothing, p.ID, probing.sample)
+		d.guess.add("SELECT count(*) FROM (SELECT s.folded FROM ix_string s WHERE s.param = ? LIMIT ? + 0) s WHERE "+nothing, p.ID, probing.sample)
 		for j := range c.Values {
 			d.guess.add(" OR ")
 			f.text(d.guess, c.Modifier, &c.Values[j], "s")

@@ -302,7 +302,7 @@ func (f *finder) askedWords(name, text string) ([]int64, error) {
 		}
 		for kind := range 2 {
 			var n int64
-			if _, err := f.tx.one(f.ctx, "SELECT count(*) FROM (SELECT 1 FROM ix_word WHERE kind = ? AND word = ? LIMIT ?) n", []any{kind + 1, list[i].id, probing.rows}, &n); err != nil {
+			if _, err := f.tx.one(f.ctx, "SELECT count(*) FROM (SELECT 1 FROM ix_word WHERE kind = ? AND word = ? LIMIT ? + 0) n", []any{kind + 1, list[i].id, probing.rows}, &n); err != nil {
 				return nil, err
 			}
 			list[i].n += n
