@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ func auditCommand() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	place(cmd)
-	cmd.AddCommand(auditVerifyCommand(), auditKeyCommand(), auditReanchorCommand())
+	cmd.AddCommand(auditVerifyCommand(), auditKeyCommand(), auditReanchorCommand(), auditArchiveCommand(), auditCheckExportCommand())
 	return cmd
 }
 
@@ -151,5 +152,79 @@ of their time as well. Reads the whole chain once; changes wait meanwhile (about
 		},
 	}
 	place(cmd)
+	return cmd
+}
+
+func auditArchiveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "archive --to DIR",
+		Short: "Move old entries into signed files / 归档旧记录",
+		Long: fmt.Sprintf(`Moves sealed entries older than --keep-months (default %d) into compressed, signed files of 50 thousand, and removes
+them from the database. The chain goes on: verify walks the files and then the database, so keep them, and copies of
+them, as long as the trail has to be kept. Nothing younger than %d months is ever moved. What was moved is no longer
+found by the page and as AuditEvents.
+
+`, audit.Rules.KeepMonths, audit.Rules.LeastMonths) + exitText,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, _ := cmd.Flags().GetString("to")
+			months, _ := cmd.Flags().GetInt("keep-months")
+			if dir == "" {
+				return usage("name the folder for the files with --to DIR")
+			}
+			if months < audit.Rules.LeastMonths {
+				return usage("--keep-months: the trail is kept at least %d months", audit.Rules.LeastMonths)
+			}
+			hub, err := beside(cmd)
+			if err != nil {
+				return err
+			}
+			defer hub.Close()
+			made, err := hub.Audit.Archive(cmd.Context(), time.Now().AddDate(0, -months, 0), dir)
+			for _, a := range made {
+				fmt.Printf("%s: entries %d to %d, %s to %s\n", a.File, a.First, a.Last, a.From.Format(time.DateOnly), a.Until.Format(time.DateOnly))
+			}
+			if err == nil && len(made) == 0 {
+				fmt.Println("nothing is that old")
+			}
+			return err
+		},
+	}
+	place(cmd)
+	cmd.Flags().String("to", "", "folder for the files")
+	cmd.Flags().Int("keep-months", audit.Rules.KeepMonths, "months that stay in the database")
+	return cmd
+}
+
+func auditCheckExportCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check-export FILE",
+		Short: "Check a file of exported entries against its signature / 校验导出文件",
+		Long: `Reads signed JSON lines that the page has exported, and says whether they are as they were sent.
+
+` + exitText,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, _ := cmd.Flags().GetString("public-key")
+			if path == "" {
+				return usage("give the hub's public key with --public-key FILE; `xinglin audit key` prints it")
+			}
+			key, err := audit.LoadPublic(path)
+			if err != nil {
+				return err
+			}
+			f, err := os.Open(args[0])
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			if err := audit.VerifyExport(f, key); err != nil {
+				return err
+			}
+			fmt.Println("as it was sent, signed by", key.ID)
+			return nil
+		},
+	}
+	cmd.Flags().String("public-key", "", "file of the hub's public key")
 	return cmd
 }

@@ -73,6 +73,7 @@ type walker struct {
 	keys     map[string]int64  // introduced at
 	public   map[string]Public // by id
 	archived int64             // the last entry that was moved out
+	moved    []Archive
 	patients patientSums
 }
 
@@ -108,7 +109,7 @@ func verify(ctx context.Context, tx *store.Tx, a Against) (r Report, err error) 
 	for _, k := range a.Trusted {
 		w.public[k.ID] = k
 	}
-	for _, do := range []func(context.Context) error{w.walkArchives, w.collect, w.mark, w.walkEntries, w.head, w.judge, w.known, w.index} {
+	for _, do := range []func(context.Context) error{w.collect, w.walkArchives, w.walkEntries, w.head, w.judge, w.known, w.index} {
 		if err := do(ctx); err != nil {
 			return r, err
 		}
@@ -119,9 +120,13 @@ func verify(ctx context.Context, tx *store.Tx, a Against) (r Report, err error) 
 
 // collect reads the checkpoints of every place.
 func (w *walker) collect(ctx context.Context) error {
+	err := w.tx.Query(ctx, `SELECT COALESCE(MAX(last), 0) FROM audit_archive`, nil, func(scan func(...any) error) error { return scan(&w.archived) })
+	if err != nil {
+		return err
+	}
 	var before int64
 	first := true
-	err := w.tx.Query(ctx, `SELECT seq, line FROM audit_checkpoint ORDER BY seq`, nil, func(scan func(...any) error) error {
+	err = w.tx.Query(ctx, `SELECT seq, line FROM audit_checkpoint ORDER BY seq`, nil, func(scan func(...any) error) error {
 		var seq int64
 		var line string
 		if err := scan(&seq, &line); err != nil {
@@ -173,14 +178,6 @@ func (w *walker) collect(ctx context.Context) error {
 		if err := read(path, path); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// mark holds the beginning of what is left in the database against the checkpoints.
-func (w *walker) mark(context.Context) error {
-	if w.archived > 0 {
-		w.compare(w.archived, w.folds[w.algorithm])
 	}
 	return nil
 }
@@ -349,6 +346,7 @@ func (w *walker) judge(context.Context) error {
 	for _, id := range slices.Sorted(maps.Keys(bad)) {
 		w.say("checkpoints are signed by key %s, for which no trusted key has vouched; if it was this hub's, give its public half", id)
 	}
+	w.vouch(trusted)
 	w.report.Keys = slices.Sorted(maps.Keys(trusted))
 	w.report.Unsigned = w.last - w.report.Signed
 	if w.report.Unsigned > mostUnsigned {
