@@ -26,7 +26,7 @@ type agreed struct {
 
 func newAgreed(t testing.TB, open storetest.Open) *agreed {
 	tree := access.NewTree()
-	room := &agreement.Room{Tree: tree, Legal: agreement.Top(tree)}
+	room := &agreement.Room{Tree: tree, Legal: tree.Legal}
 	w := worldWith(t, open, func(o *store.Options) {
 		o.Migrations = append(o.Migrations, agreement.Migrations...)
 		o.Derive = append([]store.Deriver{tree.Derive}, append(o.Derive, room.Derive)...)

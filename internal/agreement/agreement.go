@@ -17,24 +17,7 @@ import (
 type Room struct {
 	Tree  *access.Tree
 	Zone  *time.Location                   // in which days begin; nil = Asia/Shanghai
-	Legal func(organization string) string // the legal person of an organisation; see Top
-}
-
-// Top is the topmost organisation above one that is no network: the legal person where nobody knows better.
-func Top(tree *access.Tree) func(string) string {
-	return func(org string) string {
-		for range 32 {
-			p, ok := tree.Place(org)
-			if !ok || p.Parent == "" {
-				break
-			}
-			if above, ok := tree.Place(p.Parent); !ok || above.Level == "network" || above.Type == "network" {
-				break
-			}
-			org = p.Parent
-		}
-		return org
-	}
+	Legal func(organization string) string // the legal person of an organisation
 }
 
 // Migrations are the tables of this room: one row an agreement, one a service of it.

@@ -244,6 +244,13 @@ func (a Agreements) askable(w http.ResponseWriter, r *http.Request) {
 	Answer(w, http.StatusOK, map[string]any{"parties": parties})
 }
 
+func (a Agreements) zone() *time.Location {
+	if a.Zone != nil {
+		return a.Zone
+	}
+	return line.Zone()
+}
+
 func (a Agreements) ref(org string) Ref { return Ref{org, a.Tree.Name(org)} }
 
 func (a Agreements) view(tx *store.Tx, c *access.Caller, x agreement.Row) agreementView {
@@ -261,10 +268,10 @@ func (a Agreements) view(tx *store.Tx, c *access.Caller, x agreement.Row) agreem
 		v.Lead = &lead
 	}
 	if !x.From.IsZero() {
-		v.From = x.From.In(a.Zone).Format(time.DateOnly)
+		v.From = x.From.In(a.zone()).Format(time.DateOnly)
 	}
 	if !x.Until.IsZero() {
-		v.Until = x.Until.In(a.Zone).AddDate(0, 0, -1).Format(time.DateOnly)
+		v.Until = x.Until.In(a.zone()).AddDate(0, 0, -1).Format(time.DateOnly)
 		if v.InForce {
 			left := int(x.Until.Sub(tx.Now()) / flow.Day)
 			v.DaysLeft = &left
@@ -284,7 +291,7 @@ func (a Agreements) view(tx *store.Tx, c *access.Caller, x agreement.Row) agreem
 func word(w agreement.Word) codeView { return codeView{w.Code, flow.Name{Zh: w.Zh, En: w.En}} }
 
 func (a Agreements) detail(ctx context.Context, tx *store.Tx, c *access.Caller, n *fhir.Node, x agreement.Row) (*termDetail, error) {
-	t, _ := agreement.Of(n, a.Zone)
+	t, _ := agreement.Of(n, a.zone())
 	d := &termDetail{Text: t.Text, WeAsk: []codeView{}, TheyAsk: []codeView{}, Signers: []signerView{}, Documents: []Ref{}}
 	us, them := x.Requester, x.Owner
 	if slices.Contains(a.sides(c), x.Owner) {

@@ -64,7 +64,7 @@ func wish(id, endpoint string) string {
 }
 
 func referral(patient string) string {
-	return hubtest.Ask("line", "referral", "flow", "up", "patient", patient, "to", "Organization/county-1", "urgency", "routine", "reason", "胸痛", "coordinator", "村医", "phone", "0990-5500001")
+	return hubtest.Ask("line", "referral", "flow", "up", "patient", patient, "to", "Organization/county-1", "urgency", "routine", "reason", "胸痛", "coordinator", "村医", "phone", "0990-5500001", "consent", "patient")
 }
 
 func TestHospitalsHearOfTheirReferrals(t *testing.T) {

@@ -44,6 +44,9 @@ func (r *Runner) Say(ctx context.Context, ref, words string, wall time.Time) ([]
 		}
 		n := fhir.New("Communication", "id", id, "basedOn", fhir.Arr{task.Get("focus").Copy()}, "partOf", fhir.Arr{fhir.Ref(ref, "")}, "status", "completed",
 			"subject", task.Get("for").Copy(), "sent", Stamp(tx.Now()), "recipient", fhir.Arr{task.Get(to).Copy()}, "sender", sender, "payload", fhir.Arr{fhir.Obj{"contentString", words}})
+		if labels := task.Get("meta.security"); labels != nil { // what is said about a guarded case is guarded
+			n.Set("meta.security", labels.Copy())
+		}
 		var err error
 		ready, err = store.Prepare(n)
 		return err
@@ -58,8 +61,7 @@ func (r *Runner) Say(ctx context.Context, ref, words string, wall time.Time) ([]
 			return err
 		}
 		said = v.JSON
-		if r.Raise != nil {
-			l := r.Line(k.Line)
+		if l := r.Line(k.Line); r.Raise != nil && !l.Hushed {
 			e := happened(l, l.Flow(k.Flow), nil, "message", tx.Now())
 			e.Focus, e.Patient, e.Parties = ref, k.Patient, []string{k.Owner, k.Requester}
 			e.Data["state"], e.Data["urgency"] = k.State, string(k.Urgency)

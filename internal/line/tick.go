@@ -100,6 +100,8 @@ func (w *work) late(c Case) error {
 		rung := w.call.Flow.Escalate[c.Level]
 		e.Data["level"], e.Data["levelZh"], e.Data["levelEn"] = rung.Code, rung.Name.Zh, rung.Name.En
 	}
-	w.events = append(w.events, e)
+	if !w.call.Line.Hushed {
+		w.events = append(w.events, e)
+	}
 	return w.prepare()
 }

@@ -53,7 +53,8 @@ func (h *Hub) openStore(ctx context.Context) error {
 	h.Tree.Kept = true
 	h.Relations = &access.Relations{Tree: h.Tree, Tables: true}
 	h.Registry = h.registry()
-	h.Agreements = &agreement.Room{Tree: h.Tree, Zone: h.Zone, Legal: agreement.Top(h.Tree)}
+	h.Agreements = &agreement.Room{Tree: h.Tree, Zone: h.Zone, Legal: h.Tree.Legal}
+	h.Relations.Sharing = h.Agreements.Gives
 	h.Conform = &conform.Room{Clock: h.Clock}
 	h.Subscriptions = subscription.New(subscription.Options{Clock: h.Clock, Zone: h.Zone, Base: h.pageURL() + "/fhir", Hosts: h.Hooks, Log: h.Log})
 	sealing, err := h.sealing()
@@ -66,7 +67,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Zone:       h.Zone,
 		Migrations: migrations(),
 		Derive: []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, h.Relations.Derive, identity.Derive(h.who), line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive,
-			h.Agreements.Derive},
+			h.Agreements.Derive, access.Follow},
 		Guard: []store.Guard{h.Tree.Guard, h.Registry.Guard, identity.Guard(h.who), line.Guard(lines.All), h.Subscriptions.Guard,
 			h.Agreements.Guard},
 		Guarded:  access.Guarded,
@@ -256,7 +257,7 @@ func (h *Hub) uploaded(ctx context.Context, hash string) (io.ReadSeekCloser, err
 
 // operations hangs the lines' steps under /fhir/Task.
 func operations(r *line.Runner) []rest.Operation {
-	var all []rest.Operation
+	all := []rest.Operation{unknownPatient(r)}
 	for _, op := range r.Operations() {
 		all = append(all, rest.Operation{
 			Type: op.Type, Name: op.Name, Instance: op.Instance,

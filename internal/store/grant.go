@@ -111,3 +111,24 @@ func (tx *Tx) keep(ctx context.Context, custodian int64, typ int16, patient int6
 	tx.names.custody[pair] = true
 	return tx.Queue(ctx, "INSERT INTO custody (custodian, patient) VALUES (?, ?) ON CONFLICT (custodian, patient) DO NOTHING", custodian, patient)
 }
+
+// Follow lets every party that sees one patient now see another one from now on: both are the same person. Further
+// reasons for guarded kinds do not go along.
+func (tx *Tx) Follow(ctx context.Context, patient, other, source string) error {
+	from, err := tx.reserve(ctx, patient)
+	if err != nil {
+		return err
+	}
+	to, err := tx.reserve(ctx, other)
+	if err != nil {
+		return err
+	}
+	if from == 0 || to == 0 {
+		return fmt.Errorf("store: %q follows %q", other, patient)
+	}
+	now := tx.now.UnixMicro()
+	return tx.Queue(ctx, `INSERT INTO access_grant (patient, party, source, class, since, until, basis)
+		SELECT CAST(? AS BIGINT), g.party, CAST(? AS TEXT), g.class, CAST(? AS BIGINT), MAX(g.until), 'identified' FROM access_grant g JOIN symbol y ON y.id = g.party
+		WHERE g.patient = ? AND g.since <= ? AND g.until > ? AND y.text NOT LIKE '%!%' GROUP BY g.party, g.class
+		ON CONFLICT (patient, party, source, class, since) DO NOTHING`, to, source, now, from, now, now)
+}
