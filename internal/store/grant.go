@@ -127,8 +127,18 @@ func (tx *Tx) Follow(ctx context.Context, patient, other, source string) error {
 		return fmt.Errorf("store: %q follows %q", other, patient)
 	}
 	now := tx.now.UnixMicro()
-	return tx.Queue(ctx, `INSERT INTO access_grant (patient, party, source, class, since, until, basis)
+	err = tx.Queue(ctx, `INSERT INTO access_grant (patient, party, source, class, since, until, basis)
 		SELECT CAST(? AS BIGINT), g.party, CAST(? AS TEXT), g.class, CAST(? AS BIGINT), MAX(g.until), 'identified' FROM access_grant g JOIN symbol y ON y.id = g.party
 		WHERE g.patient = ? AND g.since <= ? AND g.until > ? AND y.text NOT LIKE '%!%' GROUP BY g.party, g.class
 		ON CONFLICT (patient, party, source, class, since) DO NOTHING`, to, source, now, from, now, now)
+	if err != nil {
+		return err
+	}
+	// The patient himself is seen by all of them, whoever keeps his record.
+	return tx.Queue(ctx, `INSERT INTO access_item (rid, party, source, since, until, basis)
+		SELECT CAST(? AS BIGINT), x.party, CAST(? AS TEXT), CAST(? AS BIGINT), MAX(x.until), 'identified' FROM (
+			SELECT party, until FROM access_grant WHERE patient = ? AND since <= ? AND until > ?
+			UNION ALL SELECT party, until FROM access_item WHERE rid = ? AND since <= ? AND until > ?) x JOIN symbol y ON y.id = x.party
+		WHERE y.text NOT LIKE '%!%' GROUP BY x.party
+		ON CONFLICT (rid, party, source, since) DO NOTHING`, to, source, now, from, now, now, from, now, now)
 }
