@@ -90,8 +90,9 @@ func (a *Apps) launch(w http.ResponseWriter, r *http.Request) {
 
 type questionOut struct {
 	App         appRef   `json:"app"`
+	To          string   `json:"to"` // host to which the browser goes back
 	Scopes      []string `json:"scopes"`
-	Refused     []string `json:"refused"`
+	Refused     []string `json:"beyond"` // of what was asked, not to be had
 	Launched    bool     `json:"launched"`
 	Patient     string   `json:"patient,omitempty"`
 	Encounter   string   `json:"encounter,omitempty"`
@@ -127,7 +128,7 @@ func (a *Apps) ask(w http.ResponseWriter, r *http.Request) {
 	if refused == nil {
 		refused = []string{}
 	}
-	Answer(w, 200, questionOut{a.ref(q.App), q.Scopes, refused, q.Launched, q.Patient, q.Encounter, q.NeedPatient, q.Remembered})
+	Answer(w, 200, questionOut{a.ref(q.App), q.Host(), q.Scopes, refused, q.Launched, q.Patient, q.Encounter, q.NeedPatient, q.Remembered})
 }
 
 func (a *Apps) decide(w http.ResponseWriter, r *http.Request) {

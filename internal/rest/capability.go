@@ -28,6 +28,18 @@ func (s *server) statement() *fhir.Node {
 	return c.rest
 }
 
+// statementAt names the addresses of SMART under the address that was asked.
+func (s *server) statementAt(base string) *fhir.Node {
+	n := s.statement()
+	if !s.Apps {
+		return n
+	}
+	named := *n
+	named.Members = slices.Clone(n.Members)
+	named.Set("security", security(base))
+	return &named
+}
+
 var paramTypes = map[spec.ParamType]string{spec.Token: "token", spec.String: "string", spec.Date: "date", spec.Number: "number",
 	spec.Quantity: "quantity", spec.Reference: "reference", spec.URI: "uri", spec.Composite: "composite"}
 
@@ -50,7 +62,7 @@ func (s *server) capabilities(c *call) (*answer, error) {
 		"fhirVersion", "4.0.1",
 		"format", fhir.Arr{"application/fhir+json", "json"},
 		"patchFormat", fhir.Arr{jsonPatchType, "application/fhir+json"},
-		"rest", fhir.Arr{s.statement()},
+		"rest", fhir.Arr{s.statementAt(c.base)},
 	)
 	return &answer{status: http.StatusOK, body: n.JSON()}, nil
 }
@@ -135,6 +147,18 @@ func (s *server) restCapability() *fhir.Node {
 			fhir.Obj{"name", "_type", "type", "special", "documentation", "searches across types by parameters that all of them have"}},
 		"compartment", compartments(),
 		"operation", s.operationsOf("")})
+}
+
+// security says how one proves who he is; apps find the addresses of SMART at the first one.
+func security(base string) fhir.Obj {
+	root := strings.TrimSuffix(base, "/fhir") + "/oauth/"
+	return fhir.Obj{
+		"extension", fhir.Arr{fhir.Obj{"url", "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris", "extension", fhir.Arr{
+			fhir.Obj{"url", "authorize", "valueUri", root + "authorize"}, fhir.Obj{"url", "token", "valueUri", root + "token"},
+			fhir.Obj{"url", "revoke", "valueUri", root + "revoke"}, fhir.Obj{"url", "introspect", "valueUri", root + "introspect"}}}},
+		"cors", true,
+		"service", fhir.Arr{fhir.Obj{"coding", fhir.Arr{fhir.Obj{"system", "http://terminology.hl7.org/CodeSystem/restful-security-service", "code", "SMART-on-FHIR"}}, "text", "OAuth2 using SMART-on-FHIR profile (see http://docs.smarthealthit.org)"}},
+		"description", "SMART App Launch and Backend Services (.well-known/smart-configuration); session cookie with X-CSRF-Token for our own page. Other origins come with Authorization: Bearer only."}
 }
 
 func compartments() []string {

@@ -54,6 +54,8 @@ type Options struct {
 	Conformance Conformance                     // invariants and profiles for $validate; nil = R4's structure only
 	Enforce     func(n *fhir.Node) []fhir.Issue // refuses a write that breaks a profile which it claims; nil = such writes are let through
 
+	Apps bool // there is a SMART authorisation server beside: the capability statement names it
+
 	AllowDangling bool // do not refuse references to local resources that do not exist
 
 	Log     *slog.Logger                                  // nil = slog.Default()

@@ -179,7 +179,7 @@ func (h *Hub) openDoors(context.Context) error {
 		Subscriptions: h.Subscriptions,
 	}
 	doors.Trail = h.trail()
-	doors.Conformance = h.Conform
+	doors.Conformance, doors.Apps = h.Conform, true
 	if h.EnforceProfiles {
 		doors.Enforce = h.Conform.Enforce
 	}

@@ -33,6 +33,14 @@ type Asked struct {
 	token string // of the launch
 }
 
+// Host is where the browser goes back to, for the person to recognise.
+func (a *Asked) Host() string {
+	if u := a.asked.RedirectURI; u.Host != "" {
+		return u.Host
+	}
+	return a.asked.RedirectURI.Scheme + ":" // an installed app
+}
+
 // Decision is what the person says.
 type Decision struct {
 	Allow     bool

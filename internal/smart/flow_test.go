@@ -127,7 +127,7 @@ func TestGrantedIsWhatThePersonChose(t *testing.T) {
 	mine, _ := w.patients(doctor)
 	q := w.request(a, "openid launch/patient patient/Observation.rs patient/Condition.rs user/Task.cruds patient/Observation.rs?category=laboratory")
 	asked := w.ask(doctor, q)
-	if !slices.Equal(asked.Refused, []string{"user/Task.cruds", "patient/Observation.rs?category=laboratory"}) || asked.App.Name != "生长曲线" || !asked.NeedPatient {
+	if !slices.Equal(asked.Beyond, []string{"user/Task.cruds", "patient/Observation.rs?category=laboratory"}) || asked.App.Name != "生长曲线" || !asked.NeedPatient {
 		t.Errorf("asked: got %+v", asked)
 	}
 	if got, status := w.decide(doctor, q, mine, "launch/patient", "patient/*.rs"); status != 422 || got.Get("code") != "" {
@@ -407,6 +407,24 @@ func TestTheTrailNamesTheApp(t *testing.T) {
 	for _, what := range []string{"app-create", "app-let-in", "token", "read"} {
 		if !seen[what] {
 			t.Errorf("the trail has no %s with the app; got %v", what, seen)
+		}
+	}
+}
+
+func TestAnAppFindsItsWay(t *testing.T) {
+	w := open(t, hubMemory)
+	_, statement := w.send("GET", "/fhir/metadata", "")
+	for _, want := range []string{`"http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"`, w.URL + "/oauth/authorize", w.URL + "/oauth/token", `"SMART-on-FHIR"`, `"cors":true`} {
+		if !strings.Contains(statement, want) {
+			t.Errorf("the capability statement lacks %s", want)
+		}
+	}
+	for _, path := range []string{"/fhir/.well-known/smart-configuration", "/.well-known/smart-configuration"} {
+		_, body := w.send("GET", path, "")
+		var c map[string]any
+		json.Unmarshal([]byte(body), &c)
+		if c["authorization_endpoint"] != w.URL+"/oauth/authorize" || !strings.Contains(body, `"code_challenge_methods_supported":["S256"]`) || !strings.Contains(body, "launch-ehr") {
+			t.Errorf("%s: got %s", path, body)
 		}
 	}
 }

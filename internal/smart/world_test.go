@@ -81,7 +81,7 @@ func (w *world) request(a smart.App, scope string, change ...string) url.Values 
 
 type question struct {
 	Location           string
-	Scopes, Refused    []string
+	Scopes, Beyond     []string
 	NeedPatient        bool
 	Remembered         bool
 	Patient, Encounter string

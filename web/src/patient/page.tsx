@@ -1,5 +1,6 @@
 import { Button } from 'antd';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
+import { Launcher } from '../apps/launcher';
 import { useLines, usePatient } from '../fhir/queries';
 import type { TimelineItem, TimelineKind } from '../fhir/types';
 import { EmptyState, ErrorState, Loading } from '../states/states';
@@ -37,6 +38,7 @@ export default function PatientPage() {
           ))}
         </div>
         <span className="grow" />
+        <Launcher patient={reference} />
         {composing.map((l) => (
           <Button key={l.slug} type="primary" onClick={() => go(`/lines/${l.slug}/new?patient=${id}`)}>{t('start', { line: say(l.name) })}</Button>
         ))}

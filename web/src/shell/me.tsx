@@ -56,6 +56,7 @@ export function RoleMenu({ me }: { me: Me }) {
 export function MeMenu({ me }: { me: Me }) {
   const t = useWords({ zh, en });
   const lang = useLang();
+  const go = useNavigate();
   const client = useQueryClient();
   const [changing, setChanging] = useState(false);
 
@@ -80,9 +81,10 @@ export function MeMenu({ me }: { me: Me }) {
     <>
       <Button type="text" className="not-phone" onClick={() => void speak()} lang={lang === 'zh' ? 'en' : 'zh-CN'}>{t('language')}</Button>
       <Dropdown trigger={['click']} menu={{
-        onClick: ({ key }) => (key === 'password' ? setChanging(true) : key === 'lang' ? void speak() : void leave()),
+        onClick: ({ key }) => (key === 'apps' ? go('/me/apps') : key === 'password' ? setChanging(true) : key === 'lang' ? void speak() : void leave()),
         items: [
           { key: 'who', disabled: true, label: `${me.user.name} · ${me.role?.org?.display ?? ''}` },
+          { key: 'apps', label: t('myApps') },
           { key: 'password', label: t('changePassword') },
           { key: 'lang', label: t('language') },
           { type: 'divider' },

@@ -3,6 +3,7 @@ import enUS from 'antd/locale/en_US';
 import zhCN from 'antd/locale/zh_CN';
 import { lazy, Suspense, useEffect } from 'react';
 import { Refusal, speakAs } from '../fhir/client';
+import { useLocation } from 'react-router';
 import { useMe } from '../fhir/queries';
 import { ErrorState, Fence, Loading } from '../states/states';
 import { setLang, useLang } from '../words/words';
@@ -10,6 +11,7 @@ import { Login } from './login';
 import { theme } from './theme';
 
 const Shell = lazy(() => import('./shell'));
+const Consent = lazy(() => import('../apps/consent'));
 
 export function Page() {
   const lang = useLang();
@@ -25,13 +27,14 @@ export function Page() {
 
 function Gate() {
   const me = useMe();
+  const place = useLocation();
   if (me.data) speakAs(me.data);
   if (me.isLoading) return <Loading rows={12} />;
   if (me.data)
     return (
       <Fence name="shell">
         <Suspense fallback={<Loading rows={12} />}>
-          <Shell me={me.data} />
+          {place.pathname === '/consent' ? <Consent me={me.data} /> : <Shell me={me.data} />}
         </Suspense>
       </Fence>
     );

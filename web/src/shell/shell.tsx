@@ -2,6 +2,7 @@ import AuditOutlined from '@ant-design/icons/es/icons/AuditOutlined';
 import InboxOutlined from '@ant-design/icons/es/icons/InboxOutlined';
 import MenuOutlined from '@ant-design/icons/es/icons/MenuOutlined';
 import NotificationOutlined from '@ant-design/icons/es/icons/NotificationOutlined';
+import AppstoreOutlined from '@ant-design/icons/es/icons/AppstoreOutlined';
 import ApartmentOutlined from '@ant-design/icons/es/icons/ApartmentOutlined';
 import SwapOutlined from '@ant-design/icons/es/icons/SwapOutlined';
 import ShareAltOutlined from '@ant-design/icons/es/icons/ShareAltOutlined';
@@ -30,6 +31,8 @@ const Orgs = lazy(() => import('../admin/orgs'));
 const Users = lazy(() => import('../admin/users'));
 const Channels = lazy(() => import('../admin/channels'));
 const Subscriptions = lazy(() => import('../admin/subscriptions'));
+const Apps = lazy(() => import('../admin/apps'));
+const MyApps = lazy(() => import('../apps/mine'));
 const Audit = lazy(() => import('../admin/audit'));
 
 export default function Shell({ me }: { me: Me }) {
@@ -94,6 +97,7 @@ export default function Shell({ me }: { me: Me }) {
           {isAdmin && <Item to="/admin/users" icon={<TeamOutlined />} t={t}>{t('users')}</Item>}
           {isAdmin && <Item to="/admin/channels" icon={<NotificationOutlined />} t={t}>{t('channels')}</Item>}
           {isAdmin && <Item to="/admin/subscriptions" icon={<ShareAltOutlined />} t={t}>{t('subs')}</Item>}
+          {isAdmin && <Item to="/admin/apps" icon={<AppstoreOutlined />} t={t}>{t('apps')}</Item>}
           {seesAudit && <Item to="/audit" icon={<AuditOutlined />} t={t}>{t('audit')}</Item>}
           <div className="side-foot quiet small">
             {me.demo && <span className="demo-mark">{t('demo')}</span>}
@@ -112,6 +116,8 @@ export default function Shell({ me }: { me: Me }) {
                 <Route path="admin/users" element={<Users />} />
                 <Route path="admin/channels" element={<Channels />} />
                 <Route path="admin/subscriptions" element={<Subscriptions />} />
+                <Route path="admin/apps" element={<Apps />} />
+                <Route path="me/apps" element={<MyApps />} />
                 <Route path="audit" element={<Audit />} />
                 <Route path="*" element={
                   <EmptyState title={t('notFound')} hint={t('notFoundHint')}><NavLink to="/">{t('home')}</NavLink></EmptyState>
