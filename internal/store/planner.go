@@ -62,7 +62,7 @@ func (f *finder) plan(whole bool) (*driver, error) {
 			if d.n < probing.first && d.n > 0 || d.long {
 				continue // known from the first look
 			}
-			n, err := f.probe(d, limit)
+			n, err := f.look(d, limit)
 			if err != nil {
 				return err
 			}
@@ -175,6 +175,31 @@ func (f *finder) leastOf(ways []*driver, whole bool) (*driver, error) {
 	return least, nil
 }
 
+// look is probe, remembered for what the caller may see: that is the same in every search.
+func (f *finder) look(d *driver, limit int64) (int64, error) {
+	if !d.seen {
+		return f.probe(d, limit)
+	}
+	q := f.timeless(d)
+	q.add(" look ", limit)
+	return f.remembered(hintKey(q), func() (int64, error) { return f.probe(d, limit) })
+}
+
+// timeless names a way, whatever the time is.
+func (f *finder) timeless(d *driver) *sql {
+	q := &sql{}
+	q.add(d.from.String(), d.from.args...)
+	if d.cond != nil {
+		q.add(d.cond.String(), d.cond.args...)
+	}
+	for i, arg := range q.args {
+		if arg == any(f.see.now) {
+			q.args[i] = 0
+		}
+	}
+	return q
+}
+
 // probe counts the rows of a way, up to limit.
 func (f *finder) probe(d *driver, limit int64) (n int64, err error) {
 	for _, inner := range d.inner {
@@ -217,17 +242,8 @@ func longest(whole bool) int64 {
 
 // hint is about how many rows a way has, up to longest; counted again after a while.
 func (f *finder) hint(d *driver, whole bool) (int64, error) {
-	q := &sql{}
-	q.add(fmt.Sprintf("%t ", whole))
-	q.add(d.from.String(), d.from.args...)
-	if d.cond != nil {
-		q.add(d.cond.String(), d.cond.args...)
-	}
-	for i, arg := range q.args {
-		if arg == any(f.see.now) {
-			q.args[i] = 0
-		}
-	}
+	q := f.timeless(d)
+	q.add(fmt.Sprintf(" whole %t", whole))
 	limit := longest(whole)
 	switch {
 	case len(d.inner) > 0 || d.seen:

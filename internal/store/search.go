@@ -200,7 +200,11 @@ func (f *finder) gathered(d *driver, cur *cursor, desc bool, page *Page) (rids [
 	if keys {
 		from = place{cur.Keys[0].(int64), cur.RID}
 	}
-	for size := max(probing.handful, 2*count); ; size *= handfulGrows {
+	size := max(probing.handful, 2*count)
+	if d.seen { // most of it he sees
+		size = 2*count + 2
+	}
+	for ; ; size *= handfulGrows {
 		q := &sql{}
 		q.add("SELECT d.at, d.rid ")
 		q.add(d.from.String(), d.from.args...)
