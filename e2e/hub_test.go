@@ -99,6 +99,9 @@ func start(t testing.TB) *hub {
 	if err := os.CopyFS(h.data, os.DirFS(from)); err != nil {
 		t.Fatal(err)
 	}
+	if key := filepath.Join(h.data, "master.key"); os.Chmod(key, 0o600) != nil { // a copy takes the default mode
+		t.Fatalf("start: %s is missing", key)
+	}
 	h.resume()
 	return h
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/internal/store/storetest"
 )
 
@@ -30,7 +31,7 @@ import (
 //
 // name=value pairs make a Parameters resource (Type/id becomes a reference, true and false booleans);
 // a file of the archive is the body as it is; captured names stand for ids wherever they are written
-// as a path segment or as {name}. key= is the Idempotency-Key, at= the Upload-Offset of a part.
+// as a path segment or as {name}, {today} and {nextweek} for days. key= is the Idempotency-Key, at= the Upload-Offset of a part.
 // "# …" is a comment.
 type story struct {
 	t      *testing.T
@@ -73,16 +74,17 @@ func TestStoriesOnPostgres(t *testing.T) {
 }
 
 func tell(t *testing.T, h *hub, archive *txtar.Archive) {
-	s := &story{t: t, hub: h, people: map[string]*person{}, files: map[string]string{}, names: map[string]string{}}
+	day := func(n int) string { return time.Now().In(line.Zone()).AddDate(0, 0, n).Format(time.DateOnly) }
+	s := &story{t: t, hub: h, people: map[string]*person{}, files: map[string]string{}, names: map[string]string{"today": day(0), "nextweek": day(7)}}
 	for _, f := range archive.Files {
 		s.files[f.Name] = string(f.Data)
 	}
-	for i, line := range strings.Split(string(archive.Comment), "\n") {
-		if text := strings.TrimSpace(line); text == "" || strings.HasPrefix(text, "#") {
+	for i, said := range strings.Split(string(archive.Comment), "\n") {
+		if text := strings.TrimSpace(said); text == "" || strings.HasPrefix(text, "#") {
 			continue
 		}
-		if err := s.run(line); err != nil {
-			t.Fatalf("line %d: %s\n  %v\n%s", i+1, strings.TrimSpace(line), err, s.told())
+		if err := s.run(said); err != nil {
+			t.Fatalf("line %d: %s\n  %v\n%s", i+1, strings.TrimSpace(said), err, s.told())
 		}
 	}
 }
