@@ -194,7 +194,7 @@ var (
 )
 
 // lent: tables whose rows a room derives but whose definition stands in the store, because the planner joins them.
-var lent = map[string]string{"access_grant": "internal/store", "person_member": "internal/store"}
+var lent = map[string]string{"access_grant": "internal/store", "access_item": "internal/store", "person_member": "internal/store"}
 
 func TestTablesCarryTheirOwnersName(t *testing.T) {
 	dir, err := root()

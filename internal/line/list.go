@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
-	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/flow"
 	"github.com/xinglin-health/xinglin/internal/indicator"
 	"github.com/xinglin-health/xinglin/internal/store"
@@ -61,9 +60,8 @@ func given(by *access.Caller, now time.Time) (w where, all bool) {
 	if len(readers) == 0 {
 		return where{"1 = 0", nil}, false
 	}
-	party := among("s.text", readers)
-	return where{"EXISTS (SELECT 1 FROM resource_id n JOIN access_item i ON i.rid = n.rid JOIN symbol s ON s.id = i.party WHERE n.type = ? AND n.id = SUBSTR(line_case.task, 6) AND i.until > ? AND " + party.text + ")",
-		append([]any{int64(spec.TypeID("Task")), now.UnixMicro()}, party.args...)}, false
+	text, args := store.GivenTo("Task", "SUBSTR(line_case.task, 6)", readers, now)
+	return where{text, args}, false
 }
 
 // waiting are the places "line/flow/state/urgency" in which a primary step of this side is open to the role.

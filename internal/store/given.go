@@ -28,6 +28,17 @@ func (tx *Tx) Given(ctx context.Context, source string) (refs []string, err erro
 	return refs, err
 }
 
+// GivenTo is the condition, for queries of other rooms, that the resource of a type whose id an expression gives was
+// given singly to one of these parties and still is.
+func GivenTo(typ, id string, parties []string, now time.Time) (text string, args []any) {
+	args = []any{spec.TypeID(typ), now.UnixMicro(), now.UnixMicro()}
+	for _, p := range parties {
+		args = append(args, p)
+	}
+	return "EXISTS (SELECT 1 FROM resource_id n JOIN access_item i ON i.rid = n.rid JOIN symbol s ON s.id = i.party WHERE n.type = ? AND n.id = " + id +
+		" AND i.since <= ? AND i.until > ? AND s.text IN (" + marks(len(parties)) + "))", args
+}
+
 // Rights lists who sees a patient's record, or a piece of it, at a time.
 func (tx *Tx) Rights(ctx context.Context, patient string, at time.Time) (rights []Right, err error) {
 	id, _ := strings.CutPrefix(patient, "Patient/")
