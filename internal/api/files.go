@@ -117,7 +117,7 @@ func (f Files) receive(w http.ResponseWriter, r *http.Request, caller *access.Ca
 			if title == "" {
 				title = part.FileName()
 			}
-			if file, err = f.Files.Put(r.Context(), part, atOnce); err != nil {
+			if file, err = f.Files.Put(r.Context(), part, atOnce, part.Header.Get("Content-Type")); err != nil {
 				return nil, err
 			}
 		}
@@ -157,7 +157,7 @@ func (f Files) receivePaper(w http.ResponseWriter, r *http.Request, caller *acce
 		if title == "" {
 			title = part.FileName()
 		}
-		file, err := f.Files.Put(r.Context(), part, atOnce)
+		file, err := f.Files.Put(r.Context(), part, atOnce, part.Header.Get("Content-Type"))
 		if err != nil {
 			return nil, err
 		}
@@ -189,7 +189,7 @@ func (f Files) mayAttach(ctx context.Context, scope search.Scope, patient string
 
 func document(patient, title string, now time.Time) *fhir.Node {
 	at := now.UTC().Format(time.RFC3339)
-	if title == "" {
+	if title = blob.CleanName(title); title == "" {
 		title = "附件"
 	}
 	return fhir.New("DocumentReference", "status", "current", "docStatus", "preliminary", "subject", fhir.Obj{"reference", patient}, "date", at, "description", title,
@@ -259,10 +259,6 @@ func (f Files) seen(ctx context.Context, scope search.Scope, hash string) (*fhir
 	return doc, err
 }
 
-// shownInPage lists what a browser may draw itself; everything else is saved.
-var shownInPage = map[string]bool{"application/pdf": true, "image/png": true, "image/jpeg": true, "image/gif": true, "image/webp": true, "image/bmp": true,
-	"video/mp4": true, "video/webm": true, "audio/mpeg": true, "audio/wave": true, "text/plain": true}
-
 func (f Files) give(w http.ResponseWriter, r *http.Request) {
 	caller := Caller(w, r)
 	if caller == nil {
@@ -285,7 +281,7 @@ func (f Files) give(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	how := "attachment"
-	if shownInPage[file.ContentType] {
+	if blob.InPage(file.ContentType) {
 		how = "inline"
 	}
 	kind := file.ContentType
@@ -303,7 +299,7 @@ func (f Files) give(w http.ResponseWriter, r *http.Request) {
 }
 
 func disposition(how, name string) string {
-	if name == "" {
+	if name = blob.CleanName(name); name == "" {
 		name = "file"
 	}
 	if s := mime.FormatMediaType(how, map[string]string{"filename": name}); s != "" {
@@ -327,7 +323,7 @@ func (f Files) begin(w http.ResponseWriter, r *http.Request) {
 	}
 	var u blob.Upload
 	if err == nil {
-		u, err = f.Files.Begin(blob.Upload{Owner: caller.User, Subject: ask.Patient, Name: ask.Name, Size: ask.Size, Hash: ask.Hash})
+		u, err = f.Files.Begin(blob.Upload{Owner: caller.User, Subject: ask.Patient, Name: ask.Name, ContentType: ask.ContentType, Size: ask.Size, Hash: ask.Hash})
 	}
 	if err == nil {
 		doc := document(ask.Patient, ask.Name, f.Clock.Now())

@@ -71,8 +71,15 @@ func URL(folder string) (string, error) {
 func (f *Files) Close() error { return f.bucket.Close() }
 
 // Put stores what r gives and names it by its hash; the same content is stored once.
-// A file over limit or of a kind that is not taken is refused with a *fhir.Error.
-func (f *Files) Put(ctx context.Context, r io.Reader, limit int64) (File, error) {
+// A file over limit, of a kind that is not taken, or of another than declared is refused with a *fhir.Error.
+func (f *Files) Put(ctx context.Context, r io.Reader, limit int64, declared string) (File, error) {
+	return f.put(ctx, r, limit, func(part *keys.Reader) (string, error) { return Inspect(part, part.Size(), declared) })
+}
+
+// inspecting tells the kind of what has arrived, or refuses it.
+type inspecting = func(part *keys.Reader) (string, error)
+
+func (f *Files) put(ctx context.Context, r io.Reader, limit int64, inspect inspecting) (File, error) {
 	part, err := os.CreateTemp(f.parts, "put-*")
 	if err != nil {
 		return File{}, fmt.Errorf("blob: %w", err)
@@ -97,22 +104,14 @@ func (f *Files) Put(ctx context.Context, r io.Reader, limit int64) (File, error)
 	if err != nil {
 		return File{}, fmt.Errorf("blob: receive: %w", err)
 	}
-	return f.keep(ctx, whole, "")
+	return f.keep(ctx, whole, inspect, "")
 }
 
 // keep moves a complete part into the bucket; want is the hash that the sender promised, "" when none.
-func (f *Files) keep(ctx context.Context, part *keys.Reader, want string) (File, error) {
-	if _, err := part.Seek(0, io.SeekStart); err != nil {
-		return File{}, fmt.Errorf("blob: %w", err)
-	}
-	head := make([]byte, 4096)
-	n, err := io.ReadFull(part, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return File{}, fmt.Errorf("blob: %w", err)
-	}
-	kind, ok := Sniff(head[:n])
-	if !ok {
-		return File{}, fhir.Refuse(415, "not-supported", "file-type", "files of this kind are not taken; send PDF, an image, DICOM, XML, text or a video", "不支持此类文件；请上传 PDF、图片、DICOM、XML、文本或视频")
+func (f *Files) keep(ctx context.Context, part *keys.Reader, inspect inspecting, want string) (File, error) {
+	kind, err := inspect(part)
+	if err != nil {
+		return File{}, err
 	}
 	sum := sha256.New()
 	if _, err := part.Seek(0, io.SeekStart); err != nil {
@@ -198,6 +197,15 @@ func (f *Files) Open(ctx context.Context, hash string) (io.ReadSeekCloser, File,
 		return nil, File{}, fmt.Errorf("blob: open: %w", err)
 	}
 	kind, _ := Sniff(head[:n])
+	if kind == packed {
+		if kind, err = packageOf(file{plain, plain.Size(), ""}); err == nil {
+			_, err = plain.Seek(0, io.SeekStart)
+		}
+		if err != nil {
+			r.Close()
+			return nil, File{}, fmt.Errorf("blob: open: %w", err)
+		}
+	}
 	return content{plain, r}, File{Hash: hash, Size: plain.Size(), ContentType: kind}, nil
 }
 
@@ -224,7 +232,7 @@ func (f *Files) PutStored(ctx context.Context, r io.ReadSeeker) (File, error) {
 	if err != nil {
 		return File{}, fmt.Errorf("blob: %w", err)
 	}
-	return f.Put(ctx, plain, 1<<40)
+	return f.put(ctx, plain, 1<<40, func(*keys.Reader) (string, error) { return "", nil }) // it was inspected when it came
 }
 
 // Reseal seals every file under the ring's key of now that is not yet.

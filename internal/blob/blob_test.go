@@ -74,7 +74,7 @@ func TestPutIsNamedByItsContentAndStoredOnce(t *testing.T) {
 	f, _ := open(t)
 	ctx := context.Background()
 	for range 2 {
-		file, err := f.Put(ctx, bytes.NewReader(pdf), 1<<20)
+		file, err := f.Put(ctx, bytes.NewReader(pdf), 1<<20, "")
 		if err != nil || file.Hash != hashOf(pdf) || file.Size != int64(len(pdf)) || file.ContentType != "application/pdf" {
 			t.Fatalf("got %+v, %v", file, err)
 		}
@@ -126,7 +126,7 @@ func TestWhatIsTaken(t *testing.T) {
 
 func TestTooLargeLeavesNothing(t *testing.T) {
 	f, _ := open(t)
-	if _, err := f.Put(t.Context(), bytes.NewReader(pdf), 100); refusal(err) != "too-large" {
+	if _, err := f.Put(t.Context(), bytes.NewReader(pdf), 100, ""); refusal(err) != "too-large" {
 		t.Errorf("got %v; want too-large", err)
 	}
 	left, _ := os.ReadDir(f.parts)

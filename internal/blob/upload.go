@@ -21,15 +21,16 @@ const KeepUnfinished = 7 * 24 * time.Hour
 
 // Upload is a file that arrives in parts.
 type Upload struct {
-	ID       string    `json:"id"`
-	Owner    string    `json:"owner"` // account that began it; nobody else can continue it
-	Subject  string    `json:"subject"`
-	Document string    `json:"document"` // "DocumentReference/…" that waits for it
-	Name     string    `json:"name"`
-	Size     int64     `json:"size"`
-	Hash     string    `json:"hash"` // SHA-256 promised by the sender, hex
-	Touched  time.Time `json:"touched"`
-	Offset   int64     `json:"-"` // bytes that are safely here
+	ID          string    `json:"id"`
+	Owner       string    `json:"owner"` // account that began it; nobody else can continue it
+	Subject     string    `json:"subject"`
+	Document    string    `json:"document"` // "DocumentReference/…" that waits for it
+	Name        string    `json:"name"`
+	ContentType string    `json:"contentType,omitempty"` // as declared
+	Size        int64     `json:"size"`
+	Hash        string    `json:"hash"` // SHA-256 promised by the sender, hex
+	Touched     time.Time `json:"touched"`
+	Offset      int64     `json:"-"` // bytes that are safely here
 }
 
 // Begin starts an upload and gives it an id.
@@ -153,7 +154,7 @@ func (f *Files) Finish(ctx context.Context, id, owner string) (File, Upload, err
 	if err != nil {
 		return File{}, u, fmt.Errorf("blob: finish: %w", err)
 	}
-	file, err := f.keep(ctx, part, u.Hash)
+	file, err := f.keep(ctx, part, func(part *keys.Reader) (string, error) { return Inspect(part, part.Size(), u.ContentType) }, u.Hash)
 	return file, u, err
 }
 

@@ -203,7 +203,7 @@ func TestABackupComesBackWhole(t *testing.T) {
 	if _, err := apply(t.Context(), bundle, "one"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Files.Put(t.Context(), strings.NewReader("%PDF-1.4 a report"), 1<<20); err != nil {
+	if _, err := h.Files.Put(t.Context(), strings.NewReader("%PDF-1.4 a report"), 1<<20, ""); err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "backup")
