@@ -179,7 +179,7 @@ async function journey(bundle, tag) {
   // the auditors: the county's sees every touch of its patient, the centre's what the centre did
   const touched = async (who, picture) => {
     const page = await enter(await browser.person(), hub.url, who);
-    await page.goto(`${hub.url}/audit`);
+    await page.goto(`${hub.url}/audit?view=single`);
     await settled(page);
     await page.getByRole('button', { name, exact: true }).first().click();
     await page.waitForURL(/patient=/);

@@ -39,7 +39,7 @@ const pages = () => [
   { name: 'organisations', as: 'guanli', path: '/admin/orgs', ask: '**/api/admin/orgs', empty: [] },
   { name: 'users', as: 'guanli', path: '/admin/users', ask: '**/api/admin/users', empty: [] },
   { name: 'channels', as: 'guanli', path: '/admin/channels', ask: '**/api/admin/channels', empty: [] },
-  { name: 'audit', as: 'shenji', path: '/audit', ask: '**/api/audit*', empty: { entries: [], next: '' } },
+  { name: 'audit', as: 'shenji', path: '/audit', ask: '**/api/audit/groups*', empty: { groups: [], next: '' } },
 ];
 const failing = { resourceType: 'OperationOutcome', issue: [{ severity: 'fatal', code: 'exception', details: { coding: [{ code: 'unavailable' }], text: '数据库正在恢复，请稍候' }, diagnostics: 'request 7f3a91c2' }] };
 

@@ -92,7 +92,7 @@ test('from the village to the centre and back', { timeout: 240_000 }, async () =
 
   // the auditor of the centre sees who looked
   const auditor = await enter(await browser.person(), hub.url, 'shenji');
-  await auditor.goto(`${hub.url}/audit?patient=Patient/${open}`);
+  await auditor.goto(`${hub.url}/audit?view=single&patient=Patient/${open}`);
   await auditor.getByRole('table', { name: '访问记录' }).waitFor();
   assert.ok(await auditor.locator('table.audit tbody tr').count() > 3, 'each touch stands in the access log');
   await shoot(auditor, 'referral-5-audit');

@@ -285,7 +285,12 @@ func TeamsOf(ctx context.Context, tx *store.Tx, practitioner string) (teams []st
 	if practitioner == "" {
 		return nil, nil
 	}
-	now := tx.Now().UnixMicro()
+	return TeamsAt(ctx, tx, practitioner, tx.Now())
+}
+
+// TeamsAt is TeamsOf at another time.
+func TeamsAt(ctx context.Context, tx *store.Tx, practitioner string, at time.Time) (teams []string, err error) {
+	now := at.UnixMicro()
 	err = tx.Query(ctx, "SELECT DISTINCT team FROM access_member WHERE practitioner = ? AND since <= ? AND until > ? ORDER BY team LIMIT 50", []any{practitioner, now, now}, func(scan func(...any) error) error {
 		var team string
 		err := scan(&team)

@@ -22,9 +22,10 @@ type Trail struct {
 	Store *store.Store
 	Tree  *access.Tree
 	Book  *audit.Book
-	Desk  *audit.Desk    // nil = one of its own
-	Lines []*line.Line   // whose steps are named as on the page
-	Zone  *time.Location // of dates without time; nil = Asia/Shanghai
+	Desk  *audit.Desk                                                                                  // nil = one of its own
+	Teams func(ctx context.Context, tx *store.Tx, practitioner string, at time.Time) ([]string, error) // of which somebody was a member then; nil = not known
+	Lines []*line.Line                                                                                 // whose steps are named as on the page
+	Zone  *time.Location                                                                               // of dates without time; nil = Asia/Shanghai
 }
 
 func (a *Trail) Register(mux *http.ServeMux) {
@@ -37,6 +38,7 @@ func (a *Trail) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/audit", a.list)
 	mux.HandleFunc("GET /api/audit/groups", a.groups)
 	mux.HandleFunc("GET /api/audit/export", a.export)
+	mux.HandleFunc("GET /api/audit/why/{seq}", a.why)
 	mux.HandleFunc("GET /api/audit/key", a.key)
 	mux.HandleFunc("GET /api/audit/patient/{id}", a.copy)
 	mux.HandleFunc("GET /api/me/trail", a.mine)

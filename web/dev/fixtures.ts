@@ -120,6 +120,10 @@ export const answers: Record<string, unknown> = {
   'GET /api/admin/subscriptions/:id': { ...failing, troubles: [{ at: inMinutes(-2), attempt: 20, text: 'answered 502' }], events: [{ number: 41, type: 'Task', at: inMinutes(-9), state: 'dead' }, { number: 40, type: 'Task', at: inMinutes(-70), state: 'delivered' }] },
   'POST /api/admin/subscriptions/:id/resend': { count: 3 },
   'POST /api/admin/subscriptions/:id/drop': { count: 3 },
+  'GET /api/audit/groups': { groups: [{ from: inMinutes(-64), until: inMinutes(-4), first: inMinutes(-50), last: inMinutes(-4), user: 'u1', name: '周敏', role: 'referring-doctor', roleName: n('转诊医生', 'Referring doctor'), org: county, count: 7, acts: [{ what: 'patient-page', name: n('打开患者页面', 'Open a patient'), count: 5 }, { what: 'reveal:id', name: n('查看完整证件号', 'Reveal the ID number'), count: 2 }], patients: [{ reference: 'Patient/p1', name: '李四' }], others: 0, purposes: [n('诊疗', 'Treatment')], reasons: ['emergency'], remotes: ['10.1.2.3'], refused: 1, marked: true }], next: '' },
+  'GET /api/audit/why/:seq': { seq: 9, ways: [{ patient: 'Patient/p1', party: 'Organization/county', partyName: '青溪县人民医院', basis: 'encounter', basisName: n('就诊、住院', 'Encounter'), source: 'Encounter/e1', from: inMinutes(-5000) }] },
+  'GET /api/audit/patient/:id': { patient: { reference: 'Patient/p1', name: '李四' }, from: inMinutes(-500000), made: inMinutes(0), by: '审计员', org: '青溪县人民医院', more: false, lines: [{ at: inMinutes(-64), who: '周敏', role: n('转诊医生', 'Referring doctor'), org: '青溪县人民医院', did: [n('打开患者页面', 'Open a patient')], count: 5, purposes: [n('诊疗', 'Treatment')], asked: false }] },
+  'GET /api/me/trail': { from: inMinutes(-500000), made: inMinutes(0), lines: [] },
   'GET /api/audit': { entries: [{ seq: 9, at: inMinutes(-4), user: 'u1', name: '周敏', role: 'referring-doctor', org: county, action: 'R', what: 'read', whatName: n('查看患者', 'Read a patient'), target: 'Patient/p1', patients: [{ reference: 'Patient/p1', name: '李四' }], outcome: '0', remote: '10.1.2.3', request: 'q1' }], next: '' },
 };
 

@@ -3,6 +3,7 @@ import type { ReactNode } from 'react';
 import { describe, expect, it } from 'vitest';
 import { line } from '../dev/fixtures.ts';
 import Audit from './admin/audit';
+import TrailCopy from './admin/copy';
 import Channels from './admin/channels';
 import Orgs from './admin/orgs';
 import Subscriptions from './admin/subscriptions';
@@ -26,7 +27,9 @@ const pages: Page[] = [
   { name: 'users', page: <Users />, ask: 'GET /api/admin/users', empty: [], says: /还没有用户/, data: /zhoumin/ },
   { name: 'channels', page: <Channels />, ask: 'GET /api/admin/channels', empty: [], says: /还没有通知渠道/, data: /127\.0\.0\.1:9/ },
   { name: 'subscriptions', page: <Subscriptions />, ask: 'GET /api/admin/subscriptions', empty: { subscriptions: [] }, says: /还没有订阅/, data: /his\.example\.cn/ },
-  { name: 'access log', page: <Audit />, ask: 'GET /api/audit', empty: { entries: [], next: '' }, says: /没有符合条件的访问记录/, data: /查看患者/ },
+  { name: 'access log', page: <Audit />, ask: 'GET /api/audit/groups', empty: { groups: [], next: '' }, says: /没有符合条件的访问记录/, data: /打开患者页面/ },
+  { name: 'access log, one by one', page: <Audit />, path: '/audit?view=single', ask: 'GET /api/audit', empty: { entries: [], next: '' }, says: /没有符合条件的访问记录/, data: /查看患者/ },
+  { name: 'copy for the patient', page: <TrailCopy />, path: '/audit/copy/p1', route: '/audit/copy/:id', ask: 'GET /api/audit/patient/:id', empty: { from: '2026-01-01T00:00:00Z', made: '2026-02-01T00:00:00Z', lines: null }, says: /这段时间没有访问记录/, data: /打开患者页面/ },
 ];
 
 describe.each(pages)('$name', ({ page, path, route, ask, empty, says, data }) => {

@@ -1,7 +1,7 @@
 import { useInfiniteQuery, useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { get, idOf, query } from './client';
 import type {
-  AuditEntry, Case, Channel, Indicator, Line, Me, Notice, OrgNode, PatientPage, PatientRow, Row, Subscription, User, Worklist,
+  AuditEntry, AuditGroup, AuditWay, Case, Channel, Indicator, Line, Me, Notice, OrgNode, PatientPage, PatientRow, Row, Subscription, TrailCopy, User, Worklist,
 } from './types';
 
 export const useMe = () => useQuery({ queryKey: ['me'], queryFn: () => get<Me>('/api/me'), staleTime: 300_000, retry: false });
@@ -83,7 +83,19 @@ export const useSubscriptions = () =>
 export const useSubscription = (id: string) =>
   useQuery({ queryKey: ['subscription', id], refetchInterval: 10_000, queryFn: () => get<Subscription>(`/api/admin/subscriptions/${encodeURIComponent(id)}`) });
 
-export interface AuditAsk { patient?: string; user?: string; from?: string; until?: string; action?: string }
+export interface AuditAsk { patient?: string; user?: string; org?: string; from?: string; until?: string; action?: string; purpose?: string; marked?: string }
+export const useAuditGroups = (ask: AuditAsk) =>
+  useInfiniteQuery({
+    queryKey: ['audit-groups', ask],
+    queryFn: ({ pageParam }) =>
+      get<{ groups: AuditGroup[] | null; next?: string }>(`/api/audit/groups${query({ ...ask, cursor: pageParam })}`),
+    initialPageParam: '',
+    getNextPageParam: (last) => last.next || undefined,
+  });
+export const useAuditWhy = (seq: number) =>
+  useQuery({ queryKey: ['audit-why', seq], queryFn: () => get<{ ways: AuditWay[] | null }>(`/api/audit/why/${seq}`), staleTime: Infinity });
+export const useTrailCopy = (id: string) =>
+  useQuery({ queryKey: ['trail-copy', id], queryFn: () => get<TrailCopy>(id ? `/api/audit/patient/${encodeURIComponent(id)}` : '/api/me/trail'), staleTime: Infinity });
 export const useAudit = (ask: AuditAsk) =>
   useInfiniteQuery({
     queryKey: ['audit', ask],

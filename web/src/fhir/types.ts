@@ -135,4 +135,15 @@ export interface Subscription {
 export interface AuditEntry {
   seq: number; at: string; user?: string; name?: string; role?: string; roleName?: Name; org?: Ref; action: string; what?: string; whatName?: Name;
   target?: string; patients?: { reference: string; name?: string }[] | null; outcome?: string; remote?: string; request?: string;
+  purpose?: string; purposeName?: Name; reason?: string; client?: string;
+}
+export interface AuditGroup {
+  from: string; until: string; first: string; last: string; user: string; name?: string; role?: string; roleName?: Name; org?: Ref; client?: string; count: number;
+  acts?: { what: string; name: Name; count: number }[] | null; patients?: { reference: string; name?: string }[] | null; others?: number;
+  purposes?: Name[] | null; reasons?: string[] | null; remotes?: string[] | null; refused: number; marked?: boolean;
+}
+export interface AuditWay { patient: string; party: string; partyName?: string; basis: string; basisName: Name; source: string; resource?: string; from?: string; until?: string }
+export interface TrailCopy {
+  patient?: { reference: string; name?: string }; from: string; until?: string; made: string; by?: string; org?: string; more?: boolean;
+  lines?: { at: string; who?: string; role?: Name; org?: string; client?: string; did?: Name[] | null; count: number; purposes?: Name[] | null; asked?: boolean }[] | null;
 }

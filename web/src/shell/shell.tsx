@@ -34,6 +34,7 @@ const Subscriptions = lazy(() => import('../admin/subscriptions'));
 const Apps = lazy(() => import('../admin/apps'));
 const MyApps = lazy(() => import('../apps/mine'));
 const Audit = lazy(() => import('../admin/audit'));
+const TrailCopy = lazy(() => import('../admin/copy'));
 
 export default function Shell({ me }: { me: Me }) {
   const t = useWords({ zh, en });
@@ -67,7 +68,7 @@ export default function Shell({ me }: { me: Me }) {
   }, [waiting, t]);
 
   const isAdmin = me.role?.role?.includes('admin');
-  const seesAudit = /audit|leader|admin/.test(me.role?.role ?? '');
+  const seesAudit = /audit|leader/.test(me.role?.role ?? '');
 
   return (
     <MeContext.Provider value={me}>
@@ -99,6 +100,7 @@ export default function Shell({ me }: { me: Me }) {
           {isAdmin && <Item to="/admin/subscriptions" icon={<ShareAltOutlined />} t={t}>{t('subs')}</Item>}
           {isAdmin && <Item to="/admin/apps" icon={<AppstoreOutlined />} t={t}>{t('apps')}</Item>}
           {seesAudit && <Item to="/audit" icon={<AuditOutlined />} t={t}>{t('audit')}</Item>}
+          {me.role?.role === 'patient' && <Item to="/trail" icon={<AuditOutlined />} t={t}>{t('myTrail')}</Item>}
           <div className="side-foot quiet small">
             {me.demo && <span className="demo-mark">{t('demo')}</span>}
             {me.hub?.version && <span>{t('version')} {me.hub.version}</span>}
@@ -119,6 +121,8 @@ export default function Shell({ me }: { me: Me }) {
                 <Route path="admin/apps" element={<Apps />} />
                 <Route path="me/apps" element={<MyApps />} />
                 <Route path="audit" element={<Audit />} />
+                <Route path="audit/copy/:id" element={<TrailCopy />} />
+                <Route path="trail" element={<TrailCopy />} />
                 <Route path="*" element={
                   <EmptyState title={t('notFound')} hint={t('notFoundHint')}><NavLink to="/">{t('home')}</NavLink></EmptyState>
                 } />

@@ -100,3 +100,8 @@ export function fromInput(text: string): string {
   const p = (n: number) => String(Math.abs(n)).padStart(2, '0');
   return `${localInput(d)}:00${off < 0 ? '-' : '+'}${p(Math.trunc(off / 60))}:${p(off % 60)}`;
 }
+
+export function clockOf(at?: string | null): string {
+  const d = parse(at);
+  return d ? format('clock', { hour: '2-digit', minute: '2-digit', second: '2-digit' }).format(d) : '';
+}
