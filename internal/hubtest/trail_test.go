@@ -376,3 +376,27 @@ func TestRepeatedTouchesAreOneLine(t *testing.T) {
 		t.Errorf("got %d single entries; want 4", len(page.Entries))
 	}
 }
+
+func TestAnEntrySaysByWhichRelationItWasAllowed(t *testing.T) {
+	h := hubtest.New(t)
+	id := somePatient(t, h, hubtest.CentreReceiver)
+	h.Call(hubtest.CentreReceiver, "GET", "/fhir/Patient/"+id, "")
+	var seq int64
+	for _, e := range h.Entries() {
+		if e.Target == "Patient/"+id && e.What == "read" {
+			seq = e.Seq
+		}
+	}
+	var said struct {
+		Ways []struct{ Patient, Party, Basis, Source string }
+	}
+	a := h.Call(hubtest.Auditor, "GET", "/api/audit/why/"+itoa(seq), "")
+	a.JSON(t, &said)
+	if a.Status != 200 || len(said.Ways) == 0 || said.Ways[0].Patient != "Patient/"+id || said.Ways[0].Source == "" {
+		t.Errorf("got %d %s; want the relations of then", a.Status, a.Body)
+	}
+	h.Run([]hubtest.Scenario{
+		{Name: "a stranger", As: hubtest.Stranger, URL: "/api/audit/why/" + itoa(seq), Status: 403, NotContent: []string{`"ways"`}, Audit: -1},
+		{Name: "no such entry", As: hubtest.Auditor, URL: "/api/audit/why/999999", Status: 404, NotContent: []string{`"ways"`}, Audit: -1},
+	})
+}
