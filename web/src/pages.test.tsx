@@ -5,7 +5,7 @@ import { line } from '../dev/fixtures.ts';
 import Audit from './admin/audit';
 import TrailCopy from './admin/copy';
 import Channels from './admin/channels';
-import Orgs from './admin/orgs';
+import Orgs from './registry/orgs';
 import Subscriptions from './admin/subscriptions';
 import Users from './admin/users';
 import { CasePage } from './line/case';

@@ -6,6 +6,9 @@ import AppstoreOutlined from '@ant-design/icons/es/icons/AppstoreOutlined';
 import ApartmentOutlined from '@ant-design/icons/es/icons/ApartmentOutlined';
 import SwapOutlined from '@ant-design/icons/es/icons/SwapOutlined';
 import ShareAltOutlined from '@ant-design/icons/es/icons/ShareAltOutlined';
+import BankOutlined from '@ant-design/icons/es/icons/BankOutlined';
+import SolutionOutlined from '@ant-design/icons/es/icons/SolutionOutlined';
+import UsergroupAddOutlined from '@ant-design/icons/es/icons/UsergroupAddOutlined';
 import TeamOutlined from '@ant-design/icons/es/icons/TeamOutlined';
 import { useQueryClient } from '@tanstack/react-query';
 import { App } from 'antd';
@@ -27,7 +30,11 @@ import zh from './zh.json';
 
 const LineRoute = lazy(() => import('../line/route'));
 const PatientRoute = lazy(() => import('../patient/page'));
-const Orgs = lazy(() => import('../admin/orgs'));
+const Orgs = lazy(() => import('../registry/orgs'));
+const People = lazy(() => import('../registry/people'));
+const Teams = lazy(() => import('../registry/teams'));
+const Import = lazy(() => import('../registry/import'));
+const Partners = lazy(() => import('../registry/partners'));
 const Users = lazy(() => import('../admin/users'));
 const Channels = lazy(() => import('../admin/channels'));
 const Subscriptions = lazy(() => import('../admin/subscriptions'));
@@ -68,6 +75,7 @@ export default function Shell({ me }: { me: Me }) {
   }, [waiting, t]);
 
   const isAdmin = me.role?.role?.includes('admin');
+  const seesStaff = /affairs|leader/.test(me.role?.role ?? '');
   const seesAudit = /audit|leader/.test(me.role?.role ?? '');
 
   return (
@@ -93,8 +101,12 @@ export default function Shell({ me }: { me: Me }) {
           {all.map((l) => (
             <LineItem key={l.slug} line={l} t={t} label={name(l.name)} />
           ))}
-          {(isAdmin || seesAudit) && <div className="side-head">{t('manage')}</div>}
+          <div className="side-head">{t('directory')}</div>
+          <Item to="/partners" icon={<BankOutlined />} t={t}>{t('partners')}</Item>
+          <Item to="/teams" icon={<UsergroupAddOutlined />} t={t}>{t('teams')}</Item>
+          {(isAdmin || seesAudit || seesStaff) && <div className="side-head">{t('manage')}</div>}
           {isAdmin && <Item to="/admin/orgs" icon={<ApartmentOutlined />} t={t}>{t('orgs')}</Item>}
+          {(isAdmin || seesStaff) && <Item to="/admin/people" icon={<SolutionOutlined />} t={t}>{t('people')}</Item>}
           {isAdmin && <Item to="/admin/users" icon={<TeamOutlined />} t={t}>{t('users')}</Item>}
           {isAdmin && <Item to="/admin/channels" icon={<NotificationOutlined />} t={t}>{t('channels')}</Item>}
           {isAdmin && <Item to="/admin/subscriptions" icon={<ShareAltOutlined />} t={t}>{t('subs')}</Item>}
@@ -115,6 +127,10 @@ export default function Shell({ me }: { me: Me }) {
                 <Route path="lines/:slug/*" element={<LineRoute />} />
                 <Route path="patients/:id" element={<PatientRoute />} />
                 <Route path="admin/orgs" element={<Orgs />} />
+                <Route path="admin/people" element={<People />} />
+                <Route path="admin/import" element={<Import />} />
+                <Route path="teams" element={<Teams />} />
+                <Route path="partners" element={<Partners />} />
                 <Route path="admin/users" element={<Users />} />
                 <Route path="admin/channels" element={<Channels />} />
                 <Route path="admin/subscriptions" element={<Subscriptions />} />
