@@ -161,7 +161,7 @@ func (s *Store) Kept() (hits, misses, bytes int64) {
 func (s *Store) Read(ctx context.Context, scope search.Scope, typ, id string) (Version, error) {
 	key := ident{spec.TypeID(typ), id}
 	kept, rid, ok, mark := s.cache.get(key)
-	if ok && s.opts.Alone && scope.All && (scope.Types == nil || slices.Contains(scope.Types, typ)) {
+	if ok && s.opts.Alone && scope.All && scope.Only == nil && (scope.Types == nil || slices.Contains(scope.Types, typ)) {
 		return kept, nil
 	}
 	var v Version

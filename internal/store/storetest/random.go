@@ -382,7 +382,7 @@ func AgainstNaive(t *testing.T, open Open) {
 	}
 	for seed := range uint64(rounds) {
 		turned := clock.At(Start)
-		options := store.Options{Clock: turned}
+		options := store.Options{Clock: turned, Alone: seed%3 == 0}
 		if seed%2 == 0 {
 			options.Kinds, options.Guarded = testKinds, guardedBy
 		}
