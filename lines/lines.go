@@ -6,8 +6,9 @@ import (
 	"github.com/xinglin-health/xinglin/lines/agreement"
 	"github.com/xinglin-health/xinglin/lines/referral"
 	"github.com/xinglin-health/xinglin/lines/safeguard"
+	"github.com/xinglin-health/xinglin/lines/secondlook"
 	"github.com/xinglin-health/xinglin/lines/unknown"
 )
 
 // All is every line, in the order in which the page shows them.
-var All = []*line.Line{referral.Line, agreement.Line, unknown.Line, safeguard.Line}
+var All = []*line.Line{referral.Line, agreement.Line, unknown.Line, safeguard.Line, secondlook.Line}

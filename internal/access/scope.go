@@ -35,7 +35,7 @@ func (t *Tree) Settle(c *Caller) {
 	case Institution:
 		v := t.view(c.Org)
 		s.Parties, s.Own, c.Places = v.below, v.below, v.places
-		s.Sights = append([]search.Sight{{Parties: v.desks, Custodians: v.legal}}, v.shared...)
+		s.Sights = append([]search.Sight{{Parties: c.personal(v.desks, nil), Custodians: v.legal}}, v.shared...)
 	case Desk:
 		v := t.view(c.Org)
 		s.Own, c.Places = v.below, v.places

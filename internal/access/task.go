@@ -52,6 +52,13 @@ func (r *Relations) handOver(ctx context.Context, tx *store.Tx, w store.Written)
 	if err != nil {
 		return err
 	}
+	if was.phase == going && w.After.Str("status") == "failed" { // the second look found no reason
+		if id := spoken(w.After, "opened"); id != "" && taskOnly(w.After) {
+			if err := Shut(ctx, tx, BreakGlass, id); err != nil {
+				return err
+			}
+		}
+	}
 	if was.phase == draft && is.phase == ended { // withdrawn before it was submitted: the owner never saw it
 		is = was
 	}
@@ -306,6 +313,13 @@ func (r *Relations) handOverOf(ctx context.Context, tx *store.Tx, task *fhir.Nod
 		return &handOver{}, nil
 	}
 	h.emergency = task.Str("priority") == "stat"
+	if taskOnly(task) { // the Task itself for its author and the owner's desks
+		h.patient, h.refs, h.owner = "", []string{"Task/" + w.ID}, []string{r.institution(h.to) + Cases}
+		if author := task.Str("note[0].authorReference.reference"); strings.HasPrefix(author, "Practitioner/") {
+			h.requester = []string{author}
+		}
+		return h, nil
+	}
 	var err error
 	if h.requester, err = r.asking(ctx, tx, task, h.from, w.Custodian); err != nil {
 		return nil, err
@@ -328,6 +342,10 @@ func (r *Relations) handOverOf(ctx context.Context, tx *store.Tx, task *fhir.Nod
 	h.owner = slices.DeleteFunc(h.owner, func(p string) bool { return slices.Contains(h.requester, p) })
 	h.refs = packetOf(task, w.ID)
 	return h, nil
+}
+
+func taskOnly(task *fhir.Node) bool {
+	return slices.ContainsFunc(task.All("extension"), func(x *fhir.Node) bool { return x.Str("url") == TaskOnly })
 }
 
 // goesBack is who at the owner's asked for the hand-over that this one answers: the department that sent the patient up

@@ -19,7 +19,9 @@ import (
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/clock"
 	"github.com/xinglin-health/xinglin/internal/event"
+	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/identity"
+	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/internal/region"
 	"github.com/xinglin-health/xinglin/internal/server"
 	"github.com/xinglin-health/xinglin/internal/store"
@@ -93,9 +95,23 @@ func Open(t testing.TB, o server.Options) *Hub {
 
 // As is the context of an account, for calls below HTTP.
 func (h *Hub) As(username string) context.Context {
-	c := h.Region.Account(username).Person.Caller()
+	return h.AsPerson(h.Region.Account(username).Person)
+}
+
+// AsPerson is the context of somebody of the staff.
+func (h *Hub) AsPerson(p *region.Person) context.Context {
+	c := p.Caller()
 	h.Tree.Settle(c)
 	return access.With(context.Background(), c)
+}
+
+// Do is a step of a Task with answers, as in Ask.
+func Do(task, step string, pairs ...any) line.DoCall {
+	params, err := fhir.Parse([]byte(Ask(pairs...)))
+	if err != nil {
+		panic(err)
+	}
+	return line.DoCall{Task: task, Step: step, Params: params}
 }
 
 // Answer is what came back.

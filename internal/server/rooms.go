@@ -51,7 +51,9 @@ func (h *Hub) openStore(ctx context.Context) error {
 	}
 	h.Tree = access.NewTree()
 	h.Tree.Kept = true
-	h.Relations = &access.Relations{Tree: h.Tree, Tables: true}
+	h.Relations = &access.Relations{Tree: h.Tree, Tables: true, Sharing: func(ctx context.Context, tx *store.Tx, from, to string) (bool, bool, error) {
+		return h.Agreements.Gives(ctx, tx, from, to)
+	}}
 	h.Registry = h.registry()
 	h.Agreements = &agreement.Room{Tree: h.Tree, Zone: h.Zone, Legal: h.Tree.Legal}
 	h.Relations.Sharing = h.Agreements.Gives
@@ -113,6 +115,7 @@ func (h *Hub) openServices(ctx context.Context) (err error) {
 	}
 	h.Identity = identity.New(h.Store, h.Tree, identity.Options{Clock: h.Clock, Secure: h.Cert != "" || strings.HasPrefix(h.BaseURL, "https://"), Proxies: h.Proxies, Cost: h.PasswordCost,
 		Zone: h.Zone, Rules: h.rules, Issuers: h.issuers, Lenient: h.Lenient, Origin: h.origin(),
+		Teams:  access.TeamsAt,
 		App:    func(ctx context.Context, token string) (*access.Caller, error) { return h.Smart.Bearer(ctx, token) },
 		Refuse: api.Refuse, Note: func(ctx context.Context, tx *store.Tx, action, what, target string) error {
 			return h.Audit.Write(ctx, tx, audit.Of(ctx, action, what, target))
@@ -175,7 +178,7 @@ func (h *Hub) openDoors(context.Context) error {
 	mux.Handle("GET /metrics", h.metrics())
 	doors := rest.Options{
 		Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone, BaseURL: h.BaseURL, Version: Version,
-		Operations: operations(h.Runner), Terminology: h.Terms, Terms: h.Terms, Within: h.Tree.Within, Log: h.Log, Observe: interaction,
+		Operations: append(operations(h.Runner), h.reasons()...), Terminology: h.Terms, Terms: h.Terms, Within: h.Tree.Within, Log: h.Log, Observe: interaction,
 		Subscriptions: h.Subscriptions,
 	}
 	doors.Trail = h.trail()
