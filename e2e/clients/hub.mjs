@@ -32,6 +32,8 @@ export async function startHub() {
     origin,
     base: `${origin}/fhir`,
     token,
+    data,
+    program,
     async stop() {
       const ended = new Promise((r) => server.once('exit', r));
       server.kill('SIGTERM');
