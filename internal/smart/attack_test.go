@@ -220,6 +220,11 @@ func TestAServerWithASecret(t *testing.T) {
 	if status != 200 || !w.works(text(tokens["access_token"])) {
 		t.Fatalf("its own secret: got %d %v", status, tokens)
 	}
+	back, _ = w.decide(doctor, w.request(a, "offline_access launch/patient patient/*.rs"), mine)
+	_, lasting := w.token(codeForm(a, back.Get("code")), "Authorization", basic(a.ID, secret))
+	if status, out := w.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {text(lasting["refresh_token"])}}); status != 401 || lasting["refresh_token"] == nil {
+		t.Errorf("its refresh token without its secret: got %d %v; want 401", status, out)
+	}
 	// introspection and revocation
 	look := func(token string, header ...string) map[string]any {
 		_, out := w.post("/oauth/introspect", url.Values{"token": {token}}, header...)

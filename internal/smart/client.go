@@ -96,6 +96,15 @@ func (s *Service) authenticate(ctx context.Context, r *http.Request, form url.Va
 	} else {
 		id = form.Get("client_id")
 	}
+	if !basic && id == "" && form.Get("grant_type") == "refresh_token" { // SMART: a public app says only its refresh token
+		r, _, err := (shelf{s}).get(ctx, kindRefresh, sign(form.Get("refresh_token")))
+		if err != nil && !errors.Is(err, fosite.ErrNotFound) {
+			return nil, fosite.ErrServerError.WithWrap(err)
+		}
+		if err == nil {
+			id = r.Client.GetID()
+		}
+	}
 	a, err := s.App(ctx, id)
 	if Unknown(err) {
 		return nil, wrongClient

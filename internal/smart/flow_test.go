@@ -276,7 +276,9 @@ func TestRefresh(t *testing.T) {
 		again := func(refresh string, change ...string) (int, map[string]any) {
 			form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}, "client_id": {a.ID}}
 			for i := 0; i+1 < len(change); i += 2 {
-				form.Set(change[i], change[i+1])
+				if form.Set(change[i], change[i+1]); change[i+1] == "" {
+					form.Del(change[i])
+				}
 			}
 			return w.token(form)
 		}
@@ -295,6 +297,11 @@ func TestRefresh(t *testing.T) {
 		if status, _ := again(text(second["refresh_token"]), "client_id", b.ID); status != 400 {
 			t.Errorf("another app's refresh token: got %d; want 400", status)
 		}
+		status, third := again(text(second["refresh_token"]), "client_id", "")
+		if status != 200 {
+			t.Errorf("a public app that says only its refresh token: got %d %v", status, third)
+		}
+		second = third
 		if status, out := again(text(first["refresh_token"])); status != 400 || out["error"] != "invalid_grant" {
 			t.Errorf("a used refresh token: got %d %v; want invalid_grant", status, out)
 		}

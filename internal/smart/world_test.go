@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -198,21 +197,22 @@ func (w *world) works(token string) bool {
 	return status == 200
 }
 
-// patients are two whom the account sees, in the order of their ids.
+// patients are two whom the account sees, with a result each, in the order of their ids; made once.
 func (w *world) patients(as string) (one, two string) {
 	w.t.Helper()
-	a := w.Call(as, "GET", "/fhir/Patient?_count=50", "")
-	var b struct {
-		Entry []struct{ Resource struct{ ID string } }
-	}
-	a.JSON(w.t, &b)
 	var ids []string
-	for _, e := range b.Entry {
-		ids = append(ids, "Patient/"+e.Resource.ID)
-	}
-	slices.Sort(ids)
-	if len(ids) < 2 {
-		w.t.Fatalf("%s sees %d patients; the test needs two", as, len(ids))
+	for i := range 2 {
+		id := "smart-" + as + "-" + string(rune('a'+i))
+		if w.Call(as, "GET", "/fhir/Patient/"+id, "").Status != 200 {
+			for _, r := range []string{`Patient/` + id + `|{"resourceType":"Patient","id":"` + id + `","gender":"male","birthDate":"1956-03-01","name":[{"text":"张三"}]}`,
+				`Observation/` + id + `|{"resourceType":"Observation","id":"` + id + `","status":"final","code":{"text":"血压"},"subject":{"reference":"Patient/` + id + `"}}`} {
+				at, body, _ := strings.Cut(r, "|")
+				if got := w.Call(as, "PUT", "/fhir/"+at, body); got.Status != 201 {
+					w.t.Fatalf("%s: %d %s", at, got.Status, got.Body)
+				}
+			}
+		}
+		ids = append(ids, "Patient/"+id)
 	}
 	return ids[0], ids[1]
 }
