@@ -202,12 +202,15 @@ type appOut struct {
 	JWKSURL     string    `json:"jwksUrl,omitempty"`
 	Introspects bool      `json:"introspects"`
 	Disabled    bool      `json:"disabled"`
+	Waits       bool      `json:"waits"` // for another administrator than who made it
+	Own         bool      `json:"own"`   // made by who asks
 	Created     time.Time `json:"created"`
 	Secret      string    `json:"secret,omitempty"` // told once
 }
 
-func (a *Apps) out(app smart.App, secret string) appOut {
-	return appOut{a.ref(app), app.Kind, append([]string{}, app.Redirects...), app.Launch, app.Scopes, app.JWKS, app.JWKSURL, app.Introspects, app.Disabled, app.Created, secret}
+func (a *Apps) out(c *access.Caller, app smart.App, secret string) appOut {
+	return appOut{a.ref(app), app.Kind, append([]string{}, app.Redirects...), app.Launch, app.Scopes, app.JWKS, app.JWKSURL, app.Introspects, app.Disabled,
+		app.Disabled && app.System() && app.MadeBy != "", app.MadeBy == c.User, app.Created, secret}
 }
 
 func (a *Apps) reach(c *access.Caller, org string) error {
@@ -230,7 +233,7 @@ func (a *Apps) list(w http.ResponseWriter, r *http.Request) {
 	out := []appOut{}
 	for _, app := range all {
 		if a.reach(c, app.Org) == nil {
-			out = append(out, a.out(app, ""))
+			out = append(out, a.out(c, app, ""))
 		}
 	}
 	Answer(w, 200, map[string]any{"apps": out})
@@ -263,7 +266,7 @@ func (a *Apps) add(w http.ResponseWriter, r *http.Request) {
 		Refuse(w, r, err)
 		return
 	}
-	Answer(w, 201, a.out(app, secret))
+	Answer(w, 201, a.out(c, app, secret))
 }
 
 func (a *Apps) change(w http.ResponseWriter, r *http.Request) {
@@ -301,5 +304,5 @@ func (a *Apps) change(w http.ResponseWriter, r *http.Request) {
 		Refuse(w, r, err)
 		return
 	}
-	Answer(w, 200, a.out(app, secret))
+	Answer(w, 200, a.out(c, app, secret))
 }

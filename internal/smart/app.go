@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-jose/go-jose/v3"
 
+	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
@@ -41,6 +42,7 @@ type App struct {
 	Introspects bool     // may ask about tokens of other apps: a resource server
 	Disabled    bool
 	Created     time.Time
+	MadeBy      string // account that last said what it may and which keys it has; "" = the operator
 
 	secret []byte
 }
@@ -155,7 +157,10 @@ func (s *Service) Add(ctx context.Context, a App) (App, string, error) {
 	if err := a.check(s.fetch); err != nil {
 		return a, "", err
 	}
-	a.ID, a.Created, a.Disabled = "app-"+secret("")[:16], s.Wall.Now(), false
+	a.ID, a.Created, a.Disabled, a.MadeBy = "app-"+secret("")[:16], s.Wall.Now(), false, ""
+	if c := access.From(ctx); c != nil { // who runs the system reads no records, and gives himself no program that does
+		a.MadeBy, a.Disabled = c.User, a.System()
+	}
 	told := ""
 	a.secret = []byte{}
 	if a.Kind == Secret {
@@ -164,8 +169,8 @@ func (s *Service) Add(ctx context.Context, a App) (App, string, error) {
 		a.secret = h[:]
 	}
 	err := s.Store.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO smart_app (id, name, kind, secret, jwks, jwks_url, redirects, launch, scopes, org, introspects, disabled, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
-			a.ID, a.Name, a.Kind, a.secret, a.JWKS, a.JWKSURL, strings.Join(a.Redirects, "\n"), a.Launch, strings.Join(a.Scopes, " "), a.Org, flag(a.Introspects), micros(a.Created))
+		_, err := tx.Exec(ctx, `INSERT INTO smart_app (id, name, kind, secret, jwks, jwks_url, redirects, launch, scopes, org, introspects, disabled, created, made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			a.ID, a.Name, a.Kind, a.secret, a.JWKS, a.JWKSURL, strings.Join(a.Redirects, "\n"), a.Launch, strings.Join(a.Scopes, " "), a.Org, flag(a.Introspects), flag(a.Disabled), micros(a.Created), a.MadeBy)
 		if err == nil {
 			err = s.note(ctx, tx, "C", "app-create", "App/"+a.ID)
 		}
@@ -177,6 +182,8 @@ func (s *Service) Add(ctx context.Context, a App) (App, string, error) {
 	}
 	return a, told, nil
 }
+
+var secondNeeded = fhir.Refuse(403, "forbidden", "second-administrator", "another administrator lets in a program that reads records by its own right", "以程序身份读取病历的应用须由另一位管理员确认启用")
 
 var unknownApp = fhir.Refuse(404, "not-found", "unknown-app", "no such app", "没有这个应用")
 
@@ -215,7 +222,14 @@ func (s *Service) ChangeApp(ctx context.Context, id string, c AppChange) (a App,
 		if c.Scopes != nil {
 			a.Scopes = *c.Scopes
 		}
+		by := access.From(ctx)
+		if by != nil && (c.Scopes != nil || c.JWKS != nil || c.JWKSURL != nil) {
+			a.MadeBy, a.Disabled = by.User, a.Disabled || a.System()
+		}
 		if c.Disabled != nil {
+			if by != nil && !*c.Disabled && a.System() && a.MadeBy == by.User {
+				return secondNeeded
+			}
 			if a.Disabled, what = *c.Disabled, "app-enable"; a.Disabled {
 				what = "app-disable"
 			}
@@ -231,8 +245,8 @@ func (s *Service) ChangeApp(ctx context.Context, id string, c AppChange) (a App,
 			h := hashOf(told)
 			a.secret = h[:]
 		}
-		_, err = tx.Exec(ctx, `UPDATE smart_app SET name = ?, secret = ?, jwks = ?, jwks_url = ?, redirects = ?, launch = ?, scopes = ?, disabled = ? WHERE id = ?`,
-			a.Name, a.secret, a.JWKS, a.JWKSURL, strings.Join(a.Redirects, "\n"), a.Launch, strings.Join(a.Scopes, " "), flag(a.Disabled), id)
+		_, err = tx.Exec(ctx, `UPDATE smart_app SET name = ?, secret = ?, jwks = ?, jwks_url = ?, redirects = ?, launch = ?, scopes = ?, disabled = ?, made_by = ? WHERE id = ?`,
+			a.Name, a.secret, a.JWKS, a.JWKSURL, strings.Join(a.Redirects, "\n"), a.Launch, strings.Join(a.Scopes, " "), flag(a.Disabled), a.MadeBy, id)
 		if err == nil && (c.Redirects != nil || c.Scopes != nil || c.JWKS != nil || c.JWKSURL != nil || c.NewSecret || a.Disabled) {
 			_, err = tx.Exec(ctx, `DELETE FROM smart_token WHERE app = ?`, id)
 		}
@@ -274,11 +288,11 @@ func (s *Service) App(ctx context.Context, id string) (a App, err error) {
 }
 
 func apps(ctx context.Context, tx *store.Tx, rest string, args ...any) (list []App, err error) {
-	err = tx.Query(ctx, `SELECT id, name, kind, secret, jwks, jwks_url, redirects, launch, scopes, org, introspects, disabled, created FROM smart_app `+rest, args, func(scan func(...any) error) error {
+	err = tx.Query(ctx, `SELECT id, name, kind, secret, jwks, jwks_url, redirects, launch, scopes, org, introspects, disabled, created, made_by FROM smart_app `+rest, args, func(scan func(...any) error) error {
 		var a App
 		var redirects, scopes string
 		var introspects, disabled, created int64
-		if err := scan(&a.ID, &a.Name, &a.Kind, &a.secret, &a.JWKS, &a.JWKSURL, &redirects, &a.Launch, &scopes, &a.Org, &introspects, &disabled, &created); err != nil {
+		if err := scan(&a.ID, &a.Name, &a.Kind, &a.secret, &a.JWKS, &a.JWKSURL, &redirects, &a.Launch, &scopes, &a.Org, &introspects, &disabled, &created, &a.MadeBy); err != nil {
 			return err
 		}
 		a.Redirects, a.Scopes, a.Introspects, a.Disabled, a.Created = strings.Fields(redirects), strings.Fields(scopes), introspects != 0, disabled != 0, moment(created)

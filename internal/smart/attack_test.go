@@ -19,6 +19,7 @@ import (
 	"github.com/go-jose/go-jose/v3"
 	"github.com/go-jose/go-jose/v3/jwt"
 
+	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/clock"
 	"github.com/xinglin-health/xinglin/internal/hubtest"
 	"github.com/xinglin-health/xinglin/internal/server"
@@ -608,6 +609,39 @@ func TestRegisteringIsStrict(t *testing.T) {
 	}
 	if list := w.Call(hubtest.Administrator, "GET", "/api/admin/apps", ""); strings.Contains(string(list.Body), app.Secret) || !strings.Contains(string(list.Body), app.ID) {
 		t.Error("the list tells the secret, or lacks the app")
+	}
+}
+
+func TestNobodyGivesHimselfAProgram(t *testing.T) {
+	w := open(t, hubMemory)
+	r, _ := rsa.GenerateKey(rand.Reader, 2048)
+	set, _ := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{(&jose.JSONWebKey{Key: r, KeyID: "rsa"}).Public()}})
+	ctx := w.As(hubtest.Administrator)
+	a, _, err := w.Smart.Add(ctx, smart.App{Name: "数据平台", Kind: smart.Key, JWKS: string(set), Scopes: []string{"system/*.rs"}, Org: "Organization/centre"})
+	if err != nil || !a.Disabled {
+		t.Fatalf("registered by an administrator: got %v, disabled %v; want it to wait", err, a.Disabled)
+	}
+	key := jose.JSONWebKey{Key: r, KeyID: "rsa"}
+	if status, _ := w.assertAs(t, a.ID, key, "system/*.rs"); status != 401 {
+		t.Errorf("while it waits: got %d; want 401", status)
+	}
+	on := false
+	if _, _, err := w.Smart.ChangeApp(ctx, a.ID, smart.AppChange{Disabled: &on}); err == nil || !strings.Contains(err.Error(), "another administrator") {
+		t.Errorf("let in by who made it: got %v; want a refusal", err)
+	}
+	second := access.With(t.Context(), &access.Caller{User: "second", Role: access.Administrator, Org: "Organization/centre"})
+	if _, _, err := w.Smart.ChangeApp(second, a.ID, smart.AppChange{Disabled: &on}); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := w.assertAs(t, a.ID, key, "system/*.rs"); status != 200 {
+		t.Errorf("let in by a second: got %d; want 200", status)
+	}
+	more := []string{"system/*.cruds"}
+	if changed, _, err := w.Smart.ChangeApp(second, a.ID, smart.AppChange{Scopes: &more}); err != nil || !changed.Disabled {
+		t.Errorf("more scopes: got %v, disabled %v; want it to wait again", err, changed.Disabled)
+	}
+	if _, _, err := w.Smart.ChangeApp(second, a.ID, smart.AppChange{Scopes: &more, Disabled: &on}); err == nil {
+		t.Error("who gave it more lets it in at once")
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/store"
 )
 
 // Register opens the door of OAuth: where apps come themselves, without a session. The question to the person is on the
@@ -142,7 +143,10 @@ func (s *Service) redeem(w http.ResponseWriter, r *http.Request, ctx context.Con
 		app = ar.GetClient().GetID()
 	}
 	if err != nil {
-		return errors.Join(s.tell(r, app, nil, "token-refused"), err)
+		if app != "" { // else anybody could fill the trail
+			err = errors.Join(s.tell(r, app, nil, "token-refused"), err)
+		}
+		return err
 	}
 	c := ar.GetClient().(*client)
 	se, _ := ar.GetSession().(*session)
@@ -189,6 +193,15 @@ func (s *Service) redeem(w http.ResponseWriter, r *http.Request, ctx context.Con
 	}
 	if err := s.tell(r, c.ID, who, "token"); err != nil {
 		return errors.Join(s.end(ctx, ar.GetID()), fosite.ErrServerError.WithWrap(err))
+	}
+	if who.Delegated() {
+		err := s.Store.Update(ctx, func(tx *store.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE smart_consent SET used = ? WHERE user_id = ? AND app = ?`, micros(s.Wall.Now()), who.User, c.ID)
+			return err
+		})
+		if err != nil {
+			return errors.Join(s.end(ctx, ar.GetID()), fosite.ErrServerError.WithWrap(err))
+		}
 	}
 	res.SetTokenType("Bearer")
 	if se.Patient != "" {

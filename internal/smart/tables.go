@@ -29,6 +29,10 @@ var Migrations = []store.Migration{{
 	Name:     "smart/0001_apps",
 	SQLite:   strings.ReplaceAll(tables, " {}", " WITHOUT ROWID"),
 	Postgres: strings.NewReplacer(" {}", "", "BLOB", "BYTEA", "INTEGER", "BIGINT").Replace(tables),
+}, {
+	Name:     "smart/0002_second_administrator",
+	SQLite:   `ALTER TABLE smart_app ADD COLUMN made_by TEXT NOT NULL DEFAULT ''`,
+	Postgres: `ALTER TABLE smart_app ADD COLUMN made_by TEXT NOT NULL DEFAULT ''`,
 }}
 
 func micros(t time.Time) int64 {

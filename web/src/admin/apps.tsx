@@ -13,7 +13,7 @@ import { EmptyState, ErrorState, Loading } from '../states/states';
 import { useWords } from '../words/words';
 
 interface Registered {
-  id: string; name: string; org: Ref; kind: string; redirects: string[]; launch?: string; scopes: string[]; jwksUrl?: string; disabled: boolean; created: string; secret?: string;
+  id: string; name: string; org: Ref; kind: string; redirects: string[]; launch?: string; scopes: string[]; jwksUrl?: string; disabled: boolean; waits?: boolean; own?: boolean; created: string; secret?: string;
 }
 
 export default function Apps() {
@@ -62,10 +62,10 @@ export default function Apps() {
                 <td className="nowrap">{t(`short.${a.kind}`)}</td>
                 <td><ul className="bare app-scopes">{a.scopes.map((s) => <li key={s} title={scopeSays(t, s)}>{s}</li>)}</ul></td>
                 <td className="only-wide small num">{[a.launch, ...a.redirects, a.jwksUrl].filter(Boolean).map((r) => <div key={r}>{r}</div>)}</td>
-                <td><span className={a.disabled ? 'mark mark-closed' : 'mark mark-done'}>{t(a.disabled ? 'off' : 'on')}</span></td>
+                <td><span className={a.disabled ? 'mark mark-closed' : 'mark mark-done'}>{t(a.waits ? 'waits' : a.disabled ? 'off' : 'on')}</span></td>
                 <td className="right nowrap">
                   {a.kind === 'secret' && !a.disabled && <Button size="small" onClick={() => ask(a, 'newSecret', { newSecret: true })}>{t('newSecret')}</Button>}{' '}
-                  {a.disabled ? <Button size="small" onClick={() => void change(a, { disabled: false })}>{t('enable')}</Button>
+                  {a.disabled ? <Button size="small" disabled={a.waits && a.own} title={a.waits && a.own ? t('waitsSays') : undefined} onClick={() => void change(a, { disabled: false })}>{t('enable')}</Button>
                     : <Button size="small" danger onClick={() => ask(a, 'disable', { disabled: true })}>{t('disable')}</Button>}
                 </td>
               </tr>
@@ -79,7 +79,7 @@ export default function Apps() {
 function AppForm({ onClose }: { onClose: (made?: Registered) => void }) {
   const t = useWords({ zh, en });
   const me = useWho();
-  const own = me?.role?.org?.reference ? me.role.org : undefined;
+  const own = me?.role?.institution?.reference ? me.role.institution : undefined;
   const [name, setName] = useState('');
   const [kind, setKind] = useState('public');
   const [org, setOrg] = useState(own as Pointed | undefined);

@@ -38,7 +38,7 @@ export default function MyApps() {
         : rows.length === 0 ? <EmptyState title={t('mineEmpty')} hint={t('mineEmptyHint')} />
         : (
           <table className="plain" aria-label={t('mine')}>
-            <thead><tr><th scope="col">{t('name')}</th><th scope="col">{t('scopes')}</th><th scope="col">{t('since')}</th><th scope="col">{t('used')}</th><th scope="col"><span className="sr">{t('actions')}</span></th></tr></thead>
+            <thead><tr><th scope="col">{t('name')}</th><th scope="col">{t('may')}</th><th scope="col">{t('since')}</th><th scope="col">{t('used')}</th><th scope="col"><span className="sr">{t('actions')}</span></th></tr></thead>
             <tbody>{rows.map((a) => (
               <tr key={a.id} className={a.disabled ? 'row-over' : ''}>
                 <td><b>{a.name}</b> <span className="quiet small">{a.org.display}</span>{a.disabled && <span className="mark mark-closed">{t('off')}</span>}</td>
