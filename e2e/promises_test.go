@@ -168,6 +168,9 @@ func synthea(t *testing.T) string {
 func (h *hub) command(t *testing.T, args ...string) []byte {
 	t.Helper()
 	cmd := exec.Command(binary, append(args[:1:1], append([]string{"--data", h.data}, args[1:]...)...)...)
+	if h.db != "" {
+		cmd.Args = append(cmd.Args, "--db", h.db)
+	}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
