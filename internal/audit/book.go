@@ -33,6 +33,7 @@ type Book struct {
 
 	pending pending
 	seen    atomic.Int64 // where the chain stood when we last looked
+	fault   atomic.Pointer[error]
 
 	sealing sync.Mutex
 	since   int       // sealed since the last checkpoint
@@ -155,8 +156,24 @@ func rowCode(m *macs, body []byte) []byte {
 
 // Read records a read in the journal; when it returns nil the entry survives the end of the process.
 func (b *Book) Read(ctx context.Context, e Entry) error {
+	if h, ok := ctx.Value(heldKey{}).(*Held); ok && h != nil {
+		h.entries = append(h.entries, e)
+		return nil
+	}
+	if fault := b.fault.Load(); fault != nil {
+		return *fault
+	}
 	b.stamp(&e, b.business.Now())
 	return b.journal.add(&e)
+}
+
+// Fail lets every read fail as a full disk would, for tests of what is then not shown; nil ends it.
+func (b *Book) Fail(err error) {
+	if err == nil {
+		b.fault.Store(nil)
+		return
+	}
+	b.fault.Store(&err)
 }
 
 func (b *Book) stamp(e *Entry, now time.Time) {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -398,5 +399,46 @@ func TestAnEntrySaysByWhichRelationItWasAllowed(t *testing.T) {
 	h.Run([]hubtest.Scenario{
 		{Name: "a stranger", As: hubtest.Stranger, URL: "/api/audit/why/" + itoa(seq), Status: 403, NotContent: []string{`"ways"`}, Audit: -1},
 		{Name: "no such entry", As: hubtest.Auditor, URL: "/api/audit/why/999999", Status: 404, NotContent: []string{`"ways"`}, Audit: -1},
+	})
+}
+
+func TestAnOpenPageThatShowsNothingNewIsOneEntry(t *testing.T) {
+	h := hubtest.New(t)
+	id := somePatient(t, h, hubtest.CentreReceiver)
+	page := hubtest.Scenario{As: hubtest.CentreReceiver, URL: "/api/patients/" + id, Status: 200, Content: []string{id}}
+	step := func(name string, entries int, header ...string) hubtest.Scenario {
+		s := page
+		s.Name, s.Audit, s.Header = name, entries, header
+		return s
+	}
+	h.Run([]hubtest.Scenario{
+		step("it is opened", 1),
+		step("it asks by itself: the first time is said", 1, "X-Background", "1"),
+		step("again, with nothing new", 0, "X-Background", "1"),
+		step("and again", 0, "X-Background", "1"),
+		step("a person asks", 1),
+		{Name: "another patient's page is another page", As: hubtest.CentreReceiver, URL: "/api/patients/" + id + "?kind=result", Status: 200, Header: []string{"X-Background", "1"}, Audit: 1},
+		{Name: "somebody who may not is said each time", As: hubtest.Stranger, URL: "/api/patients/" + id, Status: 404, Header: []string{"X-Background", "1"}, Audit: -1, NotContent: []string{`"banner"`}},
+	})
+	a := h.Call(hubtest.CentreReceiver, "POST", "/fhir/Observation", `{"resourceType":"Observation","status":"final","code":{"text":"血钾"},"valueString":"5.9","subject":{"reference":"Patient/`+id+`"},"effectiveDateTime":"2026-11-20T09:00:00+08:00"}`)
+	if a.Status != 201 {
+		t.Fatalf("got %d %s", a.Status, a.Body)
+	}
+	h.Run([]hubtest.Scenario{step("something new is shown", 1, "X-Background", "1"), step("and then nothing new", 0, "X-Background", "1")})
+}
+
+func TestAFullDiskShowsNothing(t *testing.T) {
+	h := hubtest.New(t)
+	id := somePatient(t, h, hubtest.CentreReceiver)
+	h.Call(hubtest.Auditor, "GET", "/api/audit", "")
+	h.Audit.Fail(errors.New("no space left on device"))
+	h.Run([]hubtest.Scenario{
+		{Name: "a read by FHIR", As: hubtest.CentreReceiver, URL: "/fhir/Patient/" + id, Status: 500, NotContent: []string{`"name"`}, Audit: -1},
+		{Name: "a search", As: hubtest.CentreReceiver, URL: "/fhir/Patient?_count=1", Status: 500, NotContent: []string{`"entry"`}, Audit: -1},
+		{Name: "the page", As: hubtest.CentreReceiver, URL: "/api/patients/" + id, Status: 500, NotContent: []string{`"banner"`}, Audit: -1},
+		{Name: "the page by itself", As: hubtest.CentreReceiver, URL: "/api/patients/" + id, Status: 500, Header: []string{"X-Background", "1"}, NotContent: []string{`"banner"`}, Audit: -1},
+		{Name: "the trail", As: hubtest.Auditor, URL: "/api/audit", Status: 500, NotContent: []string{`"entries"`}, Audit: -1},
+		{Name: "as AuditEvents", As: hubtest.Auditor, URL: "/fhir/AuditEvent", Status: 500, NotContent: []string{`"entry"`}, Audit: -1},
+		{Name: "as a file", As: hubtest.Auditor, URL: "/api/audit/export?format=csv&from=2026-11-01&until=2026-11-30", Status: 500, NotContent: []string{"导出人"}, Audit: -1},
 	})
 }

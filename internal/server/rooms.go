@@ -197,7 +197,7 @@ func (h *Hub) openDoors(context.Context) error {
 	mux.Handle("GET /fhir/ws", h.Identity.Authenticate(&subscription.Door{Engine: h.Subscriptions, Holds: h.Identity.Holds, Ends: h.streams}))
 	mux.Handle("/fhir", h.Identity.Authenticate(fhirAPI))
 	mux.Handle("/fhir/", h.Identity.Authenticate(fhirAPI))
-	mux.Handle("/api/", h.Identity.Authenticate(forPeople(h.ownAPI())))
+	mux.Handle("/api/", h.Identity.Authenticate(forPeople(&api.Quiet{Next: h.ownAPI(), Log: h.Audit})))
 	mux.Handle("/", front)
 	h.Smart.Register(mux)
 	h.handler = outer(h.Log, h.Cert != "", h.meter, h.tracer, h.Smart.Cross(mux))
