@@ -366,3 +366,15 @@ func BenchmarkSeal(b *testing.B) {
 	b.ResetTimer()
 	seal(b, book)
 }
+
+func BenchmarkCode(b *testing.B) {
+	for _, kind := range []string{audit.ECDSA, audit.SM2} {
+		b.Run(kind, func(b *testing.B) {
+			code := audit.CodeOf(b, filepath.Join(b.TempDir(), "audit.key"), kind)
+			body := make([]byte, 420) // an entry with one patient
+			for b.Loop() {
+				code(body)
+			}
+		})
+	}
+}

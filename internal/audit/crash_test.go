@@ -1,6 +1,9 @@
 package audit
 
-import "os"
+import (
+	"os"
+	"testing"
+)
 
 // Crash lets go of the journal as the end of a process would.
 func (b *Book) Crash() { b.journal.file.Close() }
@@ -16,4 +19,14 @@ func (b *Book) Full() {
 	b.journal.mu.Lock()
 	defer b.journal.mu.Unlock()
 	b.journal.file, _ = os.OpenFile("/dev/full", os.O_WRONLY, 0)
+}
+
+// CodeOf gives the code of one line after another.
+func CodeOf(t testing.TB, path, kind string) func(body []byte) {
+	key, err := LoadKey(path, kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, before := key.macs(), []byte("x")
+	return func(body []byte) { before = append(before[:0], m.of(before, body)...) }
 }
