@@ -211,7 +211,7 @@ func (h *Hub) Start(ctx context.Context) {
 	h.background(ctx, "apps", h.Smart.Run)
 	h.background(ctx, "jobs", h.Jobs.Run)
 	h.background(ctx, "indexing", h.Store.RunIndexing)
-	h.background(ctx, "keys", every(time.Minute, h.Store.TendKeys))
+	h.background(ctx, "keys", every(time.Minute, h.tendKeys))
 	h.background(ctx, "outgoing notices", h.Dispatcher.Run)
 	h.background(ctx, "subscriptions", h.Subscriptions.Run)
 	h.background(ctx, "deadlines", every(2*time.Second, func(ctx context.Context) error {

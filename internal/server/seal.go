@@ -75,6 +75,14 @@ func (o Options) checkSeal(ctx context.Context, p *store.KeyProbe) error {
 	return nil
 }
 
+// tendKeys goes on with the key that it has when there is no new one to be had.
+func (h *Hub) tendKeys(ctx context.Context) error {
+	if err := h.Store.TendKeys(ctx); err != nil && ctx.Err() == nil {
+		h.Log.Error("keys", "error", err)
+	}
+	return nil
+}
+
 // Reencrypt seals records and files under the newest data key.
 func (h *Hub) Reencrypt(ctx context.Context, progress func(done, total int64)) error {
 	if err := h.Store.Reencrypt(ctx, progress); err != nil {

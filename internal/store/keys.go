@@ -177,13 +177,16 @@ func (s *Store) newKey(ctx context.Context, purpose string, secret []byte, repla
 		return err
 	}
 	for range 10 {
-		var next, newest int64
+		var next, newest, others int64
 		err := s.View(ctx, func(tx *Tx) error {
-			_, err := tx.one(ctx, "SELECT coalesce(max(id), 0) + 1, coalesce(max(CASE WHEN purpose = ? THEN id END), 0) FROM data_key", []any{purpose}, &next, &newest)
+			_, err := tx.one(ctx, "SELECT coalesce(max(id), 0) + 1, coalesce(max(CASE WHEN purpose = ? THEN id END), 0), count(CASE WHEN master <> ? THEN 1 END) FROM data_key", []any{purpose, name}, &next, &newest, &others)
 			return err
 		})
 		if err != nil || newest != replaces {
 			return err
+		}
+		if others > 0 { // a key of ours beside them could not be unwrapped together with them
+			return fmt.Errorf("the data keys are wrapped by another master key now: start again with that one: %w", keys.ErrNoMaster)
 		}
 		wrapped, err := s.keep.master.Wrap(ctx, secret, aboutKey(next, purpose)) // outside the unit: it may ask over the network
 		if err != nil {

@@ -250,9 +250,18 @@ func TestKeysRotateWithTimeAndTheOldOnesStillRead(t *testing.T) {
 
 	// another master key: only the wrapping changes
 	second := newVault(t)
+	running, err := store.Open(ctx, dir, store.Options{Clock: turned, Sealing: sealing})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer running.Close()
 	if err := s.Rewrap(ctx, second); err != nil {
 		t.Fatal(err)
 	}
+	if err := running.RotateKey(ctx); !errors.Is(err, keys.ErrNoMaster) {
+		t.Errorf("a hub that still has the former master key makes a key: got %v; want it refused", err)
+	}
+	putSecret(t, running, "e")
 	s.Close()
 	if _, err := store.Open(ctx, dir, store.Options{Clock: turned, Sealing: sealing}); !errors.Is(err, keys.ErrNoMaster) {
 		t.Errorf("the former master key: got %v; want ErrNoMaster", err)
@@ -260,7 +269,7 @@ func TestKeysRotateWithTimeAndTheOldOnesStillRead(t *testing.T) {
 	if s, err = store.Open(ctx, dir, store.Options{Clock: turned, Sealing: second.sealing("")}); err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range []string{"a", "b", "c", "d"} {
+	for _, id := range []string{"a", "b", "c", "d", "e"} {
 		if err := getSecret(t, s, id); err != nil {
 			t.Errorf("%s after rewrap: %v", id, err)
 		}
