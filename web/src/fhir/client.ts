@@ -32,7 +32,25 @@ export function askIn(language: Lang) {
 
 interface Call { method?: string; body?: unknown; headers?: Record<string, string>; signal?: AbortSignal; raw?: BodyInit }
 
-export async function call<T>(path: string, { method = 'GET', body, headers = {}, signal, raw }: Call = {}): Promise<T> {
+// onProof is told when the server wants to see again who somebody is; the answer says whether he has shown it.
+let prove: (() => Promise<boolean>) | null = null;
+export function onProof(asks: () => Promise<boolean>) {
+  prove = asks;
+  return () => {
+    if (prove === asks) prove = null;
+  };
+}
+
+export async function call<T>(path: string, ask: Call = {}): Promise<T> {
+  try {
+    return await once<T>(path, ask);
+  } catch (e) {
+    if (!(e instanceof Refusal) || e.code !== 'step-up-required' || !prove || !(await prove())) throw e;
+    return once<T>(path, ask);
+  }
+}
+
+async function once<T>(path: string, { method = 'GET', body, headers = {}, signal, raw }: Call): Promise<T> {
   const fhir = path.startsWith('/fhir');
   const send: Record<string, string> = { Accept: fhir ? 'application/fhir+json' : 'application/json', 'Accept-Language': lang === 'zh' ? 'zh-CN' : 'en', ...headers };
   if (method !== 'GET') send['X-CSRF-Token'] = csrf;

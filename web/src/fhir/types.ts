@@ -8,12 +8,13 @@ export type StateKind = 'open' | 'done' | 'closed';
 
 export interface Role { id: string; role: string; roleName: Name; org: Ref; institution: Ref }
 export interface Me {
-  user: { id: string; name: string; practitioner?: string; lang?: Lang; username?: string; mustChangePassword?: boolean };
+  user: { id: string; name: string; practitioner?: string; lang?: Lang; username?: string; mustChangePassword?: boolean; mustEnrol?: boolean };
   role: Role;
   roles: Role[];
   csrf: string;
   hub: { name: Name; version: string };
   demo?: boolean;
+  lenient?: boolean;
 }
 
 export interface Option { code: string; name: Name }
@@ -120,9 +121,11 @@ export interface Notice {
 
 export interface OrgNode { reference: string; name: string; type?: string; level?: string; parent?: string; children?: OrgNode[] | null }
 
-export interface UserRole { id?: string; role: string; roleName?: Name; org: Ref | string; from?: string; until?: string }
+export interface UserRole { id?: string; role: string; roleName?: Name; org: Ref | string; from?: string; until?: string; source?: string }
+export interface RoleRequest { id: string; role: string; roleName: Name; org: Ref; by: string; created: string; mine: boolean; until?: string }
 export interface User {
   id: string; username?: string; name: string; disabled?: boolean; practitioner?: string; lastLogin?: string; roles?: UserRole[] | null; manageable?: boolean;
+  factors?: string[]; needsFactor?: boolean; requests?: RoleRequest[];
 }
 export interface Channel { id: string; org?: Ref | string; kind: string; url: string; enabled: boolean; lastError?: string; lastAt?: string; secret?: string; dead?: number }
 

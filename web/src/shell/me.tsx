@@ -1,11 +1,12 @@
 import DownOutlined from '@ant-design/icons/es/icons/DownOutlined';
 import UserOutlined from '@ant-design/icons/es/icons/UserOutlined';
 import EnvironmentOutlined from '@ant-design/icons/es/icons/EnvironmentOutlined';
-import { useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { App, Button, Dropdown, Input, Modal } from 'antd';
 import { useState, type FormEvent } from 'react';
 import { useNavigate } from 'react-router';
-import { post, Refusal, speakAs } from '../fhir/client';
+import type { Rules } from '../account/types';
+import { get, post, Refusal, speakAs } from '../fhir/client';
 import { becomes } from '../fhir/queries';
 import type { Me } from '../fhir/types';
 import { setLang, useLang, useName, useWords } from '../words/words';
@@ -61,11 +62,13 @@ export function MeMenu({ me }: { me: Me }) {
   const [changing, setChanging] = useState(false);
 
   async function leave() {
+    let to = '/';
     try {
-      await post('/api/logout');
+      const said = await post<{ elsewhere?: string } | null>('/api/logout');
+      to = said?.elsewhere ?? '/'; // a hospital's own login ends too
     } finally {
       speakAs(null);
-      location.assign('/');
+      location.assign(to);
     }
   }
   async function speak() {
@@ -81,9 +84,10 @@ export function MeMenu({ me }: { me: Me }) {
     <>
       <Button type="text" className="not-phone" onClick={() => void speak()} lang={lang === 'zh' ? 'en' : 'zh-CN'}>{t('language')}</Button>
       <Dropdown trigger={['click']} menu={{
-        onClick: ({ key }) => (key === 'apps' ? go('/me/apps') : key === 'password' ? setChanging(true) : key === 'lang' ? void speak() : void leave()),
+        onClick: ({ key }) => (key === 'account' ? go('/me') : key === 'apps' ? go('/me/apps') : key === 'password' ? setChanging(true) : key === 'lang' ? void speak() : void leave()),
         items: [
           { key: 'who', disabled: true, label: `${me.user.name} · ${me.role?.org?.display ?? ''}` },
+          { key: 'account', label: t('account') },
           { key: 'apps', label: t('myApps') },
           { key: 'password', label: t('changePassword') },
           { key: 'lang', label: t('language') },
@@ -102,7 +106,10 @@ export function MeMenu({ me }: { me: Me }) {
 
 export function Password({ onClose, must }: { onClose: () => void; must?: boolean }) {
   const t = useWords({ zh, en });
+  const lang = useLang();
+  const client = useQueryClient();
   const { message } = App.useApp();
+  const rules = useQuery({ queryKey: ['rules'], queryFn: () => get<Rules>('/api/rules'), staleTime: Infinity });
   const [old, setOld] = useState('');
   const [next, setNext] = useState('');
   const [again, setAgain] = useState('');
@@ -111,12 +118,13 @@ export function Password({ onClose, must }: { onClose: () => void; must?: boolea
 
   async function save(e: FormEvent) {
     e.preventDefault();
-    if (next.length < 10) return setWhy(t('passwordShort'));
+    if (!next) return setWhy(t('passwordEmpty'));
     if (next !== again) return setWhy(t('passwordDiffers'));
     setBusy(true);
     try {
       await post('/api/password', { old, new: next });
       void message.success(t('passwordChanged'));
+      void client.invalidateQueries({ queryKey: ['logins'] });
       onClose();
     } catch (error) {
       setWhy(error instanceof Refusal && error.status === 0 ? t('loginOffline') : (error as Error).message);
@@ -131,7 +139,9 @@ export function Password({ onClose, must }: { onClose: () => void; must?: boolea
         <Input.Password id="old-password" autoComplete="current-password" value={old} onChange={(e) => setOld(e.target.value)} />
         <label htmlFor="new-password">{t('newPassword')}</label>
         <Input.Password id="new-password" autoComplete="new-password" value={next} onChange={(e) => setNext(e.target.value)} aria-describedby="password-rule" />
-        <span id="password-rule" className="quiet small">{t('passwordRule')}</span>
+        <ul id="password-rule" className="quiet small">
+          {(rules.data?.sentences ?? []).filter((s) => s.code !== 'attempts' && s.code !== 'session').map((s) => <li key={s.code}>{lang === 'en' ? s.en : s.zh}</li>)}
+        </ul>
         <label htmlFor="repeat-password">{t('repeatPassword')}</label>
         <Input.Password id="repeat-password" autoComplete="new-password" value={again} onChange={(e) => setAgain(e.target.value)} />
         <div className="field-error" role="alert">{why}</div>

@@ -12,6 +12,7 @@ import { theme } from './theme';
 
 const Shell = lazy(() => import('./shell'));
 const Consent = lazy(() => import('../apps/consent'));
+const MustEnrol = lazy(() => import('../account/enrol'));
 
 export function Page() {
   const lang = useLang();
@@ -34,7 +35,8 @@ function Gate() {
     return (
       <Fence name="shell">
         <Suspense fallback={<Loading rows={12} />}>
-          {place.pathname === '/consent' ? <Consent me={me.data} /> : <Shell me={me.data} />}
+          {me.data.user.mustEnrol && !me.data.user.mustChangePassword ? <MustEnrol me={me.data} />
+            : place.pathname === '/consent' ? <Consent me={me.data} /> : <Shell me={me.data} />}
         </Suspense>
       </Fence>
     );

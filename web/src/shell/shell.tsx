@@ -22,6 +22,8 @@ import { useName, useWords } from '../words/words';
 import en from './en.json';
 import { useLive } from './live';
 import { MeMenu, Password, RoleMenu } from './me';
+import { Proof } from '../account/proof';
+import { NewDevices } from './new-devices';
 import { MeContext } from './who';
 import { Notices } from './notices';
 import { PatientSearch } from './search';
@@ -35,6 +37,7 @@ const People = lazy(() => import('../registry/people'));
 const Teams = lazy(() => import('../registry/teams'));
 const Import = lazy(() => import('../registry/import'));
 const Partners = lazy(() => import('../registry/partners'));
+const Account = lazy(() => import('../account/page'));
 const Users = lazy(() => import('../admin/users'));
 const Channels = lazy(() => import('../admin/channels'));
 const Subscriptions = lazy(() => import('../admin/subscriptions'));
@@ -139,6 +142,7 @@ export default function Shell({ me }: { me: Me }) {
                 <Route path="audit" element={<Audit />} />
                 <Route path="audit/copy/:id" element={<TrailCopy />} />
                 <Route path="trail" element={<TrailCopy />} />
+                <Route path="me" element={<Account />} />
                 <Route path="*" element={
                   <EmptyState title={t('notFound')} hint={t('notFoundHint')}><NavLink to="/">{t('home')}</NavLink></EmptyState>
                 } />
@@ -146,6 +150,8 @@ export default function Shell({ me }: { me: Me }) {
             </Suspense>
           </Fence>
         </main>
+        <Proof />
+        <NewDevices />
         {me.user.mustChangePassword && <Password must onClose={() => void client.invalidateQueries({ queryKey: ['me'] })} />}
         {menu && <button type="button" className="veil" aria-label={t('close')} onClick={() => setMenu(false)} />}
       </div>
