@@ -28,6 +28,7 @@ func (a *Users) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/admin/users/{id}/sessions", a.sessions)
 	mux.HandleFunc("DELETE /api/admin/users/{id}/sessions", a.endSessions)
 	mux.HandleFunc("POST /api/admin/requests/{id}", a.decide)
+	mux.HandleFunc("GET /api/admin/roles", a.given)
 	mux.HandleFunc("GET /api/admin/orgs", a.orgs)
 }
 
@@ -174,6 +175,26 @@ func (a *Users) list(w http.ResponseWriter, r *http.Request) {
 	Answer(w, 200, map[string]any{"users": out})
 }
 
+// given lists the roles that the caller may give, in the order of the data.
+func (a *Users) given(w http.ResponseWriter, r *http.Request) {
+	c := administrator(w, r)
+	if c == nil {
+		return
+	}
+	type role struct {
+		Role string `json:"role"`
+		Name Words  `json:"roleName"`
+		Unit bool   `json:"unit"` // belongs to a department where there are departments
+	}
+	list := []role{}
+	for _, x := range access.Roles() {
+		if x.Reach != access.Self && access.MayAppoint(c.Role, x.Code) {
+			list = append(list, role{string(x.Code), Words{x.Zh, x.En}, x.Reach == access.Unit})
+		}
+	}
+	Answer(w, 200, map[string]any{"roles": list})
+}
+
 // decide confirms or refuses a role that waits for a second administrator.
 func (a *Users) decide(w http.ResponseWriter, r *http.Request) {
 	c := administrator(w, r)
@@ -259,6 +280,9 @@ func (a *Users) roles(c *access.Caller, in []roleIn, has identity.User) ([]ident
 		}
 		role := identity.Role{Role: access.Role(r.Role), Org: string(r.Org)}
 		if !slices.ContainsFunc(has.Roles, func(h identity.Role) bool { return h.Role == role.Role && h.Org == role.Org }) {
+			if rule := access.RuleOf(role.Role); rule != nil && rule.Reach == access.Unit && a.Tree.Institution(role.Org) == role.Org && a.Tree.Departments(role.Org) {
+				return nil, fhir.Refuse(422, "business-rule", "department-needed", "this role sees the patients of its department: name the department", "该角色只能查看所在科室的患者，请选择科室而不是整个机构")
+			}
 			if err := a.Identity.Appoints(c, role.Role, role.Org, has.ID, has.Practitioner); err != nil {
 				return nil, err
 			}

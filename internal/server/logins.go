@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"path/filepath"
 
+	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/identity"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
@@ -51,6 +53,14 @@ func (h *Hub) origin() string {
 		return ""
 	}
 	return u.Scheme + "://" + u.Host
+}
+
+// mayAppoint says which role gives which; where, the tree says.
+func mayAppoint(c *access.Caller, role access.Role, _ string) error {
+	if c.Role == access.Program || access.MayAppoint(c.Role, role) {
+		return nil
+	}
+	return fhir.Refuse(403, "forbidden", "may-not-appoint", "your role does not give this role to people", "您的角色无权任命该角色")
 }
 
 func (h *Hub) who() *identity.Service { return h.Identity }

@@ -114,7 +114,7 @@ func (h *Hub) openServices(ctx context.Context) (err error) {
 		return err
 	}
 	h.Identity = identity.New(h.Store, h.Tree, identity.Options{Clock: h.Clock, Secure: h.Cert != "" || strings.HasPrefix(h.BaseURL, "https://"), Proxies: h.Proxies, Cost: h.PasswordCost,
-		Zone: h.Zone, Rules: h.rules, Issuers: h.issuers, Lenient: h.Lenient, Origin: h.origin(),
+		Zone: h.Zone, Rules: h.rules, Issuers: h.issuers, Lenient: h.Lenient, Origin: h.origin(), MayAppoint: mayAppoint,
 		Teams:  access.TeamsAt,
 		App:    func(ctx context.Context, token string) (*access.Caller, error) { return h.Smart.Bearer(ctx, token) },
 		Refuse: api.Refuse, Note: func(ctx context.Context, tx *store.Tx, action, what, target string) error {

@@ -65,6 +65,9 @@ export const useUsers = () =>
       return Array.isArray(said) ? said : (said?.users ?? []);
     },
   });
+export interface GivenRole { role: string; roleName: { zh: string; en?: string }; unit?: boolean }
+export const useGivenRoles = () =>
+  useQuery({ queryKey: ['given-roles'], queryFn: async () => (await get<{ roles: GivenRole[] }>('/api/admin/roles')).roles, staleTime: Infinity });
 export const useChannels = () =>
   useQuery({
     queryKey: ['channels'],

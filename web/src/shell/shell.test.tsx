@@ -23,7 +23,7 @@ describe('login', () => {
     const { asked } = hub(<Login />);
     await userEvent.type(screen.getByLabelText('账号'), 'xiangcun');
     await userEvent.type(screen.getByLabelText('密码'), 'Xinglin-demo-1{Enter}');
-    await waitFor(() => expect(asked.find((a) => a.path === '/api/login')?.body).toEqual({ username: 'xiangcun', password: 'Xinglin-demo-1' }));
+    await waitFor(() => expect(asked.find((a) => a.method === 'POST' && a.path === '/api/login')?.body).toEqual({ username: 'xiangcun', password: 'Xinglin-demo-1' }));
   });
 });
 
