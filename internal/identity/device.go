@@ -61,7 +61,7 @@ func (s *Service) meet(ctx context.Context, tx *store.Tx, user string, device [3
 	_, err = tx.Exec(ctx, `INSERT INTO identity_device (user_id, hash, first, last, agent, remote, told) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		user, device[:], micros(now), micros(now), agentOf(v.Agent), v.Remote, flag(others == 0))
 	if err == nil && others > 0 {
-		err = s.note(ctx, tx, "E", "login-new-device", user)
+		err = s.noteSelf(ctx, tx, "E", "login-new-device", user, v.Remote)
 	}
 	return err
 }

@@ -246,7 +246,7 @@ func (s *Service) accept(ctx context.Context, user, code string) (way string, er
 			n, err := tx.Exec(ctx, `DELETE FROM identity_recovery WHERE user_id = ? AND hash = ?`, user, h)
 			if err == nil && n == 1 {
 				way = "recovery"
-				err = s.note(ctx, tx, "E", "recovery-code-used", user)
+				err = s.noteSelf(ctx, tx, "E", "recovery-code-used", user, "")
 			}
 			return err
 		}

@@ -251,7 +251,7 @@ func (s *Service) mapped(ctx context.Context, i *issuer, c claims) (u User, err 
 		if _, err := tx.Exec(ctx, `INSERT INTO identity_link (issuer, subject, user_id, created) VALUES (?, ?, ?, ?)`, i.Issuer.Issuer, c.subject, u.ID, micros(s.opts.Wall.Now())); err != nil {
 			return err
 		}
-		return s.note(ctx, tx, "C", "login-link", u.ID)
+		return s.noteSelf(ctx, tx, "C", "login-link", u.ID, "")
 	})
 	if err != nil && !errors.Is(err, notKnownHere) {
 		return u, fmt.Errorf("identity: staff number: %w", err)

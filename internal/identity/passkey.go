@@ -343,7 +343,7 @@ func (s *Service) usedPasskey(ctx context.Context, h passkeyHolder, used *webaut
 		}
 		err = s.store.Update(ctx, func(tx *store.Tx) error {
 			if cloned {
-				return s.note(ctx, tx, "E", "passkey-cloned", h.user.ID)
+				return s.noteSelf(ctx, tx, "E", "passkey-cloned", h.user.ID, "")
 			}
 			_, err := tx.Exec(ctx, `UPDATE identity_factor SET data = ?, used = ? WHERE id = ?`, s.seal(text, "factor "+k.id), micros(s.opts.Wall.Now()), k.id)
 			return err

@@ -187,6 +187,25 @@ func (s *Service) forgetOne(h [32]byte) {
 	delete(s.known, h)
 }
 
+// noteSelf is note for what somebody does who is not logged in yet: he stands in it himself, with where he belongs.
+func (s *Service) noteSelf(ctx context.Context, tx *store.Tx, action, what, user, remote string) error {
+	if s.opts.Note == nil {
+		return nil
+	}
+	if access.From(ctx) == nil {
+		u, _, err := s.find(ctx, tx, "id", user)
+		if err != nil {
+			return err
+		}
+		c := &access.Caller{User: u.ID, Name: u.Name, Remote: remote}
+		if r, ok := u.inForce("", s.opts.Clock.Now()); ok {
+			c.Role, c.Org = r.Role, r.Org
+		}
+		ctx = access.With(ctx, c)
+	}
+	return s.note(ctx, tx, action, what, user)
+}
+
 func (s *Service) note(ctx context.Context, tx *store.Tx, action, what, user string) error {
 	if s.opts.Note == nil {
 		return nil
