@@ -4,6 +4,7 @@ package lines
 import (
 	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/lines/agreement"
+	"github.com/xinglin-health/xinglin/lines/countersign"
 	"github.com/xinglin-health/xinglin/lines/referral"
 	"github.com/xinglin-health/xinglin/lines/safeguard"
 	"github.com/xinglin-health/xinglin/lines/secondlook"
@@ -11,4 +12,4 @@ import (
 )
 
 // All is every line, in the order in which the page shows them.
-var All = []*line.Line{referral.Line, agreement.Line, unknown.Line, safeguard.Line, secondlook.Line}
+var All = []*line.Line{referral.Line, agreement.Line, unknown.Line, safeguard.Line, secondlook.Line, countersign.Line}

@@ -80,7 +80,7 @@ func Open(t testing.TB, o server.Options) *Hub {
 	}
 	h := &Hub{Hub: s, T: t, Clock: turned, clients: map[string]*client{}}
 	h.Region = region.New(1, region.Size{Patients: 60}, Start).
-		Keep("output", "centre", "partner-1", "group", "county-1", "township-01", "village-001", "village-002")
+		Keep("output", "centre", "partner-1", "group", "county-1", "township-01", "village-001", "village-002", "village-022")
 	if err := s.Inhabit(ctx, h.Region, turned, nil); err != nil {
 		t.Fatal(err)
 	}

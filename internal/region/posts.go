@@ -11,7 +11,7 @@ import (
 )
 
 // unlicensed village clinics have staff who record and refer, and a township doctor who countersigns.
-func (in *Institution) unlicensed() bool { return in.Kind == Village && in.order%9 == 2 }
+func (in *Institution) unlicensed() bool { return in.Kind == Village && in.order%9 == 4 }
 
 var operating = []string{"neurosurgery", "surgery", "orthopaedics", "urology", "obstetrics", "thoracic"}
 

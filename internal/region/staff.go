@@ -131,7 +131,7 @@ func (r *Region) makeStaff() {
 	account("xiezuo", "协作医院转诊医生", "Partner hospital referring doctor", "partner-1", access.ReferringDoctor, "")
 	account("xiezuojiezhen", "协作医院转诊办", "Partner hospital referral office", "partner-1", access.ReferralOffice, "")
 	account("paizhu", "派驻专家（输出医院神经内科，在区域医疗中心三个月）", "Dispatched expert, neurology", "output", access.ReceivingDoctor, "neurology")
-	account("cunwei", "村卫生室工作人员（无执业资格）", "Village staff without a licence", "village-002", access.ReferringDoctor, "")
+	account("cunwei", "村卫生室工作人员（无执业资格）", "Village staff without a licence", "village-022", access.ReferringDoctor, "")
 	account("yiwuchu", "区域医疗中心医务处", "Centre medical affairs", "centre", access.MedicalAffairs, "")
 	account("yibaoban", "区域医疗中心医保办", "Centre insurance office", "centre", access.InsuranceOffice, "")
 	account("yuanzhang", "区域医疗中心副院长", "Centre leader", "centre", access.Leader, "")

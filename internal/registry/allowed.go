@@ -154,6 +154,19 @@ func (r *Room) licensed(ctx context.Context, tx *store.Tx, rule Act, by *access.
 	return no("not-granted-here", "this institution has not granted you: "+t.En, "本单位尚未授予您"+t.Zh)
 }
 
+// NeedsCountersign says whether what the caller records now is looked at by a doctor above: he works where the rules say
+// so and holds no licence in force.
+func (r *Room) NeedsCountersign(ctx context.Context, tx *store.Tx, by *access.Caller) (bool, error) {
+	if by == nil || by.Practitioner == "" || !slices.Contains(Rules.Countersigned.Levels, r.level(by.Institution)) {
+		return false, nil
+	}
+	licences, err := r.Licences(ctx, tx, by.Practitioner)
+	now := tx.Now()
+	return !slices.ContainsFunc(licences, func(l Licence) bool {
+		return slices.Contains(Rules.Countersigned.Unless, l.Kind) && l.At(now) && !l.Suspended
+	}), err
+}
+
 func micros2(a, b time.Time) int {
 	x, y := micros(a, forever), micros(b, forever)
 	switch {

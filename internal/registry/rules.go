@@ -61,6 +61,11 @@ type Catalogue struct {
 	Posts        []Post     `json:"posts"`
 	Approvals    []Approval `json:"approvals"`
 	Acts         []Act      `json:"acts"`
+	// Countersigned: what is recorded at these levels is countersigned unless its author holds one of these licences.
+	Countersigned struct {
+		Levels []string `json:"levels"`
+		Unless []string `json:"unless"`
+	} `json:"countersigned"`
 }
 
 // Rules is the data that came with the program.

@@ -16,23 +16,9 @@ import (
 // registry asks the tree of organisations.
 func (h *Hub) registry() *registry.Room {
 	place := func(org string) access.Place { p, _ := h.Tree.Place(org); return p }
-	return &registry.Room{Tree: h.Tree, Zone: h.Zone, Legal: h.legal,
+	return &registry.Room{Tree: h.Tree, Zone: h.Zone, Legal: h.Tree.Legal,
 		Level: func(institution string) string { return place(institution).Level },
 		Above: func(org string) string { return place(org).Parent }}
-}
-
-// legal is the topmost institution above an organisation that is no network.
-func (h *Hub) legal(org string) string {
-	top := h.Tree.Institution(org)
-	for range 32 {
-		p, _ := h.Tree.Place(top)
-		above, known := h.Tree.Place(p.Parent)
-		if !known || above.Type == "network" {
-			break
-		}
-		top = p.Parent
-	}
-	return top
 }
 
 var registryNotices = []event.Template{

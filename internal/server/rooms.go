@@ -68,7 +68,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Clock:      h.Clock,
 		Zone:       h.Zone,
 		Migrations: migrations(),
-		Derive: []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, h.Relations.Derive, identity.Derive(h.who), line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive,
+		Derive: []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, h.countersigning, h.Relations.Derive, identity.Derive(h.who), line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive,
 			h.Agreements.Derive, access.Follow},
 		Guard: []store.Guard{h.Tree.Guard, h.Registry.Guard, identity.Guard(h.who), line.Guard(lines.All), h.Subscriptions.Guard, blob.Guard,
 			h.Agreements.Guard},
@@ -192,6 +192,7 @@ func (h *Hub) openDoors(context.Context) error {
 			return h.Bundles.PutAll(ctx, resources, "import")
 		}})
 	h.Jobs.Handle(bulk.Job, h.Bulk.Work())
+	h.Jobs.Handle(countersignJob, h.countersign())
 	doors.Bulk = h.Bulk
 	fhirAPI := rest.New(doors)
 	mux.Handle("GET /fhir/ws", h.Identity.Authenticate(&subscription.Door{Engine: h.Subscriptions, Holds: h.Identity.Holds, Ends: h.streams}))
