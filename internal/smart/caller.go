@@ -43,7 +43,11 @@ func (s *Service) callerOf(ctx context.Context, a App, rec record) (*access.Call
 	if err != nil || c == nil {
 		return nil, err
 	}
-	c.Narrow(a.ID, rec.Granted, rec.Session.Patient)
+	patient := ""
+	if has(rec.Granted, "patient") {
+		patient = rec.Session.Patient
+	}
+	c.Narrow(a.ID, rec.Granted, patient)
 	return c, nil
 }
 

@@ -147,6 +147,28 @@ func TestGrantedIsWhatThePersonChose(t *testing.T) {
 	}
 }
 
+func TestAnAppForAllOfAPersonsPatients(t *testing.T) {
+	w := open(t, hubMemory)
+	a := w.add(smart.App{Name: "工作台", Kind: smart.Public, Redirects: []string{"https://desk.example/back"}, Launch: "https://desk.example/launch", Scopes: strings.Fields("launch openid user/Patient.rs patient/Observation.rs")})
+	mine, other := w.patients(doctor)
+	hidden := w.hidden(doctor)
+	for _, c := range []struct {
+		scope string
+		want  int
+	}{{"launch user/Patient.rs", 200}, {"launch user/Patient.rs patient/Observation.rs", 404}} {
+		q, _ := w.launch(doctor, a, mine, c.scope)
+		back, _ := w.decide(doctor, q, "")
+		_, tokens := w.token(codeForm(a, back.Get("code")))
+		token := text(tokens["access_token"])
+		if status, _ := w.fhir(token, "GET", "/fhir/"+other, ""); status != c.want || tokens["patient"] == nil {
+			t.Errorf("%s: another patient of his: got %d %v; want %d", c.scope, status, tokens, c.want)
+		}
+		if status, _ := w.fhir(token, "GET", "/fhir/"+hidden, ""); status != 404 {
+			t.Errorf("%s: a patient whom he does not see: got %d; want 404", c.scope, status)
+		}
+	}
+}
+
 // launch starts an app from the page and returns what the app asks then.
 func (w *world) launch(as string, a smart.App, patient, scope string) (url.Values, int) {
 	w.t.Helper()
