@@ -52,6 +52,7 @@ type Hub struct {
 	rules   *identity.Rules
 	issuers []identity.Issuer
 	handler http.Handler
+	inside  http.Handler
 	meter   *meter
 	tracer  trace.Tracer
 	ready   atomic.Bool
@@ -89,6 +90,9 @@ func Open(ctx context.Context, o Options) (*Hub, error) {
 
 // Handler answers everything: page, FHIR, the page's own API, health.
 func (h *Hub) Handler() http.Handler { return h.handler }
+
+// Inside answers FHIR and the page's own API behind the door, for tests that bring their own caller in the context.
+func (h *Hub) Inside() http.Handler { return h.inside }
 
 func (h *Hub) onClose(what string, do func() error) {
 	h.mu.Lock()
