@@ -50,7 +50,8 @@ var checked = map[string]string{
 	"expand": terms, "lookup": terms, "subsumes": terms, "translate": terms, "validate-code": terms,
 	"reindex": "programs of the hub only; internal/rest TestReindex",
 	"unknown": "registers somebody new; lines/unknown",
-	"start":   twins,
+	"start":   twins, "further-reason": twins,
+	"break-glass": twins + " until it is broken; lines/secondlook",
 }
 
 const (
@@ -146,6 +147,7 @@ func TestWhatIsHiddenAnswersAsWhatIsNot(t *testing.T) {
 		add("POST", "/fhir", `{"resourceType":"Bundle","type":"batch","entry":[{"resource":`+observation+`,"request":{"method":"POST","url":"Observation"}}]}`)
 		add("POST", "/fhir/Observation", strings.ReplaceAll(observation, `"subject":{"reference":"Patient/{id}"}`, `"subject":{"reference":"Patient/mx-q"},"hasMember":[{"reference":"Observation/{id}"}]`))
 		add("POST", "/fhir/Task/$start", `{"resourceType":"Parameters","parameter":[{"name":"line","valueCode":"referral"},{"name":"patient","valueReference":{"reference":"Patient/{id}"}},{"name":"to","valueReference":{"reference":"Organization/mxb"}}]}`)
+		add("POST", "/fhir/Patient/$break-glass", `{"resourceType":"Parameters","parameter":[{"name":"patient","valueReference":{"reference":"Patient/{id}"}}]}`)
 		add("POST", "/fhir/$graphql", `{"query":"{Patient(id:\"{id}\"){ id }}"}`, "Content-Type", "application/json")
 		for _, route := range routes(t) {
 			if method, url := fill(route, "{id}"); strings.Contains(url, "{id}") && !strings.Contains(route, "/me/") && !strings.Contains(route, "{seq}") { // numbers of one's own trail
