@@ -223,6 +223,10 @@ func (a Agreements) askable(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	service := r.URL.Query().Get("service")
+	if service == "redirect" {
+		a.onTheWay(w, r, c)
+		return
+	}
 	if _, known := agreement.ServiceOf(service); !known {
 		Refuse(w, r, fhir.Refuse(400, "value", "unknown-service", "no such service: "+service, "没有这项业务"))
 		return
@@ -242,6 +246,39 @@ func (a Agreements) askable(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	Answer(w, http.StatusOK, map[string]any{"parties": parties})
+}
+
+// onTheWay tells where a case may be sent on to: where its sender or the hospital that passes it on may send it.
+func (a Agreements) onTheWay(w http.ResponseWriter, r *http.Request, c *access.Caller) {
+	task := r.URL.Query().Get("task")
+	parties, anywhere := []string{}, false
+	err := a.Store.View(r.Context(), func(tx *store.Tx) error {
+		n := read(r.Context(), tx, c, task)
+		if n == nil || n.Type() != "Task" || len(line.Sides(c, n)) == 0 {
+			return store.ErrNotFound
+		}
+		parties, anywhere = parties[:0], line.UrgencyOf(n) == flow.Emergency
+		for _, ask := range [][2]string{{n.Str("requester.reference"), "up-referral"}, {c.Institution, "up-referral"}, {c.Institution, "down-referral"}} {
+			some, err := a.Room.Askable(r.Context(), tx, ask[0], ask[1])
+			if err != nil {
+				return err
+			}
+			for _, p := range some {
+				if !slices.Contains(parties, p) {
+					parties = append(parties, p)
+				}
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = a.Audit.Read(r.Context(), touch(w, r, "R", "askable", task))
+	}
+	if err != nil {
+		Refuse(w, r, err)
+		return
+	}
+	Answer(w, http.StatusOK, map[string]any{"parties": parties, "anywhere": anywhere})
 }
 
 func (a Agreements) zone() *time.Location {

@@ -79,9 +79,11 @@ type stepView struct {
 }
 
 type startView struct {
-	Flow string    `json:"flow"`
-	Name flow.Name `json:"name"`
-	Form line.Form `json:"form"`
+	Flow  string    `json:"flow"`
+	Name  flow.Name `json:"name"`
+	Form  line.Form `json:"form"`
+	Do    flow.Name `json:"do"`    // what the button says
+	About string    `json:"about"` // patient, nobody, or newcomer: somebody whom the hub does not know yet
 }
 
 type viewName struct {
@@ -155,8 +157,15 @@ func describe(x *line.Line, caller *access.Caller, n line.Counts) lineView {
 			continue
 		}
 		do := f.Begin(line.Params{})
-		if _, err := f.Find(do, flow.New, flow.Requester, string(caller.Role), nil); err == nil && caller.Institution != "" {
-			v.Start = append(v.Start, startView{f.Code, f.Name, f.Form(do).Shown()})
+		if step, err := f.Find(do, flow.New, flow.Requester, string(caller.Role), nil); err == nil && caller.Institution != "" {
+			about := "patient"
+			switch {
+			case f.Impersonal:
+				about = "nobody"
+			case f.Admits:
+				about = "newcomer"
+			}
+			v.Start = append(v.Start, startView{f.Code, f.Name, f.Form(do).Shown(), step.Name, about})
 		}
 	}
 	return v

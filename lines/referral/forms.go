@@ -47,6 +47,7 @@ var (
 		f.Service = upwards
 		return f
 	}()
+	toNext    = func() line.Field { f := to; f.Service = "redirect"; return f }()
 	urgency   = preset(choice("urgency", "紧急程度", "Urgency", option("routine", "普通（24 小时内接收）", "Routine (received within 24 h)"), option("urgent", "紧急（2 小时内接收）", "Urgent (within 2 h)"), option("emergency", "急诊（先救治，15 分钟内接收）", "Emergency (care first; within 15 min)")), "routine")
 	reason    = required(field("textarea", "reason", "病情与转诊原因", "Condition and reason"))
 	diagnosis = func() line.Field {
@@ -118,7 +119,7 @@ var upForms = map[string]line.Form{
 		only(phone, "outcome", "clinic", "examination", "day-surgery", "emergency", "observation", "admission"),
 		note),
 	"decline":           form(required(declineReasons), required(advice)),
-	"redirect":          form(to, required(redirectReasons), note).With(consentFields...),
+	"redirect":          form(toNext, required(redirectReasons), note).With(consentFields...),
 	"supplement":        form(required(documents), note),
 	"depart":            form(preset(choice("transport", "转运方式", "Transport", option("ambulance", "救护车", "Ambulance"), option("own", "自行前往", "Own way"), option("escorted", "医护护送", "Escorted")), "own"), field("datetime", "expected", "预计到达", "Expected arrival"), note),
 	"arrive":            form(note),
@@ -147,7 +148,7 @@ var downForms = map[string]line.Form{
 	"offer":     planForm.With(hint(field("task", "basedOn", "对应的上转", "The up-referral"), "", ""), hidden(field("patient", "patient", "患者", "Patient")), hidden(urgency)),
 	"accept":    form(coordinator, phone, field("date", "expected", "预计到达", "Expected on"), note),
 	"decline":   form(required(choice("reason", "不承接原因", "Reason", option("no-bed", "床位紧张", "No bed"), option("no-medicine", "药品不具备", "Medicines not available"), option("beyond-ability", "超出诊疗能力", "Beyond our ability"), option("patient-moved", "患者不在本地", "Patient lives elsewhere"), option("other", "其他", "Other"))), required(advice)),
-	"redirect":  form(to, required(redirectReasons), note).With(consentFields...),
+	"redirect":  form(toNext, required(redirectReasons), note).With(consentFields...),
 	"arrive":    form(note),
 	"follow-up": form(required(field("textarea", "findings", "随访情况", "Findings")), field("boolean", "red-flag", "出现危险信号", "Red flag seen"), preset(choice("result", "随访结果", "Result", option("stable", "稳定", "Stable"), option("improved", "好转", "Improved"), option("worse", "加重", "Worse"), option("lost", "失访", "Lost"), option("died", "死亡", "Died")), "stable")),
 	"close":     form(note),
@@ -167,7 +168,7 @@ var outForms = map[string]line.Form{
 	"disapprove":        form(required(field("textarea", "reason", "理由", "Reason"))),
 	"accept":            form(coordinator, phone, department, note),
 	"decline":           form(required(declineReasons), required(advice)),
-	"redirect":          form(to, required(redirectReasons), note).With(consentFields...),
+	"redirect":          form(toNext, required(redirectReasons), note).With(consentFields...),
 	"depart":            form(waived(hint(repeated(field("text", "escort", "护送人员", "Escort team")), "医生、护士姓名与职务", "Doctors and nurses")), handover, field("datetime", "expected", "预计到达", "Expected arrival"), note),
 	"arrive":            form(handover, note),
 	"report":            form(required(field("textarea", "word", "今日病情", "Today's word"))),

@@ -21,6 +21,7 @@ import zh from './zh.json';
 const phoneKey = 'xinglin.my-phone';
 const insuranceFields = ['insurance-place', 'insurance-type', 'certificate', 'filing', 'filing-until'];
 const contactFields = ['coordinator', 'phone'];
+const consentFields = ['consent', 'consent-basis', 'guardian', 'self-supporting', 'informed-by'];
 
 // Compose writes a referral: the patient first, then what is already open, then the form.
 export function Compose({ line }: { line: Line }) {
@@ -128,12 +129,17 @@ function Sheet({ line, flow, form, patient, basedOn }: { line: Line; flow: strin
       {restored && <p className="strip"><span>{t('draftBack')}</span> <Button size="small" type="link" onClick={reset}>{t('draftDrop')}</Button></p>}
       <div className="compose-columns">
         <div className="compose-main fields">
-          <Fields id="ref" form={shown} values={values} set={set} wrong={wrong} patient={patient} except={[...insuranceFields, ...contactFields]} />
+          <Fields id="ref" form={shown} values={values} set={set} wrong={wrong} patient={patient} except={[...insuranceFields, ...contactFields, ...consentFields]} />
         </div>
         <div className="compose-side">
           {has(contactFields) && (
             <fieldset className="fields"><legend>{t('contact')}</legend>
               <Fields id="ref" form={shown} values={values} set={set} wrong={wrong} patient={patient} except={names.filter((n) => !contactFields.includes(n))} />
+            </fieldset>
+          )}
+          {has(consentFields) && (
+            <fieldset className="fields"><legend>{t('consent')}</legend>
+              <Fields id="ref" form={shown} values={values} set={set} wrong={wrong} patient={patient} except={names.filter((n) => !consentFields.includes(n))} />
             </fieldset>
           )}
           {has(insuranceFields) && (
@@ -145,6 +151,12 @@ function Sheet({ line, flow, form, patient, basedOn }: { line: Line; flow: strin
       </div>
       <div className="compose-foot">
         {refused !== null && <ErrorState error={refused} compact />}
+        {refused instanceof Refusal && refused.code === 'no-agreement' && !values['by-choice'] && (
+          <p className="strip strip-soon" role="note">{t('noAgreement')} <Button size="small" onClick={() => {
+            set('by-choice', true);
+            setRefused(null);
+          }}>{t('ownChoice')}</Button></p>
+        )}
         <div className="actions">
           <Button type="primary" size="large" htmlType="submit" loading={busy === 'send'} disabled={!!duplicate}>{t('send')}</Button>
           {flow === 'up' && <Button size="large" loading={busy === 'draft'} onClick={() => void send('draft')}>{t('keep')}</Button>}

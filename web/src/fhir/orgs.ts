@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { get, Refusal } from './client';
+import { get, query, Refusal } from './client';
 import type { OrgNode } from './types';
 
 interface Organization { id: string; name?: string; partOf?: { reference?: string }; active?: boolean; type?: { text?: string; coding?: { display?: string; code?: string }[] }[] }
@@ -42,3 +42,12 @@ export function treeOf(all: Organization[]): OrgNode[] {
   }
   return roots;
 }
+
+// useAskable says which parties have agreed to be asked for a service; the picker shows the others as such.
+export const useAskable = (service?: string, task?: string) =>
+  useQuery({
+    queryKey: ['askable', service, task],
+    enabled: !!service,
+    staleTime: 60_000,
+    queryFn: () => get<{ parties: string[]; anywhere?: boolean }>(`/api/agreements/askable${query({ service, task: service === 'redirect' ? task : undefined })}`),
+  });

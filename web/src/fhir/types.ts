@@ -20,7 +20,7 @@ export interface Me {
 export interface Option { code: string; name: Name }
 export type FieldType =
   | 'text' | 'textarea' | 'choice' | 'date' | 'datetime' | 'organization' | 'practitioner'
-  | 'patient' | 'documents' | 'boolean' | 'phone' | 'code';
+  | 'patient' | 'documents' | 'boolean' | 'phone' | 'code' | 'department';
 export interface Field {
   name: string;
   label: Name;
@@ -33,6 +33,8 @@ export interface Field {
   system?: string;
   repeats?: boolean;
   waivedInEmergency?: boolean;
+  at?: string;
+  service?: string;
 }
 export interface Form { fields?: Field[] | null }
 
@@ -47,7 +49,7 @@ export interface Line {
   name: Name;
   counts: Counts;
   flows: Flow[];
-  start?: { flow: string; name: Name; form?: Form }[] | null;
+  start?: { flow: string; name: Name; form?: Form; about?: 'patient' | 'nobody' | 'newcomer'; do?: Name }[] | null;
   views: { code: string; name?: Name }[];
 }
 

@@ -10,6 +10,8 @@ import zh from './zh.json';
 const OrgPicker = lazy(() => import('./org-picker'));
 const PersonPicker = lazy(() => import('./person-picker'));
 const PacketPicker = lazy(() => import('./packet-picker'));
+const PatientPicker = lazy(() => import('./patient-picker'));
+const DepartmentPicker = lazy(() => import('./department-picker'));
 const CodePicker = lazy(() => import('./code-picker'));
 
 interface Props {
@@ -20,22 +22,25 @@ interface Props {
   patient?: string;
   id?: string;
   except?: string[];
+  task?: string; // "Task/…" of the case that the form belongs to
+  owner?: string; // "Organization/…" that has the case
+  emergency?: boolean;
 }
 
 // Fields draws a form of docs/api.md: labels above, help in one line, errors beside the field and in words.
-export function Fields({ form, values, set, wrong = {}, patient, id, except = [] }: Props) {
+export function Fields({ form, values, set, wrong = {}, patient, id, except = [], task, owner, emergency }: Props) {
   const own = useId();
   return (
     <>
       {visible(form, values).filter((f) => !except.includes(f.name)).map((f) => (
         <FieldBox key={f.name} field={f} id={`${id ?? own}-${f.name}`} value={values[f.name]} wrong={wrong[f.name]} patient={patient}
-          set={(v) => set(f.name, v)} values={values} />
+          set={(v) => set(f.name, v)} values={values} task={task} owner={owner} emergency={emergency} />
       ))}
     </>
   );
 }
 
-interface One { field: Field; id: string; value: unknown; wrong?: string; patient?: string; set: (v: unknown) => void; values: Values }
+interface One { field: Field; id: string; value: unknown; wrong?: string; patient?: string; set: (v: unknown) => void; values: Values; task?: string; owner?: string; emergency?: boolean }
 
 function FieldBox(p: One) {
   const t = useWords({ zh, en });
@@ -59,7 +64,7 @@ function FieldBox(p: One) {
 
 const Required = () => <span className="required" aria-hidden> *</span>;
 
-function Control({ field: f, id, value, wrong, patient, set, values }: One) {
+function Control({ field: f, id, value, wrong, patient, set, values, task, owner, emergency }: One) {
   const t = useWords({ zh, en });
   const say = useName();
   const aria = {
@@ -93,7 +98,11 @@ function Control({ field: f, id, value, wrong, patient, set, values }: One) {
     case 'phone':
       return <Input {...aria} status={status} type="tel" inputMode="tel" autoComplete="tel" value={String(value ?? '')} onChange={(e) => set(e.target.value)} style={{ maxWidth: 260 }} />;
     case 'organization':
-      return <OrgPicker {...aria} status={status} value={value as Pointed | undefined} onChange={set} />;
+      return <OrgPicker {...aria} status={status} value={value as Pointed | undefined} onChange={set} service={f.service} task={task} free={emergency || values.urgency === 'emergency' || values['by-choice'] === true || values.reason === 'patient-wish'} />;
+    case 'department':
+      return <DepartmentPicker {...aria} status={status} value={value as Pointed | string | undefined} onChange={set} at={f.at ? (values[f.at] as Pointed | undefined)?.reference : owner} />;
+    case 'patient':
+      return <PatientPicker {...aria} value={value as Pointed | undefined} onChange={set} />;
     case 'practitioner':
       return <PersonPicker {...aria} status={status} value={value as Pointed | undefined} onChange={set} org={orgIn(values)} />;
     case 'documents':

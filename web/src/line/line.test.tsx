@@ -29,7 +29,7 @@ describe('the worklist', () => {
     expect(screen.getByRole('row', { current: true })).toHaveTextContent('30岁');
     fireEvent.keyDown(window, { key: 'Enter' });
     expect(screen.getByTestId('where')).toHaveTextContent('case=t0');
-    expect(await screen.findByRole('complementary', { name: '转诊详情' })).toBeInTheDocument();
+    expect(await screen.findByRole('complementary', { name: '详情' })).toBeInTheDocument();
   });
   it('? shows the keys', async () => {
     hub(<LinePage line={line} />);

@@ -1,6 +1,6 @@
 import { TreeSelect } from 'antd';
 import { useMemo } from 'react';
-import { useTargets } from '../fhir/orgs';
+import { useAskable, useTargets } from '../fhir/orgs';
 import type { OrgNode } from '../fhir/types';
 import { useWords } from '../words/words';
 import en from './en.json';
@@ -24,20 +24,24 @@ export function rememberOrg(p?: Pointed) {
   }
 }
 
-interface Props { id?: string; value?: Pointed; onChange: (v?: Pointed) => void; status?: 'error' }
+interface Props { id?: string; value?: Pointed; onChange: (v?: Pointed) => void; status?: 'error'; service?: string; task?: string; free?: boolean }
 
-export default function OrgPicker({ value, onChange, status, ...aria }: Props) {
+export default function OrgPicker({ value, onChange, status, service, task, free, ...aria }: Props) {
   const t = useWords({ zh, en });
   const orgs = useTargets();
+  const may = useAskable(service, task);
+  const askable = !service || free || !may.data || may.data.anywhere ? undefined : may.data.parties;
   const [tree, names, top] = useMemo(() => {
     const names = new Map<string, string>();
-    const node = (o: OrgNode): { value: string; title: string; children?: unknown[] } => {
+    // who has agreed to it, and everything beneath; the others are shown, and why they cannot be chosen
+    const node = (above: boolean) => (o: OrgNode): { value: string; title: string; disabled?: boolean; children?: unknown[] } => {
+      const agreed = above || !askable || askable.includes(o.reference);
       names.set(o.reference, o.name);
-      return { value: o.reference, title: o.name, children: o.children?.length ? o.children.map(node) : undefined };
+      return { value: o.reference, title: agreed ? o.name : `${o.name}（${t('noAgreement')}）`, disabled: !agreed, children: o.children?.length ? o.children.map(node(agreed)) : undefined };
     };
-    const tree = (orgs.data ?? []).map(node);
+    const tree = (orgs.data ?? []).map(node(false));
     return [tree, names, (orgs.data ?? []).map((o) => o.reference)] as const;
-  }, [orgs.data]);
+  }, [orgs.data, askable, t]);
   const recent = recentOrgs().filter((r) => !orgs.data || names.has(r.reference));
   return (
     <div className="org-picker">
@@ -46,6 +50,7 @@ export default function OrgPicker({ value, onChange, status, ...aria }: Props) {
         notFoundContent={orgs.error ? t('orgsFailed') : undefined}
         treeData={tree as never} value={value?.reference}
         onChange={(v?: string) => onChange(v ? { reference: v, display: names.get(v) ?? value?.display } : undefined)} />
+      {askable && <div className="quiet small">{t('onlyAgreed')}</div>}
       {recent.length > 0 && (
         <div className="recent">
           <span className="quiet small">{t('recent')}</span>

@@ -55,6 +55,9 @@ export function parameters(form: Form | undefined, values: Values, first: { name
       case 'patient':
         put({ valueReference: strip(v as Pointed) });
         break;
+      case 'department':
+        put(typeof v === 'string' ? { valueString: v.trim() } : { valueReference: strip(v as Pointed) });
+        break;
       case 'documents':
         for (const d of v as Pointed[]) put({ valueReference: strip(d) });
         break;

@@ -17,7 +17,8 @@ import zh from './zh.json';
 // The address carries view, filters and the open case, so that a link or "back" shows the same desk.
 export function Worklist({ line, canCompose, aside }: { line: Line; canCompose: boolean; aside?: (c: Case) => ReactNode }) {
   const t = useWords({ zh, en });
-  const name = useName();
+  const say = useName();
+  const what = line.slug === 'referral' ? t('referrals') : say(line.name);
   const go = useNavigate();
   const [url, setUrl] = useSearchParams();
   const views = line.views?.length ? line.views : ['mine', 'in', 'out', 'late', 'closed'].map((code) => ({ code, name: undefined }));
@@ -63,13 +64,13 @@ export function Worklist({ line, canCompose, aside }: { line: Line; canCompose: 
   const states = (line.flows ?? []).filter((f) => !ask.flow || f.code === ask.flow).flatMap((f) => f.states ?? []);
   const uniqueStates = [...new Map(states.map((s) => [s.code, s])).values()];
   const filtered = !!(ask.flow || ask.state || ask.urgency || ask.q);
-  const viewName = (code: string, n?: { zh: string; en?: string }) => name(n) || t(`view.${code}`);
+  const viewName = (code: string, n?: { zh: string; en?: string }) => say(n) || t(`view.${code}`);
 
   return (
-    <section className={open ? 'desk desk-open' : 'desk'} aria-label={name(line.name)}>
+    <section className={open ? 'desk desk-open' : 'desk'} aria-label={say(line.name)}>
       <div className="sheet desk-list">
         <div className="sheet-head">
-          <h1>{name(line.name)}</h1>
+          <h1>{say(line.name)}</h1>
           <div className="views" role="tablist" aria-label={t('views')}>
             {views.map((v) => (
               <button key={v.code} type="button" role="tab" aria-selected={v.code === view} className={v.code === view ? 'view view-at' : 'view'}
@@ -83,7 +84,7 @@ export function Worklist({ line, canCompose, aside }: { line: Line; canCompose: 
           </div>
           <span className="grow" />
           <Link className="only-wide" to={`/lines/${line.slug}/indicators`}><BarChartOutlined aria-hidden /> {t('numbers')}</Link>
-          {canCompose && <Button type="primary" icon={<PlusOutlined aria-hidden />} onClick={() => go(`/lines/${line.slug}/new`)}>{t('compose')}</Button>}
+          {canCompose && <Button type="primary" icon={<PlusOutlined aria-hidden />} onClick={() => go(`/lines/${line.slug}/new`)}>{say(line.start?.[0]?.do) || t('compose')}</Button>}
         </div>
         <div className="filters">
           <Input.Search key={ask.q} size="small" allowClear defaultValue={ask.q} placeholder={t('filterText')} aria-label={t('filterText')}
@@ -91,13 +92,13 @@ export function Worklist({ line, canCompose, aside }: { line: Line; canCompose: 
           {(line.flows?.length ?? 0) > 1 && (
             <Select size="small" aria-label={t('flow')} value={ask.flow || undefined} allowClear placeholder={t('flow')} style={{ minWidth: 110 }}
               onChange={(v?: string) => set({ flow: v ?? '', state: '' })}
-              options={line.flows.map((f) => ({ value: f.code, label: name(f.name) }))} />
+              options={line.flows.map((f) => ({ value: f.code, label: say(f.name) }))} />
           )}
           <Select size="small" aria-label={t('urgency')} value={ask.urgency || undefined} allowClear placeholder={t('urgency')} style={{ minWidth: 96 }}
             onChange={(v?: string) => set({ urgency: v ?? '' })}
             options={['emergency', 'urgent', 'routine'].map((u) => ({ value: u, label: t(`urgency.${u}`) }))} />
           <Select size="small" aria-label={t('state')} value={ask.state || undefined} allowClear placeholder={t('state')} style={{ minWidth: 110 }}
-            onChange={(v?: string) => set({ state: v ?? '' })} options={uniqueStates.map((s) => ({ value: s.code, label: name(s.name) }))} />
+            onChange={(v?: string) => set({ state: v ?? '' })} options={uniqueStates.map((s) => ({ value: s.code, label: say(s.name) }))} />
           {filtered && <Button size="small" type="link" onClick={() => set({ flow: '', state: '', urgency: '', q: '' })}>{t('clear')}</Button>}
           <span className="grow" />
           <span className="quiet small num total">{list.data ? t('total', { n: total }) : ''}</span>
@@ -106,14 +107,14 @@ export function Worklist({ line, canCompose, aside }: { line: Line; canCompose: 
         {list.error && !list.data ? <ErrorState error={list.error} onRetry={() => void list.refetch()} />
           : list.isLoading ? <Loading rows={18} />
           : rows.length === 0 ? (
-            <EmptyState title={filtered ? t('emptyFiltered') : t(`empty.${view}`) === `empty.${view}` ? t('empty') : t(`empty.${view}`)}
-              hint={filtered ? t('emptyFilteredHint') : t('emptyHint')}>
+            <EmptyState title={filtered ? t('emptyFiltered', { what }) : t(`empty.${view}`) === `empty.${view}` ? t('empty', { what }) : t(`empty.${view}`, { what })}
+              hint={filtered ? t('emptyFilteredHint') : t('emptyHint', { what })}>
               {filtered ? <Button onClick={() => set({ flow: '', state: '', urgency: '', q: '' })}>{t('clear')}</Button>
-                : canCompose && <Button onClick={() => go(`/lines/${line.slug}/new`)}>{t('compose')}</Button>}
+                : canCompose && <Button onClick={() => go(`/lines/${line.slug}/new`)}>{say(line.start?.[0]?.do) || t('compose')}</Button>}
             </EmptyState>
           ) : (
             <>
-              <CaseTable label={name(line.name)} rows={rows} at={open ? `Task/${open}` : at} page={JSON.stringify(ask)} compact={!!open}
+              <CaseTable label={say(line.name)} rows={rows} at={open ? `Task/${open}` : at} page={JSON.stringify(ask)} compact={!!open}
                 onMove={moveTo} onOpen={openRow} onHelp={() => setHelp(true)} />
               {list.hasNextPage && (
                 <div className="more"><Button size="small" loading={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>{t('more')}</Button></div>

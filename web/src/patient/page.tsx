@@ -23,7 +23,7 @@ export default function PatientPage() {
   const reference = `Patient/${id}`;
   const page = usePatient(reference, kind);
   const lines = useLines();
-  const composing = (lines.data ?? []).filter((l) => l.start?.length);
+  const composing = (lines.data ?? []).filter((l) => l.start?.some((s) => (s.about ?? 'patient') === 'patient'));
   if (page.error && !page.data) return <section className="sheet"><ErrorState error={page.error} onRetry={() => void page.refetch()} /></section>;
   const banner = page.data?.pages[0]?.banner;
   const items = page.data?.pages.flatMap((p) => p.timeline ?? []) ?? [];
@@ -39,8 +39,8 @@ export default function PatientPage() {
         </div>
         <span className="grow" />
         <Launcher patient={reference} />
-        {composing.map((l) => (
-          <Button key={l.slug} type="primary" onClick={() => go(`/lines/${l.slug}/new?patient=${id}`)}>{t('start', { line: say(l.name) })}</Button>
+        {composing.map((l, i) => (
+          <Button key={l.slug} type={i === 0 ? 'primary' : 'default'} onClick={() => go(`/lines/${l.slug}/new?patient=${id}`)}>{t('start', { line: say(l.name) })}</Button>
         ))}
       </div>
       {page.isLoading ? <Loading rows={12} />

@@ -1,9 +1,9 @@
 import SearchOutlined from '@ant-design/icons/es/icons/SearchOutlined';
 import { Input, type InputRef } from 'antd';
 import { useDeferredValue, useEffect, useId, useRef, useState, type KeyboardEvent } from 'react';
-import { useNavigate } from 'react-router';
+import { Link, useNavigate } from 'react-router';
 import { idOf } from '../fhir/client';
-import { usePatients } from '../fhir/queries';
+import { useLines, usePatients } from '../fhir/queries';
 import type { PatientRow } from '../fhir/types';
 import { useSex } from '../patient/sex';
 import { ErrorState } from '../states/states';
@@ -25,6 +25,7 @@ export function PatientSearch({ onPick, autoFocus, global = true }: { onPick?: (
   const slow = useLater(useDeferredValue(typed.trim()), 180);
   const found = usePatients(slow);
   const rows = slow ? (found.data ?? []) : [];
+  const mayRegister = useLines().data?.some((l) => l.slug === 'unknown' && l.start?.length);
 
   useEffect(() => {
     if (!global) return;
@@ -93,7 +94,7 @@ export function PatientSearch({ onPick, autoFocus, global = true }: { onPick?: (
         <div className="search-found">
           {found.error ? <ErrorState error={found.error} compact onRetry={() => void found.refetch()} />
             : found.isLoading || slow !== typed.trim() ? <p className="quiet pad" role="status">{t('searching')}</p>
-            : rows.length === 0 ? <p className="quiet pad" role="status">{t('searchNone', { q: slow })}</p>
+            : rows.length === 0 ? <p className="quiet pad" role="status">{t('searchNone', { q: slow })} {mayRegister && <Link to="/lines/unknown/new" onClick={() => setOpen(false)}>{t('registerUnknown')}</Link>}</p>
             : null}
           <ul className="bare" id={`${id}-list`} role="listbox" aria-label={t('searchShort')}>
             {rows.map((p, i) => (
