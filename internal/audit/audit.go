@@ -27,7 +27,7 @@ type Entry struct {
 	Count    int    // resources shown
 	Person   string // "Practitioner/…" behind the account, "" for programs
 	Purpose  string // why: code of v3-PurposeOfUse
-	Reason   string // code of the reason that was asked for (break-glass, guarded kinds); its words stand in the resource that Target names
+	Reason   string // code of the reason that was asked for (break-glass, guarded kinds), then ": " and the words of a further reason
 	Client   string // the SMART app that acted for the user; "" = our own page
 	Session  string // which of his sessions
 }

@@ -47,6 +47,7 @@ func (d *Desk) Limit(ctx context.Context, c *access.Caller, f *Filter) error {
 		f.Own = c.Scope.Only
 	}
 	if c.Role == access.Patient {
+		f.Kinds = append(f.Kinds, Kind{Prefixes: Rules.Copy.LeaveOut, Not: true})
 		return nil
 	}
 	if c.Org == "" {
@@ -86,6 +87,7 @@ func (d *Desk) Show(c *access.Caller, f Filter, e Entry) Entry {
 			only = []string{f.Patient}
 		}
 		e.Remote, e.Request, e.Session = "", "", ""
+		e.Reason, _, _ = strings.Cut(e.Reason, ": ") // the words are for those who look at it again
 	case c.Org == "" || e.Org != "" && slices.Contains(f.Orgs, e.Org):
 		return e
 	default:

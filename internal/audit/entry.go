@@ -38,10 +38,11 @@ const (
 
 // bound cuts what a client may have made long, and replaces what no JSON of ours holds.
 func (e *Entry) bound() {
-	for _, t := range []*string{&e.User, &e.Name, &e.Role, &e.Org, &e.What, &e.Outcome, &e.Remote, &e.Request, &e.Person, &e.Purpose, &e.Reason, &e.Client, &e.Session} {
+	for _, t := range []*string{&e.User, &e.Name, &e.Role, &e.Org, &e.What, &e.Outcome, &e.Remote, &e.Request, &e.Person, &e.Purpose, &e.Client, &e.Session} {
 		cut(t, longName)
 	}
 	cut(&e.Target, longTarget)
+	cut(&e.Reason, longTarget)
 }
 
 func cut(t *string, longest int) {

@@ -36,8 +36,8 @@ type coding struct {
 
 // types are AuditEvent.type, but for "rest", which is everything else.
 var types = []coding{
-	{dcm, "110114", "User Authentication", Kind{Whats: []string{"login", "logout", "role-switch", "password-change", "login-failed"}, Prefixes: []string{"login-", "second-factor", "passkey"}}},
-	{dcm, "110113", "Security Alert", Kind{Whats: []string{meddled, torn, "token-create", "token-revoke"}, Prefixes: []string{"user-", "break-glass", "safeguard"}}},
+	{dcm, "110114", "User Authentication", Kind{Whats: []string{"login", "logout", "role-switch", "password-change", "login-failed"}, Prefixes: []string{"login-", "second-factor", "passkey", "factor-", "recovery-", "session-", "step-up"}}},
+	{dcm, "110113", "Security Alert", Kind{Whats: []string{meddled, torn, "token-create", "token-revoke"}, Prefixes: []string{"user-", "role-request", "app-", "break-glass", "further-reason", "safeguard"}}},
 	{dcm, "110106", "Export", Kind{Whats: []string{"bulk-file", "export", "subscription-notify", "audit-export", "audit-copy"}}},
 	{dcm, "110101", "Audit Log Used", Kind{Whats: []string{"audit"}}},
 	{dcm, "110100", "Application Activity", Kind{Whats: []string{anchored, introduced, archived}}},
@@ -121,14 +121,11 @@ var searches = Kind{Prefixes: []string{"search-"}}
 
 // ActionOf narrows a filter to an AuditEvent.action.
 func (f *Filter) ActionOf(code string) {
-	switch code {
-	case "R":
-		f.Action, f.Kinds = "R", append(f.Kinds, Kind{Prefixes: searches.Prefixes, Not: true})
-	case "E":
+	if code == "E" {
 		f.Executed = true
-	default:
-		f.Action = code
+		return
 	}
+	f.Action, f.Kinds = code, append(f.Kinds, Kind{Prefixes: searches.Prefixes, Not: true})
 }
 
 func codeable(system, code, display string) fhir.Obj {
@@ -167,7 +164,8 @@ func Event(e Entry, base string) *fhir.Node {
 		purpose = fhir.Arr{codeable(actReason, e.Purpose, "")}
 	}
 	if why = slices.Clone(purpose); e.Reason != "" {
-		why = append(why, codeable(reasons, e.Reason, ""))
+		code, text, _ := strings.Cut(e.Reason, ": ")
+		why = append(why, append(codeable(reasons, code, ""), "text", text))
 	}
 	entities := e.entities(query)
 	n := fhir.New("AuditEvent", "id", strconv.FormatInt(e.Seq, 10),
