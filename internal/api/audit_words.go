@@ -36,9 +36,8 @@ var whatNames = map[string]Words{
 	"subscription-active": {"订阅生效", "A subscription becomes active"}, "subscription-error": {"订阅送不出去", "A subscription is given up"},
 	"subscription-resend": {"重新送达", "Send dead letters again"}, "subscription-drop": {"放弃未送达通知", "Drop dead letters"},
 	"app-create": {"登记应用", "Register an app"}, "app-let-in": {"允许应用代为访问", "Let an app in"}, "app-withdrawn": {"撤回应用授权", "Take an app's access back"}, "app-launch": {"启动应用", "Start an app"}, "signing-key": {"更换签名密钥", "New signing key"},
-	"login-link": {"关联医院账号", "Link a hospital login"}, "login-new-device": {"新设备登录", "Login from a new device"}, "login-failed": {"登录失败", "Failed login"}, "step-up": {"再次验证身份", "Step-up of the login"}, "passkey-cloned": {"通行密钥疑似被复制", "A passkey may be cloned"},
-	"factor-remove": {"移除第二因素", "Remove a second factor"}, "factor-reset": {"重置第二因素", "Reset second factors"}, "recovery-codes": {"生成恢复码", "New recovery codes"}, "recovery-code-used": {"使用恢复码", "Use a recovery code"}, "session-end": {"结束会话", "End a session"}, "session-list": {"查看会话", "List sessions"},
-	"role-request": {"申请角色", "Ask for a role"}, "role-request-confirmed": {"批准角色申请", "Confirm a role"}, "role-request-refused": {"驳回角色申请", "Refuse a role"},
+	"login-failed": {"登录失败", "Failed login"},
+
 	"registry-people": {"查看人员名册", "Registry of people"}, "registry-person": {"查看人员资料", "A person of the registry"}, "registry-teams": {"查看医疗组", "Teams"}, "registry-team-patients": {"查看医疗组患者", "Patients of a team"}, "registry-team-assign": {"分配给医疗组", "Assign to a team"}, "registry-team-release": {"移出医疗组", "Release from a team"},
 	"agreement": {"查看协议", "An agreement"}, "agreements": {"查看协议列表", "Agreements"}, "askable": {"查看可申请的服务", "What may be asked for"}, "break-glass-missed": {"紧急调阅未找到患者", "Break-glass that found nobody"},
 	"graphql": {"检索", "GraphQL"}, "lastn": {"查看最近结果", "Latest results"}, "meta": {"查看资料标签", "Tags of a record"}, "reindex": {"重建索引", "Index anew"}, "bulk-file": {"下载批量导出文件", "Download of a bulk export"}, "bulk-delete": {"删除批量任务", "Delete a bulk task"}, "me-trail": {"查看本人访问记录", "One's own trail"},
