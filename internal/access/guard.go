@@ -28,10 +28,30 @@ func (t *Tree) Guard(ctx context.Context, p store.Put, before *fhir.Node) error 
 	}
 	outside := before != nil && !t.Within(ref, c.Institution)
 	if before == nil || before.Str("partOf.reference") != parent {
-		outside = outside || (p.Op != store.Delete && c.Role != Program && !t.Within(parent, c.Institution))
+		outside = outside || (p.Op != store.Delete && c.Role != Program && !t.WithinSoon(ctx, parent, c.Institution))
 	}
 	if outside {
 		return fhir.Refuse(403, "forbidden", "outside-your-organisations", "this organisation is not beneath yours", "该机构不在您的管理范围内")
 	}
 	return nil
+}
+
+type upcoming struct{}
+
+// Upcoming tells the guards of organisations that are new in the same unit: each with what it is part of. Each of them
+// is guarded itself.
+func Upcoming(ctx context.Context, parents map[string]string) context.Context {
+	return context.WithValue(ctx, upcoming{}, parents)
+}
+
+// WithinSoon is Within, for organisations of Upcoming too.
+func (t *Tree) WithinSoon(ctx context.Context, org, top string) bool {
+	parents, _ := ctx.Value(upcoming{}).(map[string]string)
+	for range 32 {
+		if _, stands := t.Place(org); stands || parents[org] == "" {
+			break
+		}
+		org = parents[org]
+	}
+	return t.Within(org, top)
 }

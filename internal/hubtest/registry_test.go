@@ -72,6 +72,37 @@ func TestASpreadsheetIsTakenWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+func TestAnInstitutionAndItsPeopleComeTogether(t *testing.T) {
+	h := New(t)
+	csv := func(as, body string) Answer {
+		return h.Call(as, http.MethodPost, "/api/registry/import?name=x.csv&apply=true", body, "Content-Type", "text/csv")
+	}
+	sheet := "机构编码,名称,上级机构编码\ncentre-clinic,东湖门诊部,centre\ncentre-clinic-2,东湖二部,centre-clinic\n"
+	if a := csv(Administrator, sheet); a.Status != 200 || !strings.Contains(string(a.Body), `"applied":true`) {
+		t.Errorf("a new branch and its branch: got %d %s", a.Status, a.Body)
+	}
+	if p, _ := h.Tree.Place("Organization/centre-clinic-2"); p.Parent != "Organization/centre-clinic" {
+		t.Errorf("got %+v; want it in the tree", p)
+	}
+}
+
+func TestAdministratorsWriteTheirOwnPartOfTheRegistersOnly(t *testing.T) {
+	h := New(t)
+	own, foreign := h.Region.Account(CentreReceiver).Person, h.Region.Account(CountyDoctor).Person
+	role := func(org string) string {
+		return `{"resourceType":"PractitionerRole","active":true,"practitioner":{"reference":"` + own.Ref() + `"},"organization":{"reference":"` + org + `"},"code":[{"coding":[{"system":"` + registry.PostSystem + `","code":"director"}]}]}`
+	}
+	h.Run([]Scenario{
+		{Name: "a post in the own house", As: Administrator, Method: http.MethodPost, URL: "/fhir/PractitionerRole", Body: role("Organization/centre-cardiology"), Status: 201, Audit: -1},
+		{Name: "not in another's", As: Administrator, Method: http.MethodPost, URL: "/fhir/PractitionerRole", Body: role("Organization/county-1-cardiology"), Status: 403, Content: []string{"outside-your-organisations"}, Audit: -1},
+		{Name: "nor moved there", As: Administrator, Method: http.MethodPut, URL: "/fhir/PractitionerRole/post-centre-cardiology-clinical", Body: strings.Replace(role("Organization/county-1-cardiology"), `"active"`, `"id":"post-centre-cardiology-clinical","active"`, 1), Status: 403, Audit: -1},
+		{Name: "nobody ends another's", As: Administrator, Method: http.MethodDelete, URL: "/fhir/PractitionerRole/" + foreign.ID, Status: 403, Audit: -1},
+		{Name: "nor changes another hospital's person", As: Administrator, Method: http.MethodPut, URL: "/fhir/Practitioner/" + foreign.ID, Body: `{"resourceType":"Practitioner","id":"` + foreign.ID + `","active":false}`, Status: 403, Audit: -1},
+		{Name: "nor its capabilities", As: Administrator, Method: http.MethodPut, URL: "/fhir/HealthcareService/county-1-cardiology", Body: `{"resourceType":"HealthcareService","id":"county-1-cardiology","active":false,"providedBy":{"reference":"Organization/county-1-cardiology"}}`, Status: 403, Audit: -1},
+		{Name: "doctors write no registers", As: CentreReceiver, Method: http.MethodPost, URL: "/fhir/PractitionerRole", Body: role("Organization/centre-cardiology"), Status: 403, Audit: -1},
+	})
+}
+
 func TestADispatchedDoctorActsWhileHeIsThere(t *testing.T) {
 	h := New(t)
 	doctor := h.Region.Account("paizhu").Person

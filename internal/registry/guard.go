@@ -4,13 +4,18 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
 // Guard refuses what the registers cannot mean: a number with a wrong check character, a kind, post or right that the
-// rules do not know, a period that ends before it begins. Each refusal names the field. It is a store.Guard.
-func (r *Room) Guard(_ context.Context, p store.Put, _ *fhir.Node) error {
+// rules do not know, a period that ends before it begins; each refusal names the field. And it refuses an entry about
+// what lies outside the writer's part of the tree. It is a store.Guard.
+func (r *Room) Guard(ctx context.Context, p store.Put, before *fhir.Node) error {
+	if r.outside(ctx, p, before) {
+		return fhir.Refuse(403, "forbidden", "outside-your-organisations", "this entry of the register lies outside your organisations", "该登记不在您的管理范围内")
+	}
 	if p.Op == store.Delete || p.Resource.Node == nil {
 		return nil
 	}
@@ -23,6 +28,49 @@ func (r *Room) Guard(_ context.Context, p store.Put, _ *fhir.Node) error {
 		return nil
 	}
 	return &fhir.Error{Status: 422, Issues: issues}
+}
+
+// place is where an entry of the registers belongs: who answers for it.
+var place = map[string][]string{
+	"PractitionerRole": {"organization.reference"}, "HealthcareService": {"providedBy.reference"}, "Location": {"managingOrganization.reference"},
+	"OrganizationAffiliation": {"organization.reference", "participatingOrganization.reference"},
+}
+
+// outside says whether an entry belongs, or belonged, to organisations of which none is the writer's; of a person's it
+// is the institution that keeps it.
+func (r *Room) outside(ctx context.Context, p store.Put, before *fhir.Node) bool {
+	c := access.From(ctx)
+	if c == nil || c.Role == "system" || p.ByStep || c.Institution == "" || c.Scope.All {
+		return false
+	}
+	within := func(org string) bool {
+		if t, ok := r.Tree.(interface {
+			WithinSoon(ctx context.Context, org, top string) bool
+		}); ok {
+			return t.WithinSoon(ctx, org, c.Institution)
+		}
+		return r.Tree.Within(org, c.Institution)
+	}
+	if p.Type == "Practitioner" {
+		return before != nil && p.Keeper != "" && !within(p.Keeper)
+	}
+	paths := place[p.Type]
+	if paths == nil {
+		return false
+	}
+	for _, n := range []*fhir.Node{before, p.Resource.Node} {
+		mine, named := false, false
+		for _, path := range paths {
+			if org := n.Str(path); org != "" {
+				named = true
+				mine = mine || within(org)
+			}
+		}
+		if n != nil && named && !mine {
+			return true
+		}
+	}
+	return false
 }
 
 // Check lists what is wrong with a resource of the registers.

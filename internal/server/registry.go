@@ -7,6 +7,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/api"
 	"github.com/xinglin-health/xinglin/internal/event"
+	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/validate"
 	"github.com/xinglin-health/xinglin/internal/registry"
 	"github.com/xinglin-health/xinglin/internal/registry/intake"
@@ -62,5 +63,16 @@ func (h *Hub) Intake(ctx context.Context, name string, data []byte, org string, 
 	if err != nil || !apply || len(plan.Problems) > 0 || len(plan.Resources) == 0 {
 		return plan, err
 	}
-	return plan, h.Bundles.PutKnown(ctx, plan.Resources, plan.Known, "registry-import")
+	return plan, h.register(ctx, plan.Resources, plan.Known, "registry-import")
+}
+
+// register writes entries of the registers together; institutions that are new among them are known to the guards.
+func (h *Hub) register(ctx context.Context, resources []*fhir.Node, known map[string]int64, what string) error {
+	parents := map[string]string{}
+	for _, n := range resources {
+		if ref := n.Type() + "/" + n.ID(); n.Type() == "Organization" && known[ref] == 0 {
+			parents[ref] = n.Str("partOf.reference")
+		}
+	}
+	return h.Bundles.PutKnown(access.Upcoming(ctx, parents), resources, known, what)
 }
