@@ -32,7 +32,7 @@ func open(t *testing.T, with storetest.Open) net {
 	n := net{t: t, tree: access.NewTree(), clock: clock.At(storetest.Start)}
 	n.tree.Kept = true
 	relations := &access.Relations{Tree: n.tree, Tables: true}
-	n.store = with(t, store.Options{Clock: n.clock, Migrations: access.Migrations, Derive: []store.Deriver{n.tree.Derive, relations.Derive}, Guard: []store.Guard{n.tree.Guard},
+	n.store = with(t, store.Options{Clock: n.clock, Migrations: access.Migrations, Derive: []store.Deriver{n.tree.Derive, relations.Derive}, Guard: []store.Guard{n.tree.Guard, relations.Guard},
 		Guarded: access.Guarded, Kinds: access.GuardedKinds()})
 	for _, o := range []struct{ id, typ, parent string }{
 		{"county", "prov", ""}, {"ward", "dept", "county"}, {"clinic", "dept", "county"}, {"township", "prov", "county"}, {"centre", "prov", ""}, {"other", "prov", ""}, {"stranger", "prov", ""},
@@ -83,7 +83,7 @@ func (n net) try(by *access.Caller, op store.Op, id, custodian, body string) err
 		n.t.Fatal(err)
 	}
 	return n.store.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.Put(ctx, store.Put{Op: op, Type: node.Type(), ID: id, Resource: prepared, Custodian: custodian})
+		_, err := tx.Put(ctx, store.Put{Op: op, Type: node.Type(), ID: id, Resource: prepared, Custodian: custodian, ByStep: node.Type() == "Task"})
 		return err
 	})
 }
@@ -303,7 +303,7 @@ func TestTreatmentBeginsAndEnds(t *testing.T) {
 		n.expect("discharged, for a while", "Patient/p", "ward, county records")
 		n.clock.Turn(2 * 24 * time.Hour)
 		n.expect("the grace is over without a write", "Patient/p", "county records")
-		n.put(desk, store.Update, "e2", "", encounter("p", "in-progress", "centre"))
+		n.put(nil, store.Update, "e2", "Organization/county", encounter("p", "in-progress", "centre"))
 		n.expect("an encounter elsewhere than the writer's own hospital gives nothing", "Patient/p", "county records")
 	})
 }
@@ -656,4 +656,38 @@ func (p found) records() (n int) {
 		}
 	}
 	return n
+}
+
+func TestNobodyWritesOutsideHisOwn(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, with storetest.Open) {
+		n := open(t, with)
+		n.patient(n.as("township"), "p")
+		n.task(n.as("township"), "1", "p", "requested", "township", "centre")
+		n.observation(n.as("township"), "o", "p")
+		refused := func(rule, want string, err error) {
+			t.Helper()
+			got := ""
+			if fe := (*fhir.Error)(nil); errors.As(err, &fe) {
+				got = fe.Issues[0].Detail
+			} else if err != nil {
+				got = err.Error()
+			}
+			if got != want {
+				t.Errorf("%s: got %q; want %q", rule, got, want)
+			}
+		}
+		body := `{"resourceType":"Observation","status":"final","code":{"text":"y"},"subject":{"reference":"Patient/p"}}`
+		refused("who only sees a record does not change it", "not-custodian", n.try(n.as("centre"), store.Update, "o", "", body))
+		refused("nor delete it", "not-custodian", n.try(n.as("centre"), store.Delete, "o", "", body))
+		refused("its own legal person does", "", n.try(n.as("ward"), store.Update, "o", "", body))
+		refused("an encounter is at one's own hospital", "foreign-provider", n.try(n.as("centre"), store.Update, "e", "", encounter("p", "in-progress", "county")))
+		role := func(org string) string {
+			return `{"resourceType":"PractitionerRole","organization":{"reference":"Organization/` + org + `"}}`
+		}
+		admin := n.as("county administrator")
+		refused("an administrator appoints beneath his hospital", "", n.try(admin, store.Update, "r1", "", role("ward")))
+		refused("not elsewhere", "outside-your-organisations", n.try(admin, store.Update, "r2", "", role("centre")))
+		refused("nor by moving a post", "outside-your-organisations", n.try(admin, store.Update, "r1", "", role("centre")))
+		refused("a place of another hospital", "outside-your-organisations", n.try(admin, store.Update, "l", "", `{"resourceType":"Location","managingOrganization":{"reference":"Organization/centre"}}`))
+	})
 }

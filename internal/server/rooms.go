@@ -70,7 +70,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Migrations: migrations(),
 		Derive: []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, h.countersigning, h.Relations.Derive, identity.Derive(h.who), line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive,
 			h.Agreements.Derive, access.Follow},
-		Guard: []store.Guard{h.Tree.Guard, h.Registry.Guard, identity.Guard(h.who), line.Guard(lines.All), h.Subscriptions.Guard, blob.Guard,
+		Guard: []store.Guard{h.Tree.Guard, h.Relations.Guard, h.Registry.Guard, identity.Guard(h.who), line.Guard(lines.All), h.Subscriptions.Guard, blob.Guard,
 			h.Agreements.Guard},
 		Guarded:  access.Guarded,
 		Kinds:    access.GuardedKinds(),
