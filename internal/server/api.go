@@ -40,6 +40,7 @@ func (h *Hub) ownAPI() http.Handler {
 		&api.Subscriptions{Engine: h.Subscriptions, Tree: h.Tree},
 		&api.Apps{Smart: h.Smart, Tree: h.Tree},
 		cases,
+		api.Reasons{Store: h.Store, Audit: h.Audit},
 		api.Patients{Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone},
 		api.Agreements{Store: h.Store, Tree: h.Tree, Room: h.Agreements, Runner: h.Runner, Audit: h.Audit, Zone: h.Zone},
 		&api.Registry{Store: h.Store, Room: h.Registry, Tree: h.Tree, Audit: h.Audit, Zone: h.Zone, Validate: validate.Resource, Agreed: h.Runner.Agreed,

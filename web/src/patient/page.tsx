@@ -7,6 +7,7 @@ import { EmptyState, ErrorState, Loading } from '../states/states';
 import { dateOf } from '../words/time';
 import { useName, useWords } from '../words/words';
 import { BannerView } from './banner';
+import { Withheld } from './reasons';
 import en from './en.json';
 import zh from './zh.json';
 
@@ -43,6 +44,7 @@ export default function PatientPage() {
           <Button key={l.slug} type={i === 0 ? 'primary' : 'default'} onClick={() => go(`/lines/${l.slug}/new?patient=${id}`)}>{t('start', { line: say(l.name) })}</Button>
         ))}
       </div>
+      {banner && <Withheld patient={reference} />}
       {page.isLoading ? <Loading rows={12} />
         : items.length === 0 ? <EmptyState title={kind ? t('emptyKind', { kind: t(`kind.${kind}`) }) : t('empty')} hint={t('emptyHint')} />
         : (

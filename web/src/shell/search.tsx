@@ -5,6 +5,7 @@ import { Link, useNavigate } from 'react-router';
 import { idOf } from '../fhir/client';
 import { useLines, usePatients } from '../fhir/queries';
 import type { PatientRow } from '../fhir/types';
+import { BreakGlass, whole } from '../patient/reasons';
 import { useSex } from '../patient/sex';
 import { ErrorState } from '../states/states';
 import { useWords } from '../words/words';
@@ -38,7 +39,7 @@ export function PatientSearch({ onPick, autoFocus, global = true }: { onPick?: (
     return () => window.removeEventListener('keydown', focus);
   }, [global]);
   useEffect(() => {
-    const away = (e: MouseEvent) => !box.current?.contains(e.target as Node) && setOpen(false);
+    const away = (e: MouseEvent) => !box.current?.contains(e.target as Node) && !(e.target as Element).closest?.('.ant-modal-root, .ant-select-dropdown') && setOpen(false);
     window.addEventListener('mousedown', away);
     return () => window.removeEventListener('mousedown', away);
   }, []);
@@ -94,7 +95,15 @@ export function PatientSearch({ onPick, autoFocus, global = true }: { onPick?: (
         <div className="search-found">
           {found.error ? <ErrorState error={found.error} compact onRetry={() => void found.refetch()} />
             : found.isLoading || slow !== typed.trim() ? <p className="quiet pad" role="status">{t('searching')}</p>
-            : rows.length === 0 ? <p className="quiet pad" role="status">{t('searchNone', { q: slow })} {mayRegister && <Link to="/lines/unknown/new" onClick={() => setOpen(false)}>{t('registerUnknown')}</Link>}</p>
+            : rows.length === 0 ? (
+              <p className="quiet pad" role="status">{t('searchNone', { q: slow })} {mayRegister && <Link to="/lines/unknown/new" onClick={() => setOpen(false)}>{t('registerUnknown')}</Link>} {global && whole(slow) && (
+                <BreakGlass identifier={slow.toUpperCase()} onOpened={(reference) => {
+                  setOpen(false);
+                  setTyped('');
+                  go(`/patients/${idOf(reference)}`);
+                }} />
+              )}</p>
+            )
             : null}
           <ul className="bare" id={`${id}-list`} role="listbox" aria-label={t('searchShort')}>
             {rows.map((p, i) => (
