@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/store/engine"
 )
 
 // A resource's own kinds stand in the low bits of resource.guarded, those of its patient from this bit on.
@@ -39,20 +41,34 @@ func (tx *Tx) guarded(ctx context.Context, n *fhir.Node, rid, home int64) (int64
 	}
 	of, known := tx.guards[home]
 	if !known {
-		if _, err := tx.one(ctx, "SELECT guarded FROM resource WHERE rid = ?", []any{home}, &of); err != nil {
+		// Whoever changes the patient's kinds waits for this unit, or this one runs again with the new ones.
+		query := "SELECT guarded FROM resource WHERE rid = ?"
+		if tx.s.db.Dialect() == engine.Postgres {
+			query += " FOR SHARE"
+		}
+		if err := tx.c.Share(ctx, guardKey(home)); err != nil {
 			return 0, err
 		}
-		if tx.guards == nil {
-			tx.guards = map[int64]int64{}
+		if _, err := tx.one(ctx, query, []any{home}, &of); err != nil {
+			return 0, err
 		}
-		tx.guards[home] = of
+		tx.noteGuarded(home, of)
 	}
 	return own | of&ownKinds<<patientKinds, nil
 }
 
-// guardRecord hands the kinds of a patient down to all that is in his record.
+func guardKey(patient int64) string { return fmt.Sprint("guarded/", patient) }
+
+func (tx *Tx) noteGuarded(patient, guarded int64) {
+	if tx.guards == nil {
+		tx.guards = map[int64]int64{}
+	}
+	tx.guards[patient] = guarded
+}
+
+// guardRecord hands the kinds of a patient down to all that is in his record. Others may be writing there: they have
+// ended before this unit's snapshot, or see what it has written.
 func (tx *Tx) guardRecord(ctx context.Context, patient, guarded int64) error {
-	delete(tx.guards, patient)
 	_, err := tx.Exec(ctx, "UPDATE resource SET guarded = (guarded & ?) | ? WHERE home = ? AND rid <> ? AND rid IN (SELECT c.rid FROM compartment c WHERE c.patient = ?)",
 		int64(ownKinds), guarded&ownKinds<<patientKinds, patient, patient, patient)
 	return err

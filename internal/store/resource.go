@@ -333,6 +333,14 @@ func (tx *Tx) write(ctx context.Context, pl *plan, p Put, v Version, h head, isN
 			return err
 		}
 		told = guarded & ownKinds
+		if next.home == h.rid {
+			tx.noteGuarded(h.rid, guarded)
+			if guarded != h.guarded && !isNew {
+				if err := tx.Lock(ctx, guardKey(h.rid)); err != nil {
+					return err
+				}
+			}
+		}
 	}
 	body, key := tx.s.sealBody(p.Resource.packed, h.rid, v.VID)
 	updated := v.Updated.UnixMicro()

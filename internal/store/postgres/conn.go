@@ -280,6 +280,11 @@ func (c *conn) Next(ctx context.Context, counter string) (int64, error) {
 	return c.db.next(ctx, counter, c)
 }
 
+// Share is taken within the snapshot: what its holder goes by it must read FOR SHARE.
+func (c *conn) Share(ctx context.Context, key string) error {
+	return c.Query(ctx, "SELECT 1 FROM (SELECT pg_advisory_xact_lock_shared(?)) l", []any{lockID(key)}, func(engine.Row) error { return nil })
+}
+
 // Lock must be held before the snapshot is taken, else what the last holder wrote stays unseen.
 // So a unit that asks for a new lock is ended and started again with it.
 func (c *conn) Lock(ctx context.Context, key string) error {

@@ -263,6 +263,9 @@ func (c *conn) Next(ctx context.Context, counter string) (int64, error) {
 // Lock has nothing to wait for: there is one writer.
 func (c *conn) Lock(ctx context.Context, key string) error { return nil }
 
+// Share has nothing to wait for either.
+func (c *conn) Share(ctx context.Context, key string) error { return nil }
+
 // statements splits a script at semicolons outside of quotes, comments and trigger bodies.
 func statements(script string) []string {
 	var out []string

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -274,4 +275,106 @@ func (w *naive) opened(it *item, kinds []string, scope search.Scope) bool {
 		}
 	}
 	return true
+}
+
+// guardedMeanwhile: many write under a patient whose kinds change; in the end all of it is guarded as he is.
+func guardedMeanwhile(t *testing.T, open Open) {
+	ctx := context.Background()
+	s := open(t, store.Options{Kinds: testKinds, Guarded: guardedBy})
+	patient := func(year string) string { return `{"resourceType":"Patient","birthDate":"` + year + `"}` }
+	put(t, s, store.Update, "p", "Organization/a", patient("1990"))
+	put(t, s, store.Update, "q", "Organization/a", patient("1990"))
+	scope := search.Scope{Parties: []string{"Organization/a"}}
+	var wg sync.WaitGroup
+	for writer := range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := range 25 {
+				id := fmt.Sprintf("o%d-%d", writer, i/2) // created, then changed
+				subject := []string{"p", "q"}[(writer+i)%2]
+				if _, err := tryPut(s, store.Put{Op: store.Update, ID: id, Custodian: "Organization/a"}, `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/`+subject+`"}}`); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	for i := range 15 {
+		year := []string{"1980", "1990"}[i%2] // ends guarded
+		if _, err := tryPut(s, store.Put{Op: store.Update, ID: "p"}, patient(year)); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
+	var under, bare int64
+	must(t, s.View(ctx, func(tx *store.Tx) error {
+		return tx.Query(ctx, `SELECT count(*), coalesce(sum(CASE WHEN o.guarded = 0 THEN 1 ELSE 0 END), 0) FROM resource o JOIN resource p ON p.rid = o.home WHERE p.id = 'p' AND o.rid <> p.rid`, nil,
+			func(scan func(...any) error) error { return scan(&under, &bare) })
+	}))
+	if under == 0 || bare != 0 {
+		t.Errorf("%d of %d resources of a guarded patient are not guarded", bare, under)
+	}
+	if n := count(t, s, `SELECT count(*) FROM resource o JOIN resource p ON p.rid = o.home WHERE p.id = 'q' AND o.guarded <> 0`); n != 0 {
+		t.Errorf("%d resources of another patient are guarded", n)
+	}
+	must(t, s.View(ctx, func(tx *store.Tx) error {
+		page, err := tx.Search(ctx, search.Query{Type: "Observation", Count: 1000, Total: search.TotalAccurate, Scope: scope})
+		for _, v := range page.Matches {
+			if v.Home == "Patient/p" {
+				t.Errorf("%s is shown", v.ID)
+			}
+		}
+		return err
+	}))
+}
+
+// guardedAtOnce: one unit changes a patient's kinds, another writes under him, and each is held open while the other
+// is tried.
+func guardedAtOnce(t *testing.T, open Open) {
+	ctx := context.Background()
+	const held = 300 * time.Millisecond // at most: the other usually waits for this one's end
+	for name, first := range map[string]string{"the write under him first": `{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/p"}}`,
+		"his kinds first": `{"resourceType":"Patient","id":"p","birthDate":"1980"}`} {
+		s := open(t, store.Options{Kinds: testKinds, Guarded: guardedBy})
+		put(t, s, store.Update, "p", "Organization/a", `{"resourceType":"Patient","birthDate":"1990"}`)
+		second := `{"resourceType":"Patient","id":"p","birthDate":"1980"}`
+		if strings.Contains(first, "Patient\",") {
+			second = `{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/p"}}`
+		}
+		id := func(json string) string {
+			n, err := fhir.Parse([]byte(json))
+			must(t, err)
+			return n.ID()
+		}
+		begun, ended := make(chan struct{}), make(chan error, 1)
+		var once sync.Once
+		go func() {
+			<-begun
+			_, err := tryPut(s, store.Put{Op: store.Update, ID: id(second), Custodian: "Organization/a"}, second)
+			ended <- err
+		}()
+		result := error(nil)
+		must(t, s.Update(ctx, func(tx *store.Tx) error {
+			if _, err := tryPutIn(ctx, tx, s, id(first), first); err != nil {
+				return err
+			}
+			// what is queued goes out before the other is tried
+			if err := tx.Query(ctx, "SELECT 1 FROM resource WHERE rid = 0", nil, func(func(...any) error) error { return nil }); err != nil {
+				return err
+			}
+			once.Do(func() {
+				close(begun)
+				select {
+				case result = <-ended:
+					ended <- result
+				case <-time.After(held):
+				}
+			})
+			return nil
+		}))
+		must(t, <-ended)
+		if n := count(t, s, "SELECT count(*) FROM resource WHERE id = 'o' AND guarded <> 0"); n != 1 {
+			t.Errorf("%s: what stands under a guarded patient is not guarded", name)
+		}
+	}
 }
