@@ -46,6 +46,11 @@ func Upcoming(ctx context.Context, parents map[string]string) context.Context {
 
 // WithinSoon is Within, for organisations of Upcoming too.
 func (t *Tree) WithinSoon(ctx context.Context, org, top string) bool {
+	return t.Within(t.Standing(ctx, org), top)
+}
+
+// Standing is an organisation itself when it stands in the tree, else what stands above it by Upcoming.
+func (t *Tree) Standing(ctx context.Context, org string) string {
 	parents, _ := ctx.Value(upcoming{}).(map[string]string)
 	for range 32 {
 		if _, stands := t.Place(org); stands || parents[org] == "" {
@@ -53,5 +58,5 @@ func (t *Tree) WithinSoon(ctx context.Context, org, top string) bool {
 		}
 		org = parents[org]
 	}
-	return t.Within(org, top)
+	return org
 }

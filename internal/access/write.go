@@ -42,7 +42,7 @@ func (r *Relations) Guard(ctx context.Context, p store.Put, before *fhir.Node) e
 	if p.Type == "CareTeam" && c.Role == Administrator && n.Get("subject") != nil {
 		return notAllowed(p.Type)
 	}
-	if strings.HasPrefix(at, "Organization/") && !r.ours(at, c) {
+	if strings.HasPrefix(at, "Organization/") && !r.ours(ctx, at, c) {
 		return fhir.Refuse(403, "forbidden", "outside-your-organisations", "this organisation is not beneath yours", "该机构不在您的管理范围内")
 	}
 	return nil
@@ -50,12 +50,12 @@ func (r *Relations) Guard(ctx context.Context, p store.Put, before *fhir.Node) e
 
 // ours says whether an organisation is in the caller's part of the tree: his institution's for people, his legal
 // person's for programs.
-func (r *Relations) ours(org string, c *Caller) bool {
+func (r *Relations) ours(ctx context.Context, org string, c *Caller) bool {
 	if r.Tree == nil {
 		return org == c.Org
 	}
 	if c.Role == Program {
 		return r.legal(org) == r.legal(c.Org)
 	}
-	return r.Tree.Within(org, c.Institution)
+	return r.Tree.WithinSoon(ctx, org, c.Institution)
 }

@@ -27,8 +27,6 @@ type Registry struct {
 	// Write applies an import as the caller in ctx: all or nothing, each on the version that was looked at.
 	Write    func(ctx context.Context, resources []*fhir.Node, known map[string]int64, what string) error
 	Validate func(*fhir.Node) []fhir.Issue
-	// Agreed tells whether one institution may ask another for a service; nil = nobody keeps agreements.
-	Agreed func(ctx context.Context, tx *store.Tx, from, to, service string) error
 }
 
 func (a *Registry) Register(mux *http.ServeMux) {

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/fhir"
@@ -16,11 +17,49 @@ func (r *Room) Acting(ctx context.Context, tx *store.Tx, w store.Written) error 
 	if by == nil || by.Role == access.Program || by.Role == "system" || w.After == nil {
 		return nil
 	}
+	if w.Type == "PractitionerRole" {
+		return r.dispatched(ctx, tx, w)
+	}
 	act := actOf(w)
 	if act == "" {
 		return nil
 	}
 	return r.Allowed(ctx, tx, by, act)
+}
+
+// dispatched refuses a role at another legal person than those where its holder is registered, unless an agreement in
+// force lets the host ask for it. What began under an agreement goes on to its end.
+func (r *Room) dispatched(ctx context.Context, tx *store.Tx, w store.Written) error {
+	person, org := w.After.Str("practitioner.reference"), w.After.Str("organization.reference")
+	same := w.Before != nil && w.Before.Str("active") != "false" && w.Before.Str("practitioner.reference") == person && w.Before.Str("organization.reference") == org &&
+		w.Before.Str("period.end") == w.After.Str("period.end")
+	if r.Agreed == nil || same || w.After.Str("active") == "false" {
+		return nil
+	}
+	licences, err := r.Licences(ctx, tx, person)
+	if err != nil {
+		return err
+	}
+	service := "dispatch"
+	if b := extension(w.After, BasisOf).Str("valueCode"); b == "invitation" || b == "remote-opinion" {
+		service = "consultation"
+	}
+	host := r.Tree.Institution(r.Tree.Standing(ctx, org))
+	var no error
+	for _, l := range licences {
+		for _, place := range l.Places {
+			if r.covers(place, host) {
+				return nil
+			}
+			err := r.Agreed(ctx, tx, host, r.Tree.Institution(place), service)
+			var refusal *fhir.Error
+			if err == nil || !errors.As(err, &refusal) {
+				return err
+			}
+			no = err
+		}
+	}
+	return no
 }
 
 // actOf says what a write is by law, "" when it is nothing of the kind. What is stat is emergency care and waits for nobody.

@@ -43,14 +43,7 @@ func (r *Room) outside(ctx context.Context, p store.Put, before *fhir.Node) bool
 	if c == nil || c.Role == "system" || p.ByStep || c.Institution == "" || c.Scope.All {
 		return false
 	}
-	within := func(org string) bool {
-		if t, ok := r.Tree.(interface {
-			WithinSoon(ctx context.Context, org, top string) bool
-		}); ok {
-			return t.WithinSoon(ctx, org, c.Institution)
-		}
-		return r.Tree.Within(org, c.Institution)
-	}
+	within := func(org string) bool { return r.Tree.Within(r.Tree.Standing(ctx, org), c.Institution) }
 	if p.Type == "Practitioner" {
 		return before != nil && p.Keeper != "" && !within(p.Keeper)
 	}

@@ -2,10 +2,11 @@
 package registry
 
 import (
-	"log/slog"
+	"context"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
+	"github.com/xinglin-health/xinglin/internal/store"
 )
 
 // Systems of identifiers and codes, and addresses of extensions, that are our own.
@@ -40,6 +41,7 @@ type Tree interface {
 	Institution(org string) string
 	Within(org, top string) bool
 	Name(org string) string
+	Standing(ctx context.Context, org string) string // itself, or what stands above an organisation that is new in this unit
 }
 
 // Room answers the questions of the registry.
@@ -49,7 +51,9 @@ type Room struct {
 	Legal func(org string) string         // the legal person to which an organisation belongs; nil = its institution
 	Level func(institution string) string // its part in the network: township, village, …; nil = unknown
 	Above func(org string) string         // the organisation above; nil = none
-	Log   *slog.Logger                    // nil = slog.Default()
+
+	// Agreed refuses what one institution may not ask of another for want of an agreement; nil = all is agreed.
+	Agreed func(ctx context.Context, tx *store.Tx, from, to, service string) error
 }
 
 var shanghai = time.FixedZone("CST", 8*3600)

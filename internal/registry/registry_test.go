@@ -545,3 +545,47 @@ func TestStaffOfAnOrganisation(t *testing.T) {
 		})
 	})
 }
+
+func TestADispatchNeedsAnAgreement(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, with storetest.Open) {
+		h := open(t, with)
+		var asked []string
+		h.room.Agreed = func(_ context.Context, _ *store.Tx, from, to, service string) error {
+			asked = append(asked, from+" "+to+" "+service)
+			if service == "dispatch" && to == "Organization/output" {
+				return fhir.Refuse(422, "business-rule", "no-agreement", "none", "没有")
+			}
+			return nil
+		}
+		h.put(nil, "expert", person("doctor", "output", "2010-01-01", ""))
+		h.put(nil, "own", person("doctor", "centre", "2010-01-01", ""))
+		h.put(nil, "clerk", person("", "", "", ""))
+		admin := &access.Caller{User: "admin", Role: access.Administrator, Org: "Organization/centre", Institution: "Organization/centre"}
+		sent := login("expert", "centre-cardiology", "2026-01-05", "2026-04-04")
+		invited := login("expert", "centre-cardiology", "2026-01-05", "2026-01-06")
+		invited.Set("extension", fhir.Arr{fhir.Extension(registry.BasisOf, "valueCode", "invitation")})
+		longer := login("expert", "centre-cardiology", "2026-01-05", "2026-12-31")
+		for _, c := range []struct {
+			rule string
+			by   *access.Caller
+			id   string
+			n    *fhir.Node
+			want string
+		}{
+			{"from another legal person, without one", admin, "r", sent, "no-agreement"},
+			{"an invitation to consult has its own", admin, "i", invited, ""},
+			{"one's own people need none", admin, "o", login("own", "centre-cardiology", "2026-01-05", ""), ""},
+			{"nor who is licensed nowhere", admin, "c", login("clerk", "centre-cardiology", "2026-01-05", ""), ""},
+			{"what the program itself writes is not asked", nil, "r", sent, ""},
+			{"a prolongation is", admin, "r", longer, "no-agreement"},
+			{"ending it is not", admin, "r", fhir.New("PractitionerRole", "active", false, "practitioner", fhir.Ref("Practitioner/expert", ""), "organization", fhir.Ref("Organization/centre-cardiology", "")), ""},
+		} {
+			if got := code(h.try(c.by, c.id, c.n)); got != c.want {
+				t.Errorf("%s: got %q; want %q", c.rule, got, c.want)
+			}
+		}
+		if want := "Organization/centre Organization/output dispatch"; len(asked) == 0 || asked[0] != want {
+			t.Errorf("asked %v; want the host asking the home", asked)
+		}
+	})
+}

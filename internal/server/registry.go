@@ -19,7 +19,13 @@ func (h *Hub) registry() *registry.Room {
 	place := func(org string) access.Place { p, _ := h.Tree.Place(org); return p }
 	return &registry.Room{Tree: h.Tree, Zone: h.Zone, Legal: h.Tree.Legal,
 		Level: func(institution string) string { return place(institution).Level },
-		Above: func(org string) string { return place(org).Parent }}
+		Above: func(org string) string { return place(org).Parent },
+		Agreed: func(ctx context.Context, tx *store.Tx, from, to, service string) error { // the agreements' room opens later
+			if h.Agreements == nil {
+				return nil
+			}
+			return h.Agreements.Between(ctx, tx, from, to, service)
+		}}
 }
 
 var registryNotices = []event.Template{

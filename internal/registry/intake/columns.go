@@ -173,7 +173,8 @@ func kindNamed(code string) *kind {
 // pick finds a term by its code or either word.
 func pick(list []registry.Term, text string) (string, bool) {
 	for _, t := range list {
-		if strings.EqualFold(text, t.Code) || text == t.Zh || strings.EqualFold(text, t.En) {
+		short, _, _ := strings.Cut(t.Zh, "（")
+		if strings.EqualFold(text, t.Code) || text == t.Zh || text == short || strings.EqualFold(text, t.En) {
 			return t.Code, true
 		}
 	}
