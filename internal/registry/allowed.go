@@ -16,7 +16,7 @@ import (
 // Licence is a person's right by law to practise, as the registry has it.
 type Licence struct {
 	Kind      string
-	Number    string
+	Number    string   // as read from the table its last four characters only
 	Scope     string   // 执业范围
 	Places    []string // "Organization/…" of registration
 	Suspended bool

@@ -149,12 +149,20 @@ func (r *Room) deriveLicences(ctx context.Context, tx *store.Tx, id string, n *f
 	}
 	for i, l := range r.LicencesOf(n) {
 		err := tx.Queue(ctx, "INSERT INTO registry_licence (person, ord, kind, number, scope, places, since, until, suspended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			ref, int64(i), l.Kind, l.Number, l.Scope, strings.Join(l.Places, " "), micros(l.From, math.MinInt64), micros(l.Until, forever), flag(l.Suspended))
+			ref, int64(i), l.Kind, tail(l.Number), l.Scope, strings.Join(l.Places, " "), micros(l.From, math.MinInt64), micros(l.Until, forever), flag(l.Suspended))
 		if err != nil {
 			return fmt.Errorf("registry: %s: %w", ref, err)
 		}
 	}
 	return nil
+}
+
+// tail keeps of a number what tells two of one person apart: the whole stands, sealed, in the Practitioner.
+func tail(number string) string {
+	if len(number) <= 4 {
+		return number
+	}
+	return "*" + number[len(number)-4:]
 }
 
 // LicencesOf reads the qualifications of a Practitioner that are licences.

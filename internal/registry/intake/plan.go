@@ -240,7 +240,11 @@ func (g *planning) there(ref string) (bool, error) {
 
 // found lists what has an identifier of this value.
 func (g *planning) found(typ, value string) ([]*fhir.Node, error) {
-	q, err := search.Parse(typ, []search.Param{{Name: "identifier", Value: strings.NewReplacer(`\`, `\\`, ",", `\,`, "|", `\|`, "$", `\$`).Replace(value)}}, search.Options{})
+	value = strings.NewReplacer(`\`, `\\`, ",", `\,`, "|", `\|`, "$", `\$`).Replace(value)
+	if typ == "Practitioner" {
+		value = registry.StaffNumber + "|" + value
+	}
+	q, err := search.Parse(typ, []search.Param{{Name: "identifier", Value: value}}, search.Options{})
 	if err != nil {
 		return nil, err
 	}
