@@ -160,7 +160,7 @@ func (t Terms) SetState(n *fhir.Node) {
 	n.Set("legalState", fhir.Concept(StateSystem, t.State, stateZh[t.State]))
 }
 
-var stateZh = map[string]string{Draft: "草稿", Proposed: "待签署", HalfAsker: "待对方签署", HalfOther: "待发起方签署", Signed: "已签署", Active: "生效中",
+var stateZh = map[string]string{Draft: "草稿", Proposed: "待签署", HalfAsker: "发起方已签", HalfOther: "受邀方已签", Signed: "已签署", Active: "生效中",
 	Suspended: "已暂停", Ended: "已到期", Terminated: "已终止", Declined: "未同意", Withdrawn: "已撤回"}
 
 // Affiliation is the open fact of an agreement for directories: who with whom, for what, from when to when.

@@ -35,8 +35,8 @@ var contract = &line.Flow{
 		States: []flow.State{
 			{Code: agreement.Draft, Name: flow.Name{Zh: "草稿", En: "Draft"}, Status: "draft", Kind: flow.Open, Main: true, Waits: flow.Requester},
 			{Code: agreement.Proposed, Name: flow.Name{Zh: "待签署", En: "To be signed"}, Status: "requested", Kind: flow.Open, Main: true, Waits: flow.Owner, Within: flow.Within(14*day, 14*day, 14*day)},
-			{Code: agreement.HalfAsker, Name: flow.Name{Zh: "待对方签署", En: "Signed by the proposer"}, Status: "requested", Kind: flow.Open, Waits: flow.Owner, Within: flow.Within(14*day, 14*day, 14*day)},
-			{Code: agreement.HalfOther, Name: flow.Name{Zh: "待发起方签署", En: "Signed by the other side"}, Status: "requested", Kind: flow.Open, Waits: flow.Requester, Within: flow.Within(14*day, 14*day, 14*day)},
+			{Code: agreement.HalfAsker, Name: flow.Name{Zh: "发起方已签", En: "Signed by the proposer"}, Status: "requested", Kind: flow.Open, Waits: flow.Owner, Within: flow.Within(14*day, 14*day, 14*day)},
+			{Code: agreement.HalfOther, Name: flow.Name{Zh: "受邀方已签", En: "Signed by the other side"}, Status: "requested", Kind: flow.Open, Waits: flow.Requester, Within: flow.Within(14*day, 14*day, 14*day)},
 			{Code: agreement.Signed, Name: flow.Name{Zh: "已签署", En: "Signed"}, Status: "accepted", Kind: flow.Open, Main: true, Waits: flow.Requester},
 			{Code: agreement.Active, Name: flow.Name{Zh: "生效中", En: "In force"}, Status: "in-progress", Kind: flow.Open, Main: true, Waits: flow.Requester},
 			{Code: agreement.Suspended, Name: flow.Name{Zh: "已暂停", En: "Suspended"}, Status: "on-hold", Kind: flow.Open, Waits: flow.Requester},
