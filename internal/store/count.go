@@ -212,7 +212,7 @@ func (f *finder) countSeen() (total int64, ok bool, err error) {
 		return 0, false, nil
 	}
 	w := v.of(f.pl.id)
-	if len(w.within) > 1 || len(w.within) == 1 && len(v.keeps) > 0 {
+	if len(w.within) > 1 {
 		return 0, false, nil
 	}
 	clause, code := f.hotClause()
@@ -284,6 +284,7 @@ func (f *finder) countSeen() (total int64, ok bool, err error) {
 	}
 	for i := range w.within {
 		p := &w.within[i]
+		keepers := unique(append(p.custodians[:len(p.custodians):len(p.custodians)], v.keeps...)) // of what he sees under them
 		others := func(q *sql, patient string, mixed bool) {
 			if len(w.whole) > 0 {
 				q.add(" AND NOT ")
@@ -293,7 +294,7 @@ func (f *finder) countSeen() (total int64, ok bool, err error) {
 				q.add("NOT ")
 			}
 			q.add("EXISTS (SELECT 1 FROM custody k" + f.by("custody_patient") + " WHERE k.patient = " + patient + " AND NOT ")
-			v.in(q, "k.custodian", p.custodians)
+			v.in(q, "k.custodian", keepers)
 			q.add(")")
 		}
 		for _, mixed := range []bool{false, true} {
@@ -305,7 +306,7 @@ func (f *finder) countSeen() (total int64, ok bool, err error) {
 			if mixed {
 				head = &sql{}
 				head.add(" AND r.deleted = 0 AND ")
-				v.in(head, "r.custodian", p.custodians)
+				v.in(head, "r.custodian", keepers)
 			}
 			if err := under(q, head); err != nil {
 				return 0, false, err
@@ -324,9 +325,9 @@ func (f *finder) countSeen() (total int64, ok bool, err error) {
 		q.add("SELECT DISTINCT k.patient FROM custody k WHERE ")
 		v.in(q, "k.custodian", v.keeps)
 		q.add(" AND k.patient > 0")
-		if len(w.whole) > 0 {
+		if len(w.parties) > 0 {
 			q.add(" AND NOT ")
-			v.grantedPatient(q, "k.patient", w.whole)
+			v.grantedPatient(q, "k.patient", w.parties)
 		}
 		head.add(" AND r.deleted = 0 AND ")
 		v.in(head, "r.custodian", v.keeps)
