@@ -40,7 +40,8 @@ Roles: `+strings.Join(roleNames(), ", ")+`. A role without an organisation is at
 	list.Args = cobra.NoArgs
 	disable := userStep("disable USERNAME", "Close an account and end its sessions", "  --undo opens it again.", disableUser)
 	disable.Flags().Bool("undo", false, "open the account again")
-	reset := userStep("reset USERNAME", "Print a new one-time password and end the account's sessions", "", resetUser)
+	reset := userStep("reset USERNAME", "Print a new one-time password and end the account's sessions", "  --factors also takes its second factors away: the phone is lost.", resetUser)
+	reset.Flags().Bool("factors", false, "take the second factors away, too")
 	cmd.AddCommand(add, list, disable, reset)
 	place(cmd)
 	return cmd
@@ -181,6 +182,15 @@ func disableUser(cmd *cobra.Command, hub *server.Hub, args []string) error {
 }
 
 func resetUser(cmd *cobra.Command, hub *server.Hub, args []string) error {
+	if lost, _ := cmd.Flags().GetBool("factors"); lost {
+		u, err := hub.Identity.UserNamed(cmd.Context(), args[0])
+		if err == nil {
+			err = hub.Identity.ResetFactors(cmd.Context(), u.ID)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return change(cmd, hub, args[0], identity.Change{Reset: true})
 }
 
