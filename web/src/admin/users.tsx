@@ -1,3 +1,4 @@
+import '../account/account.css';
 import DeleteOutlined from '@ant-design/icons/es/icons/DeleteOutlined';
 import { useQueryClient } from '@tanstack/react-query';
 import { App, Button, Input, Modal, Select } from 'antd';
