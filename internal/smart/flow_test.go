@@ -239,6 +239,37 @@ func TestLaunchFromThePage(t *testing.T) {
 	})
 }
 
+func TestTheEncounterIsThePatients(t *testing.T) {
+	w := open(t, hubMemory)
+	a := w.growth()
+	mine, other := w.patients(doctor)
+	for id, p := range map[string]string{"smart-one": mine, "smart-two": other} {
+		body := `{"resourceType":"Encounter","id":"` + id + `","status":"in-progress","class":{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"AMB"},"subject":{"reference":"` + p + `"}}`
+		if got := w.Call(doctor, "PUT", "/fhir/Encounter/"+id, body); got.Status != 201 {
+			t.Fatalf("encounter: %d %s", got.Status, got.Body)
+		}
+	}
+	start := func(encounter string) (string, int) {
+		got := w.Call(doctor, "POST", "/api/apps/"+a.ID+"/launch", `{"patient":"`+mine+`","encounter":"`+encounter+`"}`)
+		var out struct{ URL string }
+		json.Unmarshal(got.Body, &out)
+		u, _ := url.Parse(out.URL)
+		return u.Query().Get("launch"), got.Status
+	}
+	if _, status := start("Encounter/smart-two"); status != 404 {
+		t.Errorf("another patient's encounter: got %d; want 404", status)
+	}
+	if _, status := start("Encounter/nothing"); status != 404 {
+		t.Errorf("no encounter: got %d; want 404", status)
+	}
+	launch, _ := start("Encounter/smart-one")
+	q := w.request(a, "launch patient/*.rs", "launch", launch)
+	back, _ := w.decide(doctor, q, "")
+	if _, tokens := w.token(codeForm(a, back.Get("code"))); tokens["encounter"] != "smart-one" || "Patient/"+text(tokens["patient"]) != mine {
+		t.Errorf("got %v; want the patient and the encounter", tokens)
+	}
+}
+
 func TestIdentityToken(t *testing.T) {
 	w := open(t, hubMemory)
 	a := w.growth()
