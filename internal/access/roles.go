@@ -182,7 +182,7 @@ func (c *Caller) Minimum(typ string) []string {
 	return nil
 }
 
-// Check finds what is wrong with the data; a test asks.
+// Check finds what is wrong with the data of roles.
 func Check() error {
 	for code, r := range rules {
 		if r.Zh == "" || r.En == "" || r.Reach == "" || len(r.Purposes) == 0 {

@@ -65,6 +65,7 @@ var outBuild = map[string]line.Builder{
 	"propose":           then(composed, say("cause", "technique"), propose),
 	"approve":           then(approve, keepNote),
 	"disapprove":        then(say("reason"), finish("revoked")),
+	"route":             route,
 	"accept":            accept,
 	"decline":           decline,
 	"redirect":          redirect,

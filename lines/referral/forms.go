@@ -166,6 +166,7 @@ var outForms = map[string]line.Form{
 	"propose":           form(patient, to, urgency, required(cause), only(required(field("text", "technique", "所缺技术", "Technique")), "cause", "technique-absent"), reason, diagnosis, addressed, documents, coordinator, phone, byChoice, follows).With(consentFields...).With(insurance...),
 	"approve":           form(note),
 	"disapprove":        form(required(field("textarea", "reason", "理由", "Reason"))),
+	"route":             form(required(department), note),
 	"accept":            form(coordinator, phone, department, note),
 	"decline":           form(required(declineReasons), required(advice)),
 	"redirect":          form(toNext, required(redirectReasons), note).With(consentFields...),

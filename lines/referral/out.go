@@ -35,6 +35,7 @@ var out = &line.Flow{
 			{Do: "approve", Name: flow.Name{Zh: "同意外转", En: "Approve"}, From: in(Proposed), To: Submitted, By: flow.Requester, Roles: affairs, Primary: true, Effect: flow.Name{Zh: "封存资料并通知输出医院", En: "Freezes the packet and notifies the output hospital"}, Act: "approve-transfer"},
 			{Do: "approve", Name: flow.Name{Zh: "补办审批", En: "Approve afterwards"}, From: in(Submitted, Accepted, InTransit, Arrived, Returned), To: flow.Same, By: flow.Requester, Roles: affairs, When: inEmergency, Act: "approve-transfer"},
 			{Do: "disapprove", Name: flow.Name{Zh: "不同意", En: "Disapprove"}, From: in(Proposed), To: Disapproved, By: flow.Requester, Roles: affairs},
+			{Do: "route", Name: flow.Name{Zh: "分派科室", En: "Route"}, From: in(Submitted), To: flow.Same, By: flow.Owner, Roles: desk},
 			{Do: "accept", Name: flow.Name{Zh: "接收", En: "Accept"}, From: in(Submitted), To: Accepted, By: flow.Owner, Roles: doctor, Primary: true, Act: "accept-patient"},
 			{Do: "decline", Name: flow.Name{Zh: "不接收", En: "Decline"}, From: in(Submitted), To: Declined, By: flow.Owner, Roles: desk},
 			{Do: "redirect", Name: flow.Name{Zh: "转往他院", En: "Redirect"}, From: in(Submitted, Accepted), To: Redirected, By: flow.Either, Roles: desk},

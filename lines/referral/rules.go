@@ -38,6 +38,7 @@ var outRules = map[string][]line.Rule{
 	"propose":  {needsAnotherInstitution, needsCoordinator, needsReason, needsCompletePacket, needsNoOpenReferral, needsOwnCaseToContinue, needsDepartmentThere, needsAgreement, needsConsent},
 	"approve":  {needsApprovalOnce, needsAgreement, needsConsent},
 	"accept":   {needsDepartmentHere},
+	"route":    {needsDepartmentHere},
 	"redirect": {needsLateness, needsNextHospital, needsAgreementOnTheWay, needsConsent},
 	"depart":   {needsSignature},
 	"arrive":   {needsSignature},
