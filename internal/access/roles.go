@@ -35,6 +35,7 @@ type Rule struct {
 	Purposes []string            `json:"purposes"`   // of v3-PurposeOfUse; the first is taken unless another is named
 	Types    []string            `json:"types"`      // nil = any: the least that the purpose needs
 	Fields   map[string][]string `json:"fields"`     // by type: only these elements are shown, and searched by
+	Searches map[string][]string `json:"searches"` // by type of Fields: the parameters that it may ask by
 	Writes   []string            `json:"writes"`     // types; "record" = all that is no register, "register" = the registers
 	Opens    []string            `json:"opens"`      // guarded kinds that need no further reason
 	Deals    bool                `json:"agreements"` // handles the institution's agreements with others
@@ -174,12 +175,15 @@ func (r *Rule) writes(typ string) bool {
 	return slices.Contains(r.Writes, typ) || register && slices.Contains(r.Writes, "register") || !register && slices.Contains(r.Writes, "record")
 }
 
-// Minimum are the elements of a type that the caller's role may see, sorted; nil = all of them.
-func (c *Caller) Minimum(typ string) []string {
+// Least says whether the caller's role sees only some elements of some types.
+func (c *Caller) Least() bool { return rules[c.Role] != nil && rules[c.Role].Fields != nil }
+
+// Minimum are the elements of a type that the caller's role may see, and the parameters by which it may search; nil = all.
+func (c *Caller) Minimum(typ string) (elements, parameters []string) {
 	if rule := rules[c.Role]; rule != nil {
-		return rule.Fields[typ]
+		return rule.Fields[typ], rule.Searches[typ]
 	}
-	return nil
+	return nil, nil
 }
 
 // Check finds what is wrong with the data of roles.

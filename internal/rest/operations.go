@@ -57,6 +57,9 @@ func segments(c *call) int {
 }
 
 func (s *server) operate(c *call) (*answer, error) {
+	if c.caller.Least() && c.operator.Name == "graphql" {
+		return nil, fhir.Refuse(http.StatusForbidden, "forbidden", "beyond-minimum", "your role sees the least elements that its purpose needs; ask by search", "您的角色只能查看工作所需的最少信息，请改用普通查询")
+	}
 	if c.caller.Delegated() && !c.operator.Safe {
 		return nil, fhir.Refuse(http.StatusForbidden, "forbidden", "not-for-apps", "$"+c.operator.Name+" is for the person himself, on our own page", "该操作须由本人在本系统页面上进行")
 	}

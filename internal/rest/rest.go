@@ -235,6 +235,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		a = s.refusal(c, err)
 	}
+	if err == nil {
+		if a.body, err = c.least(a.body); err != nil {
+			a = s.refusal(c, err)
+		}
+	}
 	if a.audit != nil {
 		if err := s.Audit.Read(c.ctx, *a.audit); err != nil {
 			a = s.refusal(c, err) // what cannot be recorded is not shown

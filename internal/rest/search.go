@@ -30,6 +30,9 @@ func (s *server) search(c *call) (*answer, error) {
 			return nil, err
 		}
 	}
+	if err := c.mayAsk(c.typ, c.query); err != nil {
+		return nil, err
+	}
 	r, err := s.parse(c, c.typ, c.query, !c.prefer.strict)
 	if err != nil {
 		return nil, err
