@@ -106,6 +106,7 @@ type heldOut struct {
 	Away    []spanOut  `json:"away,omitempty"`
 	InForce bool       `json:"inForce"` // its period holds
 	Acting  bool       `json:"acting"`  // and the holder is there: not away, on the rota
+	Here    bool       `json:"here"`    // at the organisation asked about, or beneath it
 }
 
 type codeOut struct {
@@ -365,6 +366,9 @@ func (a *Registry) people(w http.ResponseWriter, r *http.Request) {
 			}
 			for _, m := range list {
 				o := a.memberOut(m, nodes[m.Person], names, tx.Now())
+				for i := range o.Posts {
+					o.Posts[i].Here = org == "" || a.Tree.Within(o.Posts[i].Org.Reference, org)
+				}
 				if find == "" || strings.Contains(o.Name, find) || o.Number == find {
 					out = append(out, o)
 				}

@@ -176,6 +176,7 @@ func (in *Institution) resources() []*fhir.Node {
 			"name", in.Short+dep.name, "alias", []string{dep.name, dep.english}, "partOf", ref(in.Ref(), in.Short)))
 		if i < len(in.Departments) {
 			service := fhir.New("HealthcareService", "id", id, "active", true, "providedBy", ref("Organization/"+id, dep.name),
+				"category", fhir.Arr{concept(registry.Capability, "department", "诊疗科目")},
 				"specialty", fhir.Arr{concept(Department, dep.code, dep.name)}, "name", in.Short+dep.name,
 				"telecom", fhir.Arr{fhir.Obj{"system", "phone", "value", fmt.Sprintf("0990-56%03d%02d", in.order, i)}})
 			if len(in.Campuses) > 0 {
@@ -184,7 +185,7 @@ func (in *Institution) resources() []*fhir.Node {
 			out = append(out, service)
 		}
 	}
-	return out
+	return append(out, in.abilities()...)
 }
 
 // numbers: the area is made up under the unassigned prefix 99, so that no real institution has them.
@@ -205,6 +206,29 @@ func (in *Institution) numbers() fhir.Arr {
 }
 
 var grades = map[Kind]string{Output: "3-a", Centre: "3-a", Partner: "2-a", County: "2-a", Township: "1-a", Village: "ungraded"}
+
+// techniques that the larger hospitals offer, some of them for a while only
+var techniques = []struct{ id, name, category, department, from, until, comment string }{
+	{"pci", "急诊冠脉介入", "technique", "cardiology", "2019-05-01", "", "24 小时"},
+	{"thrombectomy", "急性脑梗死机械取栓", "technique", "neurology", "2022-03-01", "", "24 小时"},
+	{"endoscopy", "消化内镜下黏膜剥离", "technique", "gastro", "2021-09-01", "", ""},
+	{"mri-3t", "3.0T 磁共振", "equipment", "neurology", "2023-01-01", "", ""},
+	{"dialysis", "血液透析", "technique", "nephrology", "2016-01-01", "", ""},
+	{"pet-ct", "PET-CT", "equipment", "oncology", "2017-01-01", "2025-12-31", "设备更新中"},
+}
+
+func (in *Institution) abilities() []*fhir.Node {
+	var out []*fhir.Node
+	for _, t := range techniques {
+		if in.Kind != Output && (in.Kind != Centre || t.until != "") {
+			continue
+		}
+		out = append(out, fhir.New("HealthcareService", "id", in.ID+"-"+t.id, "extension", fhir.Arr{fhir.Obj{"url", registry.ServicePeriod, "valuePeriod", fhir.Obj{"start", t.from, "end", t.until}}},
+			"active", true, "providedBy", ref(in.DepartmentRef(t.department), ""), "category", fhir.Arr{concept(registry.Capability, t.category, "")}, "name", t.name, "comment", t.comment,
+			"telecom", fhir.Arr{fhir.Obj{"system", "phone", "value", in.Phone}}))
+	}
+	return out
+}
 
 func (in *Institution) facts() fhir.Arr {
 	facts := fhir.Arr{fhir.Obj{"url", InstitutionLevel, "valueCode", string(in.Kind)}, fhir.Obj{"url", registry.AreaOf, "valueCode", in.Area}}

@@ -24,7 +24,7 @@ export function rememberOrg(p?: Pointed) {
   }
 }
 
-interface Props { id?: string; value?: Pointed; onChange: (v?: Pointed) => void; status?: 'error'; service?: string; task?: string; free?: boolean }
+interface Props { id?: string; 'aria-label'?: string; value?: Pointed; onChange: (v?: Pointed) => void; status?: 'error'; service?: string; task?: string; free?: boolean }
 
 export default function OrgPicker({ value, onChange, status, service, task, free, ...aria }: Props) {
   const t = useWords({ zh, en });

@@ -13,7 +13,7 @@ interface Span { from?: string; until?: string }
 export interface Right extends Span { code: string; name: Name; inForce: boolean }
 export interface Held extends Span {
   role: string; version: number; code: string; name: Name; person: Ref; org: Ref; standsFor?: string; known?: string;
-  basis?: { code: string; name: Name }; rights: Right[]; away?: Span[]; inForce: boolean; acting: boolean;
+  basis?: { code: string; name: Name }; rights: Right[]; away?: Span[]; inForce: boolean; acting: boolean; here?: boolean;
 }
 export interface Licence extends Span { kind: string; name: Name; number?: string; scope?: string; places: Ref[]; suspended?: boolean; inForce: boolean }
 export interface Member { reference: string; name: string; sex?: string; number?: string; active: boolean; licences: Licence[]; posts: Held[]; ends?: string; version?: string }

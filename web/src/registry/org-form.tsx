@@ -162,7 +162,7 @@ function Services({ org }: { org: OrgNode }) {
     <div className="stack">
       {all.data.length === 0 ? <p className="quiet">{t('noServices')}</p> : (
         <table className="plain" aria-label={t('services')}>
-          <thead><tr><th scope="col">{t('service')}</th><th scope="col">{t('category')}</th><th scope="col">{t('term')}</th><th scope="col">{t('state')}</th></tr></thead>
+          <thead><tr><th scope="col">{t('service')}</th><th scope="col">{t('category')}</th><th scope="col">{t('offeredTerm')}</th><th scope="col">{t('state')}</th></tr></thead>
           <tbody>{all.data.map((s) => (
             <tr key={s.id}>
               <td><button type="button" className="row-open" onClick={() => setEditing(s)}>{s.name}</button>{s.comment && <div className="quiet small">{s.comment}</div>}</td>

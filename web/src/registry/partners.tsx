@@ -28,12 +28,12 @@ export default function Partners() {
         }} onSearch={(v) => setQ(v.trim())} />
         <Select size="small" aria-label={t('category')} value={category} onChange={setCategory} style={{ width: 140 }} options={[{ value: '', label: t('anyCategory') }, ...(terms.data?.capabilities ?? []).map((c) => ({ value: c.code, label: lang === 'en' ? c.en : c.zh }))]} />
       </div>
-      <div className="subs-list">
+      <div className="subs-list" tabIndex={0} role="region" aria-label={t('partners')}>
         {all.error && !all.data ? <ErrorState error={all.error} onRetry={() => void all.refetch()} /> : all.isLoading ? <Loading rows={14} />
           : list.length === 0 ? <EmptyState title={t('partnersEmpty')} hint={t('partnersEmptyHint')} />
           : (
             <table className="plain" aria-label={t('partners')}>
-              <thead><tr><th scope="col">{t('institution')}</th><th scope="col">{t('service')}</th><th scope="col">{t('category')}</th><th scope="col">{t('term')}</th><th scope="col">{t('phone')}</th><th scope="col">{t('state')}</th></tr></thead>
+              <thead><tr><th scope="col">{t('institution')}</th><th scope="col">{t('service')}</th><th scope="col">{t('category')}</th><th scope="col">{t('offeredTerm')}</th><th scope="col">{t('phone')}</th><th scope="col">{t('state')}</th></tr></thead>
               <tbody>{list.map((p) => (
                 <tr key={p.reference} className={p.inForce ? '' : 'row-over'}>
                   <td><b>{p.institution.display}</b>{p.own && <span className="quiet small"> {t('own')}</span>} <span className="quiet small">{termName(terms.data?.levels, p.level, lang)}</span></td>

@@ -36,7 +36,7 @@ export default function People() {
     <section className="sheet subs" aria-label={t('people')}>
       <div className="sheet-head">
         <h1>{t('people')}</h1>
-        <div style={{ width: 260 }}><OrgPicker id="people-org" value={org} onChange={setOrg} /></div>
+        <div style={{ width: 260 }}><OrgPicker id="people-org" aria-label={t('org')} value={org} onChange={setOrg} /></div>
         <Input.Search size="small" allowClear placeholder={t('findPerson')} aria-label={t('findPerson')} value={find} style={{ maxWidth: 200 }}
           onChange={(e) => {
             setFind(e.target.value);
@@ -48,7 +48,7 @@ export default function People() {
         <Button type="primary" onClick={() => show('new')}>{t('newPerson')}</Button>
       </div>
       <div className={at ? 'subs-body subs-open people-open' : 'subs-body'}>
-        <div className="subs-list">
+        <div className="subs-list" tabIndex={0} role="region" aria-label={t('people')}>
           {ending ? <Endings onOpen={show} />
             : people.error && list.length === 0 ? <ErrorState error={people.error} onRetry={() => void people.refetch()} />
             : people.isLoading ? <Loading rows={14} />
@@ -72,7 +72,8 @@ export default function People() {
 function Row({ m, here, onOpen }: { m: Member; here: boolean; onOpen: () => void }) {
   const t = useWords({ zh, en });
   const say = useName();
-  const now = m.posts.filter((p) => p.inForce);
+  const now = m.posts.filter((p) => p.inForce && p.here !== false);
+  const elsewhere = [...new Set(m.posts.filter((p) => p.inForce && p.here === false).map((p) => p.org.display))];
   const held = m.licences.find((l) => l.inForce) ?? m.licences[0];
   return (
     <tr aria-current={here || undefined} className={m.active ? '' : 'row-over'} onClick={onOpen}>
@@ -82,7 +83,8 @@ function Row({ m, here, onOpen }: { m: Member; here: boolean; onOpen: () => void
       }}>{m.name || m.reference}</button></td>
       <td className="only-wide num">{m.number}</td>
       <td className="nowrap">{held ? <span className={held.inForce ? '' : 'late-word'}>{say(held.name)}{!held.inForce && ` · ${t(held.suspended ? 'suspended' : 'over')}`}</span> : <span className="quiet">{t('noLicence')}</span>}</td>
-      <td>{now.length ? now.map((p) => <div key={p.role + p.code}>{say(p.name)} <span className="quiet small">{p.org.display}{p.basis && ` · ${say(p.basis.name)}`}</span></div>) : <span className="quiet">{t('noRoleNow')}</span>}</td>
+      <td>{now.length ? now.map((p) => <div key={p.role + p.code}>{say(p.name)} <span className="quiet small">{p.org.display}{p.basis && ` · ${say(p.basis.name)}`}</span></div>) : <span className="quiet">{t('noRoleNow')}</span>}
+        {elsewhere.length > 0 && <div className="quiet small">{t('elsewhere', { where: elsewhere.join('、') })}</div>}</td>
       <td className="nowrap num">{m.ends ? <b className="due-soon">{lastDay(m.ends)}</b> : <span className="quiet">—</span>}</td>
     </tr>
   );

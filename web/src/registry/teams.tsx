@@ -42,7 +42,7 @@ export default function Teams() {
         : list.length === 0 && !making ? <EmptyState title={t('teamsEmpty')} hint={t('teamsEmptyHint')} />
         : (
           <div className={at || making ? 'subs-body subs-open people-open' : 'subs-body'}>
-            <div className="subs-list">
+            <div className="subs-list" tabIndex={0} role="region" aria-label={t('teams')}>
               <table className="plain" aria-label={t('teams')}>
                 <thead><tr><th scope="col">{t('team')}</th><th scope="col">{t('department')}</th><th scope="col">{t('leader')}</th><th scope="col">{t('members')}</th><th scope="col">{t('term')}</th></tr></thead>
                 <tbody>{list.map((x) => (
