@@ -35,7 +35,7 @@ type Rule struct {
 	Purposes []string            `json:"purposes"`   // of v3-PurposeOfUse; the first is taken unless another is named
 	Types    []string            `json:"types"`      // nil = any: the least that the purpose needs
 	Fields   map[string][]string `json:"fields"`     // by type: only these elements are shown, and searched by
-	Searches map[string][]string `json:"searches"` // by type of Fields: the parameters that it may ask by
+	Searches map[string][]string `json:"searches"`   // by type of Fields: the parameters that it may ask by
 	Writes   []string            `json:"writes"`     // types; "record" = all that is no register, "register" = the registers
 	Opens    []string            `json:"opens"`      // guarded kinds that need no further reason
 	Deals    bool                `json:"agreements"` // handles the institution's agreements with others
