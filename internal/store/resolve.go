@@ -234,7 +234,7 @@ func (tx *Tx) reserve(ctx context.Context, ref string) (int64, error) {
 	if err != nil || rid != 0 {
 		return rid, err
 	}
-	if rid, err = tx.c.Next(ctx, engine.CounterRID); err != nil {
+	if rid, err = tx.newRID(ctx); err != nil {
 		return 0, err
 	}
 	key := ident{t, id}
@@ -243,6 +243,18 @@ func (tx *Tx) reserve(ctx context.Context, ref string) (int64, error) {
 	}
 	tx.noteRID(key, rid)
 	return rid, nil
+}
+
+// newRID numbers a resource of which only this unit knows, until it commits. Each run of a unit gets other numbers.
+func (tx *Tx) newRID(ctx context.Context) (int64, error) {
+	rid, err := tx.c.Next(ctx, engine.CounterRID)
+	if err == nil {
+		if tx.born == nil {
+			tx.born = map[int64]bool{}
+		}
+		tx.born[rid] = true
+	}
+	return rid, err
 }
 
 const insertResource = `INSERT INTO resource (rid, type, id, home, multi, custodian, vid, seq, updated, deleted, shape, at, till, guarded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`

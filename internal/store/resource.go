@@ -101,7 +101,7 @@ func (tx *Tx) Foresee(ctx context.Context, puts []Put) error {
 		if !tx.absent[key] {
 			continue
 		}
-		rid, err := tx.c.Next(ctx, engine.CounterRID)
+		rid, err := tx.newRID(ctx)
 		if err != nil {
 			return err
 		}
@@ -228,7 +228,7 @@ func (tx *Tx) Put(ctx context.Context, p Put) (Version, error) {
 		if tx.promised[key] != 0 {
 			delete(tx.promised, key)
 		} else if isNew = h.rid == 0; isNew {
-			if h.rid, err = tx.c.Next(ctx, engine.CounterRID); err != nil {
+			if h.rid, err = tx.newRID(ctx); err != nil {
 				return Version{}, err
 			}
 		}
@@ -335,7 +335,7 @@ func (tx *Tx) write(ctx context.Context, pl *plan, p Put, v Version, h head, isN
 		told = guarded & ownKinds
 		if next.home == h.rid {
 			tx.noteGuarded(h.rid, guarded)
-			if guarded != h.guarded && !isNew {
+			if guarded != h.guarded && !isNew && !tx.born[h.rid] { // of whom nobody else knows, nobody else writes
 				if err := tx.Lock(ctx, guardKey(h.rid)); err != nil {
 					return err
 				}

@@ -17,6 +17,7 @@ type Tx struct {
 	names    unitNames
 	absent   map[ident]bool  // looked for in this unit and not found
 	guards   map[int64]int64 // what was read of resource.guarded of patients
+	born     map[int64]bool  // numbers that this unit took
 	promised map[ident]int64 // numbers given to what this unit is going to create
 	keys     map[ident]bool  // what this unit replaces, of all its runs
 	after    []func()

@@ -135,7 +135,9 @@ func (db *DB) update(ctx context.Context, pool *pgxpool.Pool, fn func(engine.Con
 		if len(more) > 0 {
 			locks = append(locks, more...)
 			slices.Sort(locks)
-			locks = slices.Compact(locks)
+			if locks = slices.Compact(locks); len(locks) > maxLocks {
+				return fmt.Errorf("postgres: a unit asked for more than %d locks", maxLocks)
+			}
 			continue
 		}
 		if err == nil || try >= tries || !collided(err) {
@@ -149,6 +151,8 @@ func (db *DB) update(ctx context.Context, pool *pgxpool.Pool, fn func(engine.Con
 		}
 	}
 }
+
+const maxLocks = 5000 // of one unit: with one more it would ask for ever others
 
 // once tries the unit, holding locks from before its snapshot; more names locks that it asked for in vain.
 func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, locks []string, fn func(engine.Conn) error) (more []string, err error) {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -275,6 +276,30 @@ func (w *naive) opened(it *item, kinds []string, scope search.Scope) bool {
 		}
 	}
 	return true
+}
+
+// guardedFromBirth: no lock is taken on what only its own unit knows, which would have another number in each run.
+func guardedFromBirth(t *testing.T, open Open) {
+	ctx := context.Background()
+	s := open(t, store.Options{Kinds: testKinds, Guarded: guardedBy})
+	const guarded = `{"resourceType":"Patient","gender":"female","name":[{"family":"Xiao"}],"link":[{"type":"seealso","other":{"reference":"Patient/self"}}]}`
+	put(t, s, store.Update, "self", "Organization/a", guarded)
+	must(t, s.Update(ctx, func(tx *store.Tx) error {
+		for _, body := range []string{`{"resourceType":"Patient"}`, guarded} {
+			if _, err := tryPutIn(ctx, tx, s, "twice", body); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	if _, err := read(s, search.Scope{Parties: []string{"Organization/a"}}, "Patient/self"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("without a further reason: %v; want %v", err, store.ErrNotFound)
+	}
+	for _, ref := range []string{"Patient/self", "Patient/twice"} {
+		if _, err := read(s, search.Everything, ref); err != nil {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
 }
 
 // guardedMeanwhile: many write under a patient whose kinds change; in the end all of it is guarded as he is.
