@@ -34,6 +34,7 @@ func By(c *access.Caller) Entry {
 const (
 	longName   = 200
 	longTarget = 4000
+	longReason = 2000
 )
 
 // bound cuts what a client may have made long, and replaces what no JSON of ours holds.
@@ -42,7 +43,7 @@ func (e *Entry) bound() {
 		cut(t, longName)
 	}
 	cut(&e.Target, longTarget)
-	cut(&e.Reason, longTarget)
+	cut(&e.Reason, longReason)
 }
 
 func cut(t *string, longest int) {

@@ -38,7 +38,7 @@ it('resets the factors after a question', async () => {
 
 it('saves the account its own roles only, not those of the register', async () => {
   const { asked } = hub(<Users />, { say });
-  await userEvent.click(within(await screen.findByRole('row', { name: /王医生/ })).getByRole('button', { name: /编辑/ }));
+  await userEvent.click(within(await screen.findByRole('row', { name: /王医生/ })).getByRole('button', { name: '修改' }));
   await userEvent.click(within(await screen.findByRole('dialog')).getByRole('button', { name: '保存' }));
   await waitFor(() => expect(asked.find((a) => a.method === 'PATCH')?.body).toEqual({ name: '王医生', roles: [{ role: 'administrator', org: 'Organization/county' }] }));
 });
