@@ -52,7 +52,7 @@ async function looks(page, name) {
   for (const [w, h] of [[1366, 768], [1920, 1080], [390, 844]]) {
     await page.setViewportSize({ width: w, height: h });
     await shoot(page, `${name}-${w}`);
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     assert.ok(wide <= 0, `${name} at ${w}: ${wide} px too wide`);
   }
   await page.setViewportSize({ width: 1366, height: 768 });

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
@@ -280,9 +279,4 @@ func (s *Service) proved(ctx context.Context, se Session, strong bool) error {
 // Needs says whether an account must have a second factor now.
 func (s *Service) Needs(u User) bool {
 	return !s.opts.Lenient && s.rules.needsSecond(u.Roles, s.opts.Clock.Now())
-}
-
-// roleIs says whether one of the roles in force is the wanted one.
-func (u User) roleIs(role access.Role, now time.Time) bool {
-	return slices.ContainsFunc(u.Roles, func(r Role) bool { return r.Role == role && r.At(now) })
 }

@@ -43,13 +43,11 @@ func (r *Region) pacts() []pact {
 				text: "急危重症与疑难患者上转，恢复期患者带康复计划下转；检查检验结果互认。"})
 		}
 	}
-	for _, p := range []pact{
-		{lead: "centre", member: "partner-1", kind: "specialty-league", title: "心血管专科联盟协议", sharing: agreement.Packet, services: []string{"consultation", "training", "technique"}, specialties: []string{"cardiology"}, years: 1, until: 45, signs: 2},
-		{lead: "centre", member: "partner-8", kind: "paired-support", title: "对口支援协议", sharing: agreement.Packet, services: []string{"dispatch", "training"}, years: 1, signs: 2, suspended: true},
-		{lead: "centre", member: "partner-9", kind: "specialty-league", title: "妇幼专科联盟协议", sharing: agreement.Packet, services: []string{"consultation", "training"}, specialties: []string{"obstetrics", "paediatrics"}, signs: 1},
-	} {
-		all = append(all, p)
-	}
+	all = append(all,
+		pact{lead: "centre", member: "partner-1", kind: "specialty-league", title: "心血管专科联盟协议", sharing: agreement.Packet, services: []string{"consultation", "training", "technique"}, specialties: []string{"cardiology"}, years: 1, until: 45, signs: 2},
+		pact{lead: "centre", member: "partner-8", kind: "paired-support", title: "对口支援协议", sharing: agreement.Packet, services: []string{"dispatch", "training"}, years: 1, signs: 2, suspended: true},
+		pact{lead: "centre", member: "partner-9", kind: "specialty-league", title: "妇幼专科联盟协议", sharing: agreement.Packet, services: []string{"consultation", "training"}, specialties: []string{"obstetrics", "paediatrics"}, signs: 1},
+	)
 	here := map[string]bool{}
 	for _, in := range r.Institutions {
 		here[in.ID] = true
