@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Button } from 'antd';
 import { useState } from 'react';
 import { get } from '../fhir/client';
-import { Password } from '../shell/me';
+import Password from '../shell/password';
 import { useWho } from '../shell/who';
 import { useLang, useName, useWords } from '../words/words';
 import en from './en.json';

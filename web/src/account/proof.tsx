@@ -1,68 +1,19 @@
-import { App, Button, Input, Modal } from 'antd';
-import { useEffect, useState, type FormEvent } from 'react';
-import { get, onProof, post, type Refusal } from '../fhir/client';
-import { useWords } from '../words/words';
-import en from './en.json';
-import { browserHasPasskeys, dismissed, showPasskey, type Asked } from './passkeys';
+import { App } from 'antd';
+import { lazy, Suspense, useEffect, useState } from 'react';
+import { get, onProof } from '../fhir/client';
 import type { Factors } from './types';
-import zh from './zh.json';
+
+const ProofDialog = lazy(() => import('./proof-dialog'));
+const noFactors: Factors = { factors: [], recovery: 0, needed: false, passkeys: false, proved: false, strong: false };
 
 // Proof asks again who somebody is when the server wants that for an act; the act then goes on by itself.
 export function Proof() {
-  const t = useWords({ zh, en });
   const { message } = App.useApp();
-  const [done, setDone] = useState<((proved: boolean) => void) | null>(null);
-  const [factors, setFactors] = useState<Factors | null>(null);
-  const [said, setSaid] = useState('');
-  const [why, setWhy] = useState('');
-  const [busy, setBusy] = useState(false);
-
-  useEffect(() => onProof(() => new Promise<boolean>((resolve) => {
-    setSaid('');
-    setWhy('');
-    setFactors(null);
-    get<Factors>('/api/me/factors').then(setFactors, () => setFactors({ factors: [], recovery: 0, needed: false, passkeys: false, proved: false, strong: false }));
-    setDone(() => (proved: boolean) => {
-      setDone(null);
-      resolve(proved);
-    });
-  })), []);
-
-  if (!done || !factors) return null;
-  const code = factors.factors.length > 0;
-  const key = factors.passkeys && browserHasPasskeys() && factors.factors.some((f) => f.kind === 'passkey');
-  async function attempt(prove: () => Promise<unknown>) {
-    setBusy(true);
-    setWhy('');
-    try {
-      await prove();
-      done?.(true);
-    } catch (e) {
-      if (!dismissed(e)) setWhy((e as Refusal).message || t('failed'));
-    } finally {
-      setBusy(false);
-    }
-  }
-  const byPasskey = () => attempt(async () => {
-    const asked = await post<Asked>('/api/step-up/passkey/ask');
-    await post('/api/step-up/passkey', { ceremony: asked.ceremony, credential: await showPasskey(asked) });
-  });
-  function send(e: FormEvent) {
-    e.preventDefault();
-    void attempt(() => post('/api/step-up', code ? { code: said } : { password: said }));
-  }
-  return (
-    <Modal open title={t('proof')} footer={null} width={380} onCancel={() => { done(false); void message.info(t('proofLeft')); }}>
-      <form onSubmit={send} className="stack" noValidate>
-        <p className="quiet">{t('proofSays')}</p>
-        {key && <Button block onClick={() => void byPasskey()} loading={busy}>{t('usePasskey')}</Button>}
-        <label htmlFor="proof-said">{code ? t('code') : t('password')}</label>
-        {code
-          ? <Input id="proof-said" autoFocus inputMode="numeric" autoComplete="one-time-code" value={said} onChange={(e) => setSaid(e.target.value)} />
-          : <Input.Password id="proof-said" autoFocus autoComplete="current-password" value={said} onChange={(e) => setSaid(e.target.value)} />}
-        <div className="field-error" role="alert">{why}</div>
-        <div className="actions"><Button type="primary" htmlType="submit" loading={busy}>{t('confirm')}</Button></div>
-      </form>
-    </Modal>
-  );
+  const [asked, setAsked] = useState<{ factors: Factors; done: (proved: boolean) => void } | null>(null);
+  useEffect(() => onProof(async () => {
+    const factors = await get<Factors>('/api/me/factors').catch(() => noFactors);
+    return new Promise<boolean>((resolve) => setAsked({ factors, done: (proved) => { setAsked(null); resolve(proved); } }));
+  }), []);
+  if (!asked) return null;
+  return <Suspense><ProofDialog factors={asked.factors} onDone={asked.done} onLeft={(why) => { asked.done(false); void message.info(why); }} /></Suspense>;
 }

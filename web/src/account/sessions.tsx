@@ -1,14 +1,12 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQueryClient } from '@tanstack/react-query';
 import { App, Button } from 'antd';
-import { call, get, post } from '../fhir/client';
+import { call, post } from '../fhir/client';
 import { ErrorState, Loading } from '../states/states';
 import { timeOf } from '../words/time';
 import { useWords, type Say } from '../words/words';
 import en from './en.json';
-import type { Logins } from './types';
+import { useLogins } from './logins';
 import zh from './zh.json';
-
-export const useLogins = () => useQuery({ queryKey: ['logins'], queryFn: () => get<Logins>('/api/me/sessions'), staleTime: 60_000, retry: false });
 
 // howSaid puts the way of a login into words: "password totp", "oidc:county".
 export function howSaid(how: string, t: Say) {

@@ -21,7 +21,7 @@ it('opens a record in an emergency only with a reason and words', async () => {
     say: { 'GET /api/reasons': reasons, 'POST /fhir/Patient/$break-glass': { parameter: [{ name: 'patient', valueReference: { reference: 'Patient/p1' } }] } },
   });
   await userEvent.click(await screen.findByRole('button', { name: '紧急调阅（破窗）' }));
-  expect(screen.getByRole('button', { name: '打开' })).toBeDisabled();
+  expect(await screen.findByRole('button', { name: '打开' })).toBeDisabled();
   await choose('理由', '急诊抢救');
   await userEvent.type(screen.getByRole('textbox', { name: '说明' }), '昏迷入院');
   await userEvent.click(screen.getByRole('button', { name: '打开' }));

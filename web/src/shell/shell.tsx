@@ -21,7 +21,7 @@ import { Fence, EmptyState, Loading } from '../states/states';
 import { useName, useWords } from '../words/words';
 import en from './en.json';
 import { useLive } from './live';
-import { MeMenu, Password, RoleMenu } from './me';
+import { MeMenu, RoleMenu } from './me';
 import { Proof } from '../account/proof';
 import { NewDevices } from './new-devices';
 import { MeContext } from './who';
@@ -30,6 +30,7 @@ import { PatientSearch } from './search';
 import Work from './work';
 import zh from './zh.json';
 
+const Password = lazy(() => import('./password'));
 const LineRoute = lazy(() => import('../line/route'));
 const PatientRoute = lazy(() => import('../patient/page'));
 const Orgs = lazy(() => import('../registry/orgs'));
@@ -152,7 +153,7 @@ export default function Shell({ me }: { me: Me }) {
         </main>
         <Proof />
         <NewDevices />
-        {me.user.mustChangePassword && <Password must onClose={() => void client.invalidateQueries({ queryKey: ['me'] })} />}
+        {me.user.mustChangePassword && <Suspense><Password must onClose={() => void client.invalidateQueries({ queryKey: ['me'] })} /></Suspense>}
         {menu && <button type="button" className="veil" aria-label={t('close')} onClick={() => setMenu(false)} />}
       </div>
     </MeContext.Provider>
