@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -127,10 +128,17 @@ func (tx *Tx) Follow(ctx context.Context, patient, other, source string) error {
 		return fmt.Errorf("store: %q follows %q", other, patient)
 	}
 	now := tx.now.UnixMicro()
+	reasons := []any{int64(0)} // those that this unit made itself, apart from its snapshot
+	for text, id := range tx.names.symbols {
+		if strings.Contains(text, reasonMark) {
+			reasons = append(reasons, id)
+		}
+	}
+	unseen := marks(len(reasons))
 	err = tx.Queue(ctx, `INSERT INTO access_grant (patient, party, source, class, since, until, basis)
-		SELECT CAST(? AS BIGINT), g.party, CAST(? AS TEXT), g.class, CAST(? AS BIGINT), MAX(g.until), 'identified' FROM access_grant g JOIN symbol y ON y.id = g.party
-		WHERE g.patient = ? AND g.since <= ? AND g.until > ? AND y.text NOT LIKE '%!%' GROUP BY g.party, g.class
-		ON CONFLICT (patient, party, source, class, since) DO NOTHING`, to, source, now, from, now, now)
+		SELECT CAST(? AS BIGINT), g.party, CAST(? AS TEXT), g.class, CAST(? AS BIGINT), MAX(g.until), 'identified' FROM access_grant g LEFT JOIN symbol y ON y.id = g.party
+		WHERE g.patient = ? AND g.since <= ? AND g.until > ? AND coalesce(y.text, '') NOT LIKE '%!%' AND g.party NOT IN (`+unseen+`) GROUP BY g.party, g.class
+		ON CONFLICT (patient, party, source, class, since) DO NOTHING`, append([]any{to, source, now, from, now, now}, reasons...)...)
 	if err != nil {
 		return err
 	}
@@ -138,7 +146,7 @@ func (tx *Tx) Follow(ctx context.Context, patient, other, source string) error {
 	return tx.Queue(ctx, `INSERT INTO access_item (rid, party, source, since, until, basis)
 		SELECT CAST(? AS BIGINT), x.party, CAST(? AS TEXT), CAST(? AS BIGINT), MAX(x.until), 'identified' FROM (
 			SELECT party, until FROM access_grant WHERE patient = ? AND since <= ? AND until > ?
-			UNION ALL SELECT party, until FROM access_item WHERE rid = ? AND since <= ? AND until > ?) x JOIN symbol y ON y.id = x.party
-		WHERE y.text NOT LIKE '%!%' GROUP BY x.party
-		ON CONFLICT (rid, party, source, since) DO NOTHING`, to, source, now, from, now, now, from, now, now)
+			UNION ALL SELECT party, until FROM access_item WHERE rid = ? AND since <= ? AND until > ?) x LEFT JOIN symbol y ON y.id = x.party
+		WHERE coalesce(y.text, '') NOT LIKE '%!%' AND x.party NOT IN (`+unseen+`) GROUP BY x.party
+		ON CONFLICT (rid, party, source, since) DO NOTHING`, append([]any{to, source, now, from, now, now, from, now, now}, reasons...)...)
 }

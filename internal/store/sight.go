@@ -186,7 +186,24 @@ func (tx *Tx) known(ctx context.Context, scope search.Scope) (map[string]party, 
 		}
 		return nil
 	})
-	return found, err
+	if err != nil {
+		return nil, err
+	}
+	// Symbols are made apart: on PostgreSQL this unit's snapshot lacks those that it has made itself.
+	for text, id := range tx.names.symbols {
+		if whose, _, _ := strings.Cut(text, reasonMark); found[text].id != 0 || !slices.Contains(texts, whose) {
+			continue
+		}
+		p := party{id: id}
+		if _, err := tx.one(ctx, "SELECT CASE WHEN EXISTS (SELECT 1 FROM access_grant g WHERE g.party = ?) THEN 1 ELSE 0 END, CASE WHEN EXISTS (SELECT 1 FROM access_item i WHERE i.party = ?) THEN 1 ELSE 0 END",
+			[]any{id, id}, &p.granted, &p.shown); err != nil {
+			return nil, err
+		}
+		if p.granted || p.shown {
+			found[text] = p
+		}
+	}
+	return found, nil
 }
 
 // see adds a way of seeing, to one that differs only in its parties where there is one.

@@ -278,6 +278,35 @@ func (w *naive) opened(it *item, kinds []string, scope search.Scope) bool {
 	return true
 }
 
+// givenAtOnce: a party that nobody has named before sees, in the unit that names it, what it is given there.
+func givenAtOnce(t *testing.T, open Open) {
+	ctx := context.Background()
+	s := open(t, store.Options{})
+	put(t, s, store.Update, "p", "Organization/a", `{"resourceType":"Patient"}`)
+	must(t, s.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.Grant(ctx, store.Grant{Patient: "Patient/p", Party: "Organization/granted", Source: "Task/1"}); err != nil {
+			return err
+		}
+		if err := tx.Item(ctx, store.Item{Resource: "Patient/p", Party: "Organization/shown", Source: "Task/1"}); err != nil {
+			return err
+		}
+		for party, want := range map[string]error{"Organization/granted": nil, "Organization/shown": nil, "Organization/neither": store.ErrNotFound} {
+			if _, err := tx.Read(ctx, search.Scope{Parties: []string{party}}, "Patient", "p"); !errors.Is(err, want) {
+				t.Errorf("%s: %v; want %v", party, err, want)
+			}
+		}
+		if _, err := tryPutIn(ctx, tx, s, "q", `{"resourceType":"Patient"}`); err != nil {
+			return err
+		}
+		return tx.Follow(ctx, "Patient/p", "Patient/q", "Task/2")
+	}))
+	for _, party := range []string{"Organization/granted", "Organization/shown"} {
+		if _, err := read(s, search.Scope{Parties: []string{party}}, "Patient/q"); err != nil {
+			t.Errorf("%s does not see whom the patient became: %v", party, err)
+		}
+	}
+}
+
 // guardedFromBirth: no lock is taken on what only its own unit knows, which would have another number in each run.
 func guardedFromBirth(t *testing.T, open Open) {
 	ctx := context.Background()

@@ -148,6 +148,7 @@ func Run(t *testing.T, open Open) {
 		{"reads of many are reads of each", many},
 		{"searches find what they say", searches},
 		{"searches carry the scope on every hop", scopeOfSearches},
+		{"what is given to a new party is seen in the same unit", givenAtOnce},
 		{"a new patient of a kind may point to himself and change within his unit", guardedFromBirth},
 		{"what a patient's kinds are holds for all that is written meanwhile", guardedMeanwhile},
 		{"kinds and what they guard are written at once", guardedAtOnce},
