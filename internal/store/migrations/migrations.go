@@ -57,6 +57,12 @@ var sqlite0009 string
 //go:embed 0009_postgres.sql
 var postgres0009 string
 
+//go:embed 0010_sqlite.sql
+var sqlite0010 string
+
+//go:embed 0010_postgres.sql
+var postgres0010 string
+
 // Step is one change of the tables, for both databases.
 type Step struct{ Name, SQLite, Postgres string }
 
@@ -65,4 +71,5 @@ var All = []Step{{"store/0001_resources", sqlite0001, postgres0001}, {"store/000
 	{"store/0004_words", sqlite0004, postgres0004}, {"store/0005_parameters", sqlite0005, postgres0005}, {"store/0006_sights", sqlite0006, postgres0006},
 	{"store/0007_versions", sqlite0007, postgres0007},
 	{"store/0008_keys", sqlite0008, postgres0008},
-	{"store/0009_grants", sqlite0009, postgres0009}}
+	{"store/0009_grants", sqlite0009, postgres0009},
+	{"store/0010_persons", sqlite0010, postgres0010}}

@@ -161,6 +161,8 @@ func Run(t *testing.T, open Open) {
 		{"pages are stable under writes", paging},
 		{"sealed values stand in no table", sealed},
 		{"sealed addresses are found by their words", sealedAddress},
+		{"a record is of one person at a time", members},
+		{"links show to whom sees both records", linkedInSight},
 		{"derivers and guards see before and after", deriveAndGuard},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) { c.test(t, open) })
