@@ -26,8 +26,25 @@ type Number struct {
 	Verified      bool // read from the document or confirmed with the authority, not typed
 }
 
+// Systems of numbers which are known by their form; a hospital's or scheme's own number has its assigner's URI instead.
+const (
+	ResidentID      = "resident-id"      // GB 11643, 18 or 15 digits; residence permits of 港澳台居民 (81, 82, 83) too
+	Passport        = "passport"         // of any state
+	HongKongMacau   = "hk-macau"         // 港澳居民来往内地通行证
+	Taiwan          = "taiwan"           // 台湾居民来往大陆通行证
+	ForeignResident = "foreign-resident" // 外国人永久居留身份证, old (15 characters) and new (18 digits)
+	InsuranceID     = "insurance-id"     // 医保
+	NationalID      = "national-id"      // of another state, without a known check digit
+)
+
 // Address is free text, or in parts where a source has them.
-type Address struct{ Text, Area, City, PostalCode string }
+type Address struct {
+	Text       string // road, number, room; or everything
+	Place      string // house, village or estate by name
+	Area       string // suburb, district
+	City       string
+	PostalCode string
+}
 
 // Outcome of a comparison.
 type Outcome uint8
@@ -44,7 +61,9 @@ type Verdict struct {
 	Score       float64 // bits: log2 of the likelihood ratio with the prior
 	Probability float64 // that both are one person, by the model
 	Fields      []Evidence
+	Against     string // whom the evidence tells from: stranger, or household where the two could live together
 	Bar         string // code of the rule that forbids joining without a person's decision: twin, parent-child, …; "" = none
+	Firm        bool   // the bar also forbids that other records join the two
 }
 
 // Evidence is what one field says.
