@@ -5,6 +5,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/lines/agreement"
 	"github.com/xinglin-health/xinglin/lines/countersign"
+	"github.com/xinglin-health/xinglin/lines/personreview"
 	"github.com/xinglin-health/xinglin/lines/referral"
 	"github.com/xinglin-health/xinglin/lines/safeguard"
 	"github.com/xinglin-health/xinglin/lines/secondlook"
@@ -12,4 +13,4 @@ import (
 )
 
 // All is every line, in the order in which the page shows them.
-var All = []*line.Line{referral.Line, agreement.Line, unknown.Line, safeguard.Line, secondlook.Line, countersign.Line}
+var All = []*line.Line{referral.Line, agreement.Line, unknown.Line, safeguard.Line, secondlook.Line, countersign.Line, personreview.Line}

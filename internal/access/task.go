@@ -313,10 +313,12 @@ func (r *Relations) handOverOf(ctx context.Context, tx *store.Tx, task *fhir.Nod
 		return &handOver{}, nil
 	}
 	h.emergency = task.Str("priority") == "stat"
-	if taskOnly(task) { // the Task itself for its author and the owner's desks
+	if taskOnly(task) { // the Task itself for its author, or the desks that are asked where the hub began it, and the owner's
 		h.patient, h.refs, h.owner = "", []string{"Task/" + w.ID}, []string{r.institution(h.to) + Cases}
 		if author := task.Str("note[0].authorReference.reference"); strings.HasPrefix(author, "Practitioner/") {
 			h.requester = []string{author}
+		} else if h.from != "" && h.from != h.to {
+			h.requester = []string{r.institution(h.from) + Cases}
 		}
 		return h, nil
 	}

@@ -1,0 +1,109 @@
+package personreview
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/flow"
+	"github.com/xinglin-health/xinglin/internal/line"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+func TestTablesHaveNoDeadEnds(t *testing.T) {
+	for _, f := range Line.Flows {
+		for _, err := range f.Check() {
+			t.Error(err)
+		}
+	}
+}
+
+func TestDiagramIsTheTable(t *testing.T) {
+	var b strings.Builder
+	for _, f := range Line.Flows {
+		b.WriteString(f.Mermaid())
+		b.WriteString("\n")
+	}
+	golden := filepath.Join("testdata", "flow.mmd")
+	if *update {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Errorf("the table has changed: look at the diagram, then go test ./lines/personreview -update")
+	}
+}
+
+func TestWhoMayDoWhat(t *testing.T) {
+	for _, c := range []struct {
+		name, state, do string
+		side            flow.Party
+		role, to        string
+	}{
+		{"the desk accepts", Waiting, "accept", flow.Owner, "records", Accepted},
+		{"the desk decides although the hospital was asked", Asked, "reject", flow.Owner, "records", Rejected},
+		{"the hospital that was asked does not decide", Asked, "accept", flow.Requester, "records", ""},
+		{"the hospital answers", Asked, "answer", flow.Requester, "records", Waiting},
+		{"nobody answers what nobody asked", Waiting, "answer", flow.Requester, "records", ""},
+		{"a doctor does not decide", Waiting, "accept", flow.Owner, "doctor", ""},
+		{"what is decided stays", Accepted, "reject", flow.Owner, "records", ""},
+		{"people do not close a case without deciding", Waiting, "obsolete", flow.Owner, "records", ""},
+		{"people open no case", flow.New, "open", flow.Requester, "records", ""},
+		{"the hub opens it", flow.New, "open", flow.Requester, "system", Waiting},
+	} {
+		step, err := pair.Find(c.do, c.state, c.side, c.role, nil)
+		if got := step.To; got != c.to || (err == nil) != (c.to != "") {
+			t.Errorf("%s: got %q, %v; want %q", c.name, got, err, c.to)
+		}
+	}
+}
+
+func TestWorkingDays(t *testing.T) {
+	at := func(s string) time.Time {
+		d, err := time.ParseInLocation("2006-01-02 15:04", s, line.Zone())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	for _, c := range []struct {
+		name, from string
+		days       int
+		to         string
+	}{
+		{"over a weekend", "2026-11-20 09:30", 3, "2026-11-25 09:30"},
+		{"over the national holiday, with the Saturday worked in its stead", "2026-09-30 16:00", 3, "2026-10-10 16:00"},
+		{"from a free day", "2026-10-03 08:00", 1, "2026-10-08 08:00"},
+		{"a year without data follows the week", "2027-03-05 10:00", 5, "2027-03-12 10:00"},
+	} {
+		if got := due(at(c.from), c.days); !got.Equal(at(c.to)) {
+			t.Errorf("%s: %d working days from %s: got %s; want %s", c.name, c.days, c.from, got, c.to)
+		}
+	}
+}
+
+func TestEveryFieldHasWordsInBothLanguages(t *testing.T) {
+	for _, f := range Line.Flows {
+		for do, form := range f.Forms {
+			for _, x := range form.Fields {
+				if x.Label.Zh == "" || x.Label.En == "" || x.Type == "choice" && len(x.Options) == 0 {
+					t.Errorf("%s/%s: field %q lacks words", f.Code, do, x.Name)
+				}
+			}
+		}
+		for _, s := range f.Steps {
+			if _, ok := f.Forms[s.Do]; !ok {
+				t.Errorf("%s: step %q has no form", f.Code, s.Do)
+			}
+		}
+	}
+}
