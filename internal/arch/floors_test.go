@@ -25,8 +25,10 @@ var free = []string{"internal/arch"}
 // siblings on one floor stand apart; these few may be imported beside.
 // access: who asks is in every context. audit: one entry form for all.
 var besides = map[string][]string{
-	"internal/access": {"internal/identity", "internal/audit", "internal/event", "internal/job", "internal/blob", "internal/subscription", "internal/registry"},
-	"internal/audit":  {"internal/identity", "internal/subscription"},
+	"internal/access": {"internal/identity", "internal/audit", "internal/event", "internal/job", "internal/blob", "internal/subscription", "internal/registry", "internal/empi"},
+	"internal/audit":  {"internal/identity", "internal/subscription", "internal/empi"},
+	// a link made or undone is an event
+	"internal/event": {"internal/empi"},
 	// a line lists its numbers
 	"internal/indicator": {"internal/line"},
 }
