@@ -135,6 +135,7 @@ func (s *server) restCapability() *fhir.Node {
 		sockets = append(sockets, fhir.Obj{"url", "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket", "valueUri", "ws" + strings.TrimPrefix(strings.TrimSuffix(s.BaseURL, "/"), "http") + "/ws"})
 	}
 	return fhir.Of(fhir.Obj{"extension", sockets, "mode", "server",
+		"documentation", "References to patients and Patient's _id take the modifier :person (also :mdm): all records of the person whose record is named, as far as the caller sees them. Patient/id/$everything spans them, too.",
 		"security", fhir.Obj{"cors", false, "description", "Session cookie with X-CSRF-Token, or Authorization: Bearer with SMART scopes (system/Type.cruds)."},
 		"resource", resources,
 		"interaction", codes("transaction", "batch", "history-system", "search-system"),

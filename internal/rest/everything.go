@@ -47,6 +47,7 @@ type gathering struct {
 	began   time.Time
 	has     map[string]bool // Type/id on this page
 	asked   []string        // _type; nil = all
+	alone   bool            // _person=false: this record only
 }
 
 // place is where a page ends; it is the cursor of the next link.
@@ -81,7 +82,7 @@ func (s *server) everything(ctx context.Context, c Call) (Answer, error) {
 	b := newBundleWriter("searchset", s.Clock.Now())
 	path := c.Base + "/" + target(c.Type, c.ID) + "/$everything"
 	var applied []search.Param
-	for _, name := range []string{"start", "end", "_since", "_type", "_count"} {
+	for _, name := range []string{"start", "end", "_since", "_type", "_count", "_person"} {
 		for _, v := range c.all(name) {
 			applied = append(applied, search.Param{Name: name, Value: v})
 		}
@@ -117,7 +118,7 @@ func jsonAnswer(resource []byte, entry *audit.Entry) Answer {
 }
 
 func (s *server) readGathering(c Call, g *gathering) error {
-	known := []string{"start", "end", "_since", "_type", "_count", "_cursor", "_format", "_pretty"}
+	known := []string{"start", "end", "_since", "_type", "_count", "_person", "_cursor", "_format", "_pretty"}
 	for _, name := range c.named() {
 		if !slices.Contains(known, name) && c.prefers("handling=strict") {
 			return fhir.Refuse(http.StatusBadRequest, "not-supported", "unknown-parameter", fmt.Sprintf("$everything does not know %q", name), "$everything 不支持该参数")
@@ -144,6 +145,13 @@ func (s *server) readGathering(c Call, g *gathering) error {
 			return fhir.Refuse(http.StatusBadRequest, "value", "bad-value", "_count: a number from 1 is expected", "_count：值不正确")
 		}
 		g.count = min(count, s.MaxCount)
+	}
+	switch c.Param("_person") {
+	case "", "true":
+	case "false":
+		g.alone = true
+	default:
+		return fhir.Refuse(http.StatusBadRequest, "value", "bad-value", "_person is true or false", "_person 只能是 true 或 false")
 	}
 	g.asked = commas(c.all("_type"))
 	for _, t := range g.asked {
@@ -187,13 +195,22 @@ func (s *server) aim(ctx context.Context, tx *store.Tx, c Call, g *gathering) (e
 			}
 		}
 		g.walk.Patients = []string{home}
-		types, err := tx.TypesOf(ctx, home)
-		if err != nil {
-			return err
+		if c.Type == "Patient" && !g.alone {
+			linked, err := tx.Linked(ctx, c.Scope, home)
+			if err != nil {
+				return err
+			}
+			g.walk.Patients = append(g.walk.Patients, linked[home]...)
 		}
 		g.present = map[string]bool{}
-		for _, t := range types {
-			g.present[t] = true
+		for _, record := range g.walk.Patients {
+			types, err := tx.TypesOf(ctx, record)
+			if err != nil {
+				return err
+			}
+			for _, t := range types {
+				g.present[t] = true
+			}
 		}
 	}
 	g.types = nil

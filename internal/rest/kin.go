@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
@@ -109,4 +110,25 @@ func (k kin) Above(ctx context.Context, by *spec.Param, id string, limit int) ([
 		return nil
 	})
 	return ids, err
+}
+
+// Records follows links between records of one person as far as the caller sees both ends.
+func (k kin) Records(ctx context.Context, ids []string) (map[string][]string, error) {
+	refs := make([]string, len(ids))
+	for i, id := range ids {
+		refs[i] = "Patient/" + id
+	}
+	out := map[string][]string{}
+	err := k.store.View(ctx, func(tx *store.Tx) error {
+		linked, err := tx.Linked(ctx, k.scope, refs...)
+		for one, others := range linked {
+			ids := make([]string, len(others))
+			for i, o := range others {
+				ids[i] = strings.TrimPrefix(o, "Patient/")
+			}
+			out[strings.TrimPrefix(one, "Patient/")] = ids
+		}
+		return err
+	})
+	return out, err
 }

@@ -91,7 +91,7 @@ func (p *parser) clause(typ, name, value string, hop int) (Clause, error) {
 	head, rest, chained := strings.Cut(name, ".")
 	code, modifier, _ := strings.Cut(head, ":")
 	if code == "_id" || code == "_lastUpdated" {
-		return p.special(code, modifier, value, chained)
+		return p.special(typ, code, modifier, value, chained)
 	}
 	param := p.lookup(typ, code)
 	if param != nil && modifier == "phonetic" && code == "name" { // name:phonetic=zs is phonetic=zs
@@ -105,6 +105,9 @@ func (p *parser) clause(typ, name, value string, hop int) (Clause, error) {
 	c := Clause{Param: param}
 	if chained {
 		return p.chain(c, typ, modifier, rest, value, hop)
+	}
+	if modifier == personAlias {
+		modifier = Person
 	}
 	if err := checkModifier(param, modifier); err != nil {
 		return c, err
@@ -148,17 +151,27 @@ func (p *parser) values(c *Clause, value string) error {
 		c.Modifier = "" // the values name all that is above already
 	}
 	if !p.Resolves && unresolved(c) {
-		return fhir.Refuse(400, "not-supported", "bad-modifier", fmt.Sprintf("%s:%s is not answered here; a search by GET or POST answers it", code, c.Modifier), "此处不支持 :"+c.Modifier+"，请用检索接口")
+		return notHere(code, c.Modifier)
 	}
 	return nil
+}
+
+func notHere(code, modifier string) error {
+	return fhir.Refuse(400, "not-supported", "bad-modifier", fmt.Sprintf("%s:%s is not answered here; a search by GET or POST answers it", code, modifier), "此处不支持 :"+modifier+"，请用检索接口")
 }
 
 func tooManyValues() error {
 	return refuse("too-many-values", fmt.Sprintf("more than %d values in one parameter", maxValues), "一个条件里的值过多")
 }
 
-func (p *parser) special(code, modifier, value string, chained bool) (Clause, error) {
+func (p *parser) special(typ, code, modifier, value string, chained bool) (Clause, error) {
 	c := Clause{Special: code}
+	if code == "_id" && typ == "Patient" && (modifier == Person || modifier == personAlias) && !chained {
+		if !p.Resolves {
+			return c, notHere(code, modifier)
+		}
+		c.Modifier, modifier = Person, ""
+	}
 	if modifier != "" || chained {
 		return c, refuse("bad-modifier", code+" takes no modifier", code+" 不能带修饰符")
 	}
@@ -286,6 +299,8 @@ func checkModifier(param *spec.Param, modifier string) error {
 		ok = param.Type == spec.String && (!param.Sealed || modifier == "exact" || index.ByWords(param))
 	case "identifier":
 		ok = param.Type == spec.Reference
+	case Person:
+		ok = param.Type == spec.Reference && slices.Contains(targetsOf(param), "Patient")
 	default:
 		ok = param.Type == spec.Reference && spec.IsResource(modifier)
 	}

@@ -299,6 +299,15 @@ func (wards) Below(_ context.Context, by *spec.Param, id string, _ int) ([]strin
 func (wards) Above(_ context.Context, by *spec.Param, id string, _ int) ([]string, error) {
 	return []string{id, "root"}, nil
 }
+func (wards) Records(_ context.Context, ids []string) (map[string][]string, error) {
+	linked := map[string][]string{}
+	for _, id := range ids {
+		if id == "1" {
+			linked[id] = []string{"2", "3"}
+		}
+	}
+	return linked, nil
+}
 
 func TestResolveTurnsTermsAndHierarchiesIntoValues(t *testing.T) {
 	for _, c := range []struct{ typ, query, want string }{
@@ -312,6 +321,10 @@ func TestResolveTurnsTermsAndHierarchiesIntoValues(t *testing.T) {
 		{"Observation", "_filter=code sb s|A or not(code in http://vs)", "or(code=<s>#A,<s>#A.1 not(code=<s>#1,<s>#2))"},
 		{"Encounter", "location:below=Location/1", "location=Location/1,Location/1-a"},
 		{"Encounter", "location:above=1", "location=Location/1,Location/root"},
+		{"Observation", "patient:person=Patient/1,2,9", "patient=Patient/1,Patient/2,Patient/9,Patient/3"},
+		{"Observation", "subject:mdm=1", "subject=Patient/1,Patient/2,Patient/3"},
+		{"Patient", "_id:person=9", "_id='9'"},
+		{"Encounter", "subject:Patient._id:person=1", "subject→(Patient._id='1','2','3')"},
 		{"Patient", "gender:in=http://hl7.org/fhir/ValueSet/administrative-gender", "gender=<http://hl7.org/fhir/administrative-gender>#female,<http://hl7.org/fhir/administrative-gender>#male,<http://hl7.org/fhir/administrative-gender>#other,<http://hl7.org/fhir/administrative-gender>#unknown"},
 		{"", "_type=Observation,Condition&code:in=http://vs", "across(Condition.code=<s>#1,<s>#2 Observation.code=<s>#1,<s>#2)"},
 	} {

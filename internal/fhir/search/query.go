@@ -57,8 +57,14 @@ type Clause struct {
 //	below       uri: Text itself or below it by path; reference: URL itself or a longer version of it (url|1 finds url|1.2)
 //	Patient, …  reference: only to that type
 //
-// Of tokens, in, not-in, above and below, and of references to a hierarchy (Location, Organization, …) above and
-// below, become plain values or "not" by Resolve; :above of URIs and canonicals does by Parse.
+// Of tokens, in, not-in, above and below, of references to a hierarchy (Location, Organization, …) above and below,
+// and of references to patients and their _id person, become plain values or "not" by Resolve; :above of URIs and canonicals does by Parse.
+
+// Person is the modifier that means all records of the person whose record is named; others call it mdm.
+const (
+	Person      = "person"
+	personAlias = "mdm"
+)
 
 // Has asks for resources that others refer to: _has:Observation:patient:code=… ; nested by a Where that has a Has itself.
 type Has struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/index"
@@ -33,6 +34,8 @@ type Kin interface {
 	// Below lists the ids of a resource and of all that is part of it; Above of it and of what it is part of.
 	Below(ctx context.Context, by *spec.Param, id string, limit int) ([]string, error)
 	Above(ctx context.Context, by *spec.Param, id string, limit int) ([]string, error)
+	// Records lists, by the id of a patient's record, the ids of the others that are linked with it.
+	Records(ctx context.Context, ids []string) (map[string][]string, error)
 }
 
 // Bounds of what Resolve writes into one query.
@@ -100,6 +103,9 @@ func (r *resolver) clause(c *Clause) error {
 	if !unresolved(c) {
 		return nil
 	}
+	if c.Modifier == Person {
+		return r.person(c)
+	}
 	do := r.codes
 	if c.Param.Type == spec.Reference {
 		do = func(m string, v *Value) ([]Value, error) { return r.related(c.Param, m, v) }
@@ -133,6 +139,9 @@ func (r *resolver) clause(c *Clause) error {
 
 // unresolved tells a clause that Resolve must rewrite.
 func unresolved(c *Clause) bool {
+	if c.Modifier == Person {
+		return true
+	}
 	if c.Param == nil {
 		return false
 	}
@@ -154,6 +163,52 @@ func (r *resolver) filter(f *Filter) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// person adds to the records named the others of the same persons.
+func (r *resolver) person(c *Clause) error {
+	if r.look {
+		r.found = true
+		return nil
+	}
+	if r.kin == nil {
+		return notHere("Patient", c.Modifier)
+	}
+	named := func(v *Value) string {
+		if c.Param == nil {
+			return v.Text
+		}
+		return v.RefID
+	}
+	ids, has := make([]string, 0, len(c.Values)), map[string]bool{}
+	for i := range c.Values {
+		if id := named(&c.Values[i]); !has[id] {
+			ids, has[id] = append(ids, id), true
+		}
+	}
+	linked, err := r.kin.Records(r.ctx, ids)
+	if err != nil {
+		return err
+	}
+	values := slices.Clone(c.Values)
+	for _, id := range ids {
+		for _, other := range linked[id] {
+			if has[other] {
+				continue
+			}
+			has[other] = true
+			if r.total++; r.total > maxKin {
+				return tooMany("Patient/" + id)
+			}
+			v := Value{Raw: other, Text: other}
+			if c.Param != nil {
+				v = Value{Raw: "Patient/" + other, RefType: "Patient", RefID: other}
+			}
+			values = append(values, v)
+		}
+	}
+	c.Values, c.Modifier = values, ""
 	return nil
 }
 

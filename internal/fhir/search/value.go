@@ -86,6 +86,9 @@ func (p *parser) value(param *spec.Param, modifier, raw string) ([]Value, error)
 			return []Value{v}, nil
 		}
 		v := p.reference(param, modifier, raw)
+		if modifier == Person && (v.RefType != "Patient" || v.RefID == "") {
+			return nil, badValue(param.Code, "a patient of this hub, Patient/1, which :person needs", ":person 应为本平台的患者，如 Patient/1")
+		}
 		if modifier == "above" && v.URL != "" {
 			return olderVersions(v), nil
 		}
@@ -253,8 +256,11 @@ func (p *parser) date(code, raw string) (Value, error) {
 }
 
 func (p *parser) reference(param *spec.Param, modifier, raw string) Value {
-	if modifier == "above" || modifier == "below" {
+	switch modifier {
+	case "above", "below":
 		modifier = ""
+	case Person:
+		modifier = "Patient"
 	}
 	text := unescape(raw)
 	v := Value{Raw: raw}
