@@ -115,6 +115,10 @@ func (r *Region) live(ctx context.Context, h Hub, progress func(string, int, int
 				w.refused["nothing-follows"]++
 				continue
 			}
+			if errors.Is(err, store.ErrNotFound) { // the case is out of his sight by now
+				w.refused["not-found"]++
+				continue
+			}
 			return err
 		}
 	}

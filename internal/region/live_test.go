@@ -2,6 +2,7 @@ package region_test
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 )
 
 // lived makes a region and counts its cases by flow and state.
-func lived(t *testing.T, present time.Time) map[string]int {
+func lived(t *testing.T, present time.Time, seed uint64) map[string]int {
 	t.Helper()
 	ctx := context.Background()
 	turned := clock.At(present)
@@ -25,7 +26,7 @@ func lived(t *testing.T, present time.Time) map[string]int {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	r := region.New(7, region.Size{Patients: 260, Referrals: 110, Days: 40}, present)
+	r := region.New(seed, region.Size{Patients: 260, Referrals: 110, Days: 40}, present)
 	if err := h.Inhabit(ctx, r, turned, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -57,13 +58,29 @@ func lived(t *testing.T, present time.Time) map[string]int {
 
 func TestTheRegionIsLivedIn(t *testing.T) {
 	present := time.Date(2026, 11, 20, 9, 30, 0, 0, region.Zone)
-	states := lived(t, present)
+	states := lived(t, present, 7)
 	for _, want := range []string{"up closed", "up declined", "up redirected", "up submitted", "up received", "up accepted", "down closed", "down followed-up", "insurance-filing filed"} {
 		if states[want] == 0 {
 			t.Errorf("no case is %q: %v", want, states)
 		}
 	}
-	if again := lived(t, present); len(again) != len(states) || again["up closed"] != states["up closed"] || again["down closed"] != states["down closed"] {
+	if again := lived(t, present, 7); len(again) != len(states) || again["up closed"] != states["up closed"] || again["down closed"] != states["down closed"] {
 		t.Errorf("the same seed lived otherwise: %v and %v", states, again)
+	}
+}
+
+// What happens depends on the hour at which the region is made; it can be made at every hour.
+func TestTheRegionIsMadeAtAnyHour(t *testing.T) {
+	hours := []int{20}
+	if os.Getenv("XINGLIN_ALL") != "" {
+		hours = nil
+		for h := range 48 {
+			hours = append(hours, h)
+		}
+	}
+	for _, h := range hours {
+		for seed := range uint64(2) {
+			lived(t, time.Date(2026, 11, 23, h, 27, 0, 0, region.Zone), seed+1)
+		}
 	}
 }

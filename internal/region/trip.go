@@ -84,19 +84,11 @@ func turn(patient int) int {
 
 // choose says where this place sends such patients: to the nearest hospital that has the department.
 func (t *trip) choose(r *Region) bool {
-	treats := func(id string) bool {
-		for _, dep := range r.byID[id].Departments {
-			if dep.code == t.ill.who {
-				return true
-			}
-		}
-		return false
-	}
 	switch t.from.Kind {
 	case Village, Township:
 		t.to = r.byID["centre"]
 		for _, id := range []string{"county-1", "county-3", "county-2"} {
-			if treats(id) {
+			if t.canTreat(r.byID[id]) {
 				t.to = r.byID[id]
 				break
 			}
@@ -110,6 +102,24 @@ func (t *trip) choose(r *Region) bool {
 		t.to = r.byID["output"]
 	}
 	return true
+}
+
+func (t *trip) canTreat(in *Institution) bool {
+	return slices.ContainsFunc(in.Departments, func(d department) bool { return d.code == t.ill.who })
+}
+
+// elsewhere is where a full hospital passes the patient on: one that has the department, or nowhere.
+func (t *trip) elsewhere(full *Institution) *Institution {
+	next := []string{"partner-7", "partner-9"}
+	if full.Kind == County {
+		next = []string{"centre"}
+	}
+	for _, id := range next {
+		if in := t.w.r.byID[id]; in != nil && t.canTreat(in) {
+			return in
+		}
+	}
+	return nil
 }
 
 // who has the role at an institution; villages and townships have one person for everything.
@@ -300,11 +310,8 @@ func (t *trip) received(task string, to *Institution, hops int) error {
 			return t.w.do(desk, task, "decline", "reason", pick(t.d, []string{"capacity-full", "not-indicated", "incomplete", "wrong-specialty"}),
 				"advice", "建议当地继续治疗，"+t.ill.name+"病情变化时随时联系。")
 		})
-	case x < 0.14 && hops == 0 && t.urgency != "emergency":
-		next := t.w.r.byID["partner-7"]
-		if to.Kind == County {
-			next = t.w.r.byID["centre"]
-		}
+	case x < 0.14 && hops == 0 && t.urgency != "emergency" && t.elsewhere(to) != nil:
+		next := t.elsewhere(to)
 		t.later(wait, func() error {
 			ask := append(t.consents(), "to", fhir.Obj{"reference", next.Ref()}, "reason", pick(t.d, []string{"capacity-full", "no-technique"}))
 			if err := t.w.do(desk, task, "redirect", ask...); err != nil {
