@@ -1,0 +1,28 @@
+// Command gen writes a made-up population as CSV to its standard output.
+package main
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/xinglin-health/xinglin/internal/empi/people"
+)
+
+func main() {
+	n := flag.Int("n", 10_000, "records")
+	seed := flag.Uint64("seed", 1, "the same seed gives the same file")
+	hospitals := flag.Int("hospitals", 60, "hospitals")
+	plain := flag.Bool("plain", false, "all hospitals write dates, sexes and telephones alike")
+	flag.Parse()
+	w := bufio.NewWriterSize(os.Stdout, 1<<20)
+	err := people.Write(w, people.Make(people.Options{Records: *n, Seed: *seed, Hospitals: *hospitals, Plain: *plain}))
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+}
