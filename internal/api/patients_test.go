@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/hubtest"
 	"github.com/xinglin-health/xinglin/internal/region"
@@ -210,5 +211,91 @@ func TestTimelinePagesAreOneLine(t *testing.T) {
 		if got := read(count); !slices.Equal(got, want) {
 			t.Errorf("%d a page: got %d moments; want the same %d", count, len(got), len(want))
 		}
+	}
+}
+
+// Records of one person are one timeline for who sees them, page by page, and each its own again when the link is undone.
+func TestLinkedRecordsAreOneTimeline(t *testing.T) {
+	h := hubtest.New(t)
+	ctx := context.Background()
+	type page struct {
+		Banner    struct{ Allergies []string }
+		Records   []struct{ Reference string }
+		Timeline  []struct{ Reference, Record, Org string }
+		Next      string
+		reference []string
+	}
+	whole := func(as, query string) (all page) {
+		t.Helper()
+		for next, n := "", 0; n < 100; n++ {
+			var p page
+			a := h.Call(as, "GET", "/api/patients/"+query+"count=3&cursor="+next, "")
+			if a.Status != 200 {
+				t.Fatalf("%s as %s: got %d %s", query, as, a.Status, a.Body)
+			}
+			a.JSON(t, &p)
+			all.Timeline, all.Records, all.Banner = append(all.Timeline, p.Timeline...), p.Records, p.Banner
+			for _, m := range p.Timeline {
+				all.reference = append(all.reference, m.Reference)
+			}
+			if next = p.Next; next == "" {
+				return all
+			}
+		}
+		t.Fatal("the pages do not end")
+		return all
+	}
+	change := func(fn func(tx *store.Tx) error) {
+		t.Helper()
+		if err := h.Store.Update(ctx, fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, other := whole(hubtest.Village, "p0001?"), whole(hubtest.Village, "p0002?")
+	change(func(tx *store.Tx) error {
+		for _, id := range []string{"p0001", "p0002"} {
+			if err := tx.Join(ctx, 7, "Patient/"+id, "rule"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	both := whole(hubtest.Village, "p0001?")
+	if len(both.Records) != 2 || both.Records[0].Reference != "Patient/p0001" || both.Records[1].Reference != "Patient/p0002" {
+		t.Fatalf("records: got %+v", both.Records)
+	}
+	want := slices.Sorted(slices.Values(slices.Concat(one.reference, other.reference)))
+	if got := slices.Sorted(slices.Values(both.reference)); !slices.Equal(got, want) {
+		t.Errorf("both records: got %d moments %v; want %d %v", len(got), got, len(want), want)
+	}
+	for _, m := range both.Timeline {
+		if from := slices.Contains(other.reference, m.Reference); from != (m.Record == "Patient/p0002") || m.Org == "" {
+			t.Errorf("%s: of record %q, org %q", m.Reference, m.Record, m.Org)
+		}
+	}
+	if len(other.Banner.Allergies) == 0 || len(both.Banner.Allergies) < len(other.Banner.Allergies) {
+		t.Errorf("allergies: got %v; want those of both, %v", both.Banner.Allergies, other.Banner.Allergies)
+	}
+	if !slices.ContainsFunc(h.Entries(), func(e audit.Entry) bool {
+		return e.What == "patient-page" && e.Target == "Patient/p0001" && slices.Equal(e.Patients, []string{"Patient/p0001", "Patient/p0002"})
+	}) {
+		t.Error("no audit entry says that both records were shown")
+	}
+	if alone := whole(hubtest.Village, "p0001?person=false&"); !slices.Equal(alone.reference, one.reference) || len(alone.Records) != 1 {
+		t.Errorf("this record only: got %v; want %v", alone.reference, one.reference)
+	}
+	hidden := h.Region.Patients[slices.IndexFunc(h.Region.Patients, func(p *region.Patient) bool {
+		return h.Call(hubtest.Village, "GET", "/api/patients/"+p.ID, "").Status == 404
+	})]
+	change(func(tx *store.Tx) error { return tx.Join(ctx, 7, hidden.Ref(), "rule") })
+	if got := whole(hubtest.Village, "p0001?"); len(got.Records) != 2 || !slices.Equal(got.reference, both.reference) {
+		t.Errorf("a third record that he may not see: got %+v", got.Records)
+	}
+	change(func(tx *store.Tx) error { return tx.Leave(ctx, 7, "Patient/p0002") })
+	if got := whole(hubtest.Village, "p0001?"); !slices.Equal(got.reference, one.reference) || len(got.Records) != 1 {
+		t.Errorf("undone: got %v; want %v", got.reference, one.reference)
+	}
+	if got := whole(hubtest.Village, "p0002?"); !slices.Equal(got.reference, other.reference) {
+		t.Errorf("undone, the other: got %v; want %v", got.reference, other.reference)
 	}
 }

@@ -43,6 +43,7 @@ type moment struct {
 	Org       string `json:"org"`
 	Reference string `json:"reference"`
 	Abnormal  bool   `json:"abnormal"`
+	Record    string `json:"record"` // whose: "Patient/…"
 
 	when time.Time
 }
@@ -84,20 +85,33 @@ func (p Patients) show(w http.ResponseWriter, r *http.Request) {
 	}
 	var top *banner
 	var line []moment
+	var records []record
 	err = p.Store.View(r.Context(), func(tx *store.Tx) error {
 		names := newNamer(tx, caller.Scope)
 		n, v, err := readPatient(r.Context(), tx, caller.Scope, id)
 		if err != nil {
 			return err
 		}
-		if top, err = p.banner(r.Context(), tx, caller.Scope, n, names.ref(r.Context(), v.Custodian)); err != nil {
+		records = []record{{"Patient/" + id, names.ref(r.Context(), v.Custodian)}}
+		if query.Get("person") != "false" {
+			linked, err := p.linked(r.Context(), tx, caller.Scope, "Patient/"+id, names)
+			if err != nil {
+				return err
+			}
+			records = append(records, linked...)
+		}
+		if top, err = p.banner(r.Context(), tx, caller.Scope, n, records); err != nil {
 			return err
 		}
-		line, err = p.timeline(r.Context(), tx, caller.Scope, id, query.Get("kind"), after, size, names)
+		line, err = p.timeline(r.Context(), tx, caller.Scope, records, query.Get("kind"), after, size, names)
 		return err
 	})
 	if err == nil {
-		err = p.touched(w, r, "patient-page", "Patient/"+id, []string{"Patient/" + id})
+		shown := make([]string, len(records))
+		for i, rec := range records {
+			shown[i] = rec.Reference
+		}
+		err = p.touched(w, r, "patient-page", "Patient/"+id, shown)
 	}
 	if err != nil {
 		Refuse(w, r, err)
@@ -111,7 +125,36 @@ func (p Patients) show(w http.ResponseWriter, r *http.Request) {
 	if line == nil {
 		line = []moment{}
 	}
-	Answer(w, http.StatusOK, map[string]any{"banner": top, "timeline": line, "next": next})
+	Answer(w, http.StatusOK, map[string]any{"banner": top, "records": records, "timeline": line, "next": next})
+}
+
+// record is one of a person's records, with whoever keeps it.
+type record struct {
+	Reference string `json:"reference"`
+	Custodian Ref    `json:"custodian"`
+}
+
+// linked are the other records of the same person that the scope sees.
+func (p Patients) linked(ctx context.Context, tx *store.Tx, scope search.Scope, patient string, names *namer) ([]record, error) {
+	linked, err := tx.Linked(ctx, scope, patient)
+	if err != nil || len(linked) == 0 {
+		return nil, err
+	}
+	ids := make([]string, len(linked[patient]))
+	for i, other := range linked[patient] {
+		ids[i] = strings.TrimPrefix(other, "Patient/")
+	}
+	found, err := tx.ReadMany(ctx, scope, "Patient", ids)
+	if err != nil {
+		return nil, err
+	}
+	var records []record
+	for _, id := range ids {
+		if v, ok := found[id]; ok {
+			records = append(records, record{"Patient/" + id, names.ref(ctx, v.Custodian)})
+		}
+	}
+	return records, nil
 }
 
 // before orders moments, the newest first.
@@ -140,28 +183,16 @@ func (p Patients) readCursor(text string) (*moment, error) {
 	return &moment{Reference: reference, when: time.UnixMicro(us).In(p.zone())}, nil
 }
 
-func (p Patients) banner(ctx context.Context, tx *store.Tx, scope search.Scope, n *fhir.Node, custodian Ref) (*banner, error) {
+func (p Patients) banner(ctx context.Context, tx *store.Tx, scope search.Scope, n *fhir.Node, records []record) (*banner, error) {
 	b := &banner{"Patient/" + n.ID(), nameOf(n), n.Str("gender"), p.age(n), n.Str("birthDate"), maskID(residentID(n)), maskPhone(phoneOf(n)), addressOf(n),
-		[]string{}, []string{}, custodian}
-	allergies, _, err := tx.Compartment(ctx, scope, "Patient/"+n.ID(), []string{"AllergyIntolerance"}, time.Time{}, 50)
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range allergies {
-		a, err := fhir.Parse(v.JSON)
-		if err != nil {
+		[]string{}, []string{}, records[0].Custodian}
+	for i, rec := range records {
+		from := ""
+		if i > 0 && rec.Custodian.Display != "" {
+			from = "［" + rec.Custodian.Display + "］"
+		}
+		if err := b.warn(ctx, tx, scope, rec.Reference, from); err != nil {
 			return nil, err
-		}
-		if status := a.Str("clinicalStatus.coding[0].code"); status == "inactive" || status == "resolved" || a.Str("verificationStatus.coding[0].code") == "entered-in-error" {
-			continue
-		}
-		text := words(a.Get("code"))
-		if reaction := words(a.Get("reaction[0].manifestation[0]")); reaction != "" {
-			text += "（" + reaction + "）"
-		}
-		b.Allergies = append(b.Allergies, text)
-		if a.Str("criticality") == "high" {
-			b.Alerts = append(b.Alerts, "高危过敏："+words(a.Get("code")))
 		}
 	}
 	if n.Str("deceasedBoolean") == "true" || n.Str("deceasedDateTime") != "" {
@@ -170,8 +201,36 @@ func (p Patients) banner(ctx context.Context, tx *store.Tx, scope search.Scope, 
 	return b, nil
 }
 
-// timeline returns the moments after a cursor, newest first: more than size of them if there are more.
-func (p Patients) timeline(ctx context.Context, tx *store.Tx, scope search.Scope, id, kind string, after *moment, size int, names *namer) ([]moment, error) {
+// warn adds the allergies of one record, each once, with where it is from.
+func (b *banner) warn(ctx context.Context, tx *store.Tx, scope search.Scope, patient, from string) error {
+	allergies, _, err := tx.Compartment(ctx, scope, patient, []string{"AllergyIntolerance"}, time.Time{}, 50)
+	if err != nil {
+		return err
+	}
+	for _, v := range allergies {
+		a, err := fhir.Parse(v.JSON)
+		if err != nil {
+			return err
+		}
+		if status := a.Str("clinicalStatus.coding[0].code"); status == "inactive" || status == "resolved" || a.Str("verificationStatus.coding[0].code") == "entered-in-error" {
+			continue
+		}
+		text := words(a.Get("code"))
+		if reaction := words(a.Get("reaction[0].manifestation[0]")); reaction != "" {
+			text += "（" + reaction + "）"
+		}
+		if !slices.Contains(b.Allergies, text) {
+			b.Allergies = append(b.Allergies, text+from)
+		}
+		if alert := "高危过敏：" + words(a.Get("code")); a.Str("criticality") == "high" && !slices.Contains(b.Alerts, alert) {
+			b.Alerts = append(b.Alerts, alert)
+		}
+	}
+	return nil
+}
+
+// timeline returns the moments of some records after a cursor, newest first: more than size of them if there are more.
+func (p Patients) timeline(ctx context.Context, tx *store.Tx, scope search.Scope, records []record, kind string, after *moment, size int, names *namer) ([]moment, error) {
 	var types []string
 	told := map[string]source{}
 	for _, s := range sources {
@@ -184,22 +243,30 @@ func (p Patients) timeline(ctx context.Context, tx *store.Tx, scope search.Scope
 		until = after.when
 	}
 	for limit := size + 12; ; limit = maxTimeline { // some more than a page, for moments of the same second
-		found, more, err := tx.Compartment(ctx, scope, "Patient/"+id, types, until, limit)
-		if err != nil {
-			return nil, err
-		}
 		var line []moment
 		var known time.Time // of what happened later than this nothing is missing
-		for _, v := range found {
-			m, err := p.moment(ctx, told[v.Type], v, names)
+		has := map[string]bool{}
+		for _, rec := range records {
+			found, more, err := tx.Compartment(ctx, scope, rec.Reference, types, until, limit)
 			if err != nil {
 				return nil, err
 			}
-			if more && !v.At.IsZero() {
-				known = m.when
+			var oldest time.Time
+			for _, v := range found {
+				m, err := p.moment(ctx, told[v.Type], v, names)
+				if err != nil {
+					return nil, err
+				}
+				if m.Record = rec.Reference; more && !v.At.IsZero() {
+					oldest = m.when
+				}
+				if !has[m.Reference] && (after == nil || before(*after, m) < 0) {
+					has[m.Reference] = true
+					line = append(line, m)
+				}
 			}
-			if after == nil || before(*after, m) < 0 {
-				line = append(line, m)
+			if oldest.After(known) {
+				known = oldest
 			}
 		}
 		slices.SortFunc(line, before)
