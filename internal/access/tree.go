@@ -287,6 +287,33 @@ func (t *Tree) Departments(institution string) bool {
 	return slices.ContainsFunc(t.kids[institution], func(k string) bool { p := t.places[k]; return p != nil && parts[p.Type] && !p.Inactive })
 }
 
+// Desk is whose offices answer for what an organisation keeps: the nearest institution at or above it that has departments,
+// for a village has no offices; else the legal person.
+func (t *Tree) Desk(org string) string {
+	at := t.Institution(org)
+	for range 32 {
+		if at == "" || t.Departments(at) {
+			return at
+		}
+		p, _ := t.Place(at)
+		if p.Parent == "" {
+			break
+		}
+		at = t.Institution(p.Parent)
+	}
+	return t.Legal(org)
+}
+
+// Level finds the first place with a code of institution level; "" when there is none.
+func (t *Tree) Level(code string) string {
+	for _, p := range t.All("") {
+		if p.Level == code && !p.Inactive {
+			return p.Ref
+		}
+	}
+	return ""
+}
+
 // Department finds the department of an institution that people call by a name; "" when there is none or several.
 func (t *Tree) Department(institution, name string) string {
 	if name == "" {

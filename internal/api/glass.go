@@ -98,7 +98,7 @@ func (g Glass) Break(ctx context.Context, body *fhir.Node) (*fhir.Node, error) {
 			return g.note(ctx, tx, by, "break-glass-missed", "Patient", reason.Code, "4")
 		}
 		for _, v := range found {
-			opened.ID, opened.Patient, opened.Keeper = reasonID(), "Patient/"+v.ID, g.hospital(v.Custodian)
+			opened.ID, opened.Patient, opened.Keeper = reasonID(), "Patient/"+v.ID, g.Tree.Desk(v.Custodian)
 			if err := access.Open(ctx, tx, opened); err != nil {
 				return err
 			}
@@ -142,23 +142,6 @@ func (g Glass) task(o access.Opened, reason access.Reason, text string) *fhir.No
 		}
 	}
 	return t
-}
-
-// hospital is who looks again at what was opened of a record: the nearest institution at or above its keeper that has
-// departments, for a village has nobody to judge; else the legal person.
-func (g Glass) hospital(custodian string) string {
-	at := g.Tree.Institution(custodian)
-	for range 32 {
-		if at == "" || g.Tree.Departments(at) {
-			return at
-		}
-		p, _ := g.Tree.Place(at)
-		if p.Parent == "" {
-			break
-		}
-		at = g.Tree.Institution(p.Parent)
-	}
-	return g.Tree.Legal(custodian)
 }
 
 // find looks whoever keeps the record; what it finds is told only with the opening.

@@ -42,6 +42,7 @@ func (h *Hub) ownAPI() http.Handler {
 		cases,
 		api.Reasons{Store: h.Store, Audit: h.Audit},
 		api.Patients{Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone},
+		api.Persons{Store: h.Store, Index: h.Index, Runner: h.Runner, Audit: h.Audit, Tree: h.Tree, Clock: h.Clock, Zone: h.Zone},
 		api.Agreements{Store: h.Store, Tree: h.Tree, Room: h.Agreements, Runner: h.Runner, Audit: h.Audit, Zone: h.Zone},
 		&api.Registry{Store: h.Store, Room: h.Registry, Tree: h.Tree, Audit: h.Audit, Zone: h.Zone, Validate: validate.Resource, Write: h.register},
 		api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock},

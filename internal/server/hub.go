@@ -15,6 +15,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/blob"
 	"github.com/xinglin-health/xinglin/internal/bulk"
 	"github.com/xinglin-health/xinglin/internal/conform"
+	"github.com/xinglin-health/xinglin/internal/empi"
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/identity"
 	"github.com/xinglin-health/xinglin/internal/job"
@@ -48,6 +49,9 @@ type Hub struct {
 	Conform       *conform.Room
 	Registry      *registry.Room
 	Agreements    *agreement.Room
+	Index         *empi.Index
+
+	reviewed int64 // the last event after which no pair waited for its case, and one more
 
 	rules   *identity.Rules
 	issuers []identity.Issuer

@@ -18,6 +18,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/blob"
 	"github.com/xinglin-health/xinglin/internal/bulk"
 	"github.com/xinglin-health/xinglin/internal/conform"
+	"github.com/xinglin-health/xinglin/internal/empi"
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/validate"
@@ -58,6 +59,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 	h.Agreements = &agreement.Room{Tree: h.Tree, Zone: h.Zone, Legal: h.Tree.Legal}
 	h.Relations.Sharing = h.Agreements.Gives
 	h.Conform = &conform.Room{Clock: h.Clock}
+	h.Index = empi.New(empi.Options{Clock: h.Clock, Log: h.Log})
 	h.Subscriptions = subscription.New(subscription.Options{Clock: h.Clock, Zone: h.Zone, Base: h.pageURL() + "/fhir", Hosts: h.Hooks, Log: h.Log})
 	sealing, err := h.sealing()
 	if err != nil {
@@ -69,7 +71,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Zone:       h.Zone,
 		Migrations: migrations(),
 		Derive: []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, h.countersigning, h.Relations.Derive, identity.Derive(h.who), line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive,
-			h.Agreements.Derive, access.Follow},
+			h.Agreements.Derive, access.Follow, h.Index.Derive, h.deciding},
 		Guard: []store.Guard{h.Tree.Guard, h.Relations.Guard, h.Registry.Guard, identity.Guard(h.who), line.Guard(lines.All), h.Subscriptions.Guard, blob.Guard,
 			h.Agreements.Guard},
 		Guarded:  access.Guarded,
@@ -110,6 +112,9 @@ func (h *Hub) openServices(ctx context.Context) (err error) {
 		defer cancel()
 		return h.Audit.Close(grace)
 	})
+	if err := h.Index.Open(ctx, h.Store, h.Audit, h.Audit); err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
 	if err := h.openLogins(ctx); err != nil {
 		return err
 	}
@@ -221,6 +226,8 @@ func (h *Hub) Start(ctx context.Context) {
 	h.background(ctx, "keys", every(time.Minute, h.tendKeys))
 	h.background(ctx, "outgoing notices", h.Dispatcher.Run)
 	h.background(ctx, "subscriptions", h.Subscriptions.Run)
+	h.background(ctx, "patient index", h.Index.Run)
+	h.background(ctx, "pairs to review", every(2*time.Second, h.review))
 	h.background(ctx, "deadlines", every(2*time.Second, func(ctx context.Context) error {
 		_, err := h.Runner.Tick(ctx)
 		return err

@@ -55,6 +55,7 @@ func decide(c line.Call, ch *line.Change) {
 	ch.Note = words(c)
 	line.Say(ch.Task, "output", "reason", "理由", "valueString", c.Params.Str("reason"))
 	line.Say(ch.Task, "output", "words", "说明", "valueString", ch.Note)
+	line.Say(ch.Task, "output", "seen", "所见版本", "valueString", c.Params.Str("seen"))
 }
 
 func ask(c line.Call, ch *line.Change) {
@@ -79,12 +80,3 @@ func claim(c line.Call, ch *line.Change) {
 }
 
 func remark(c line.Call, ch *line.Change) { ch.Note = c.Params.Str("note") }
-
-// Undo is the Task that tells one hospital that a link was taken back.
-func Undo(person, reason string, by, owner fhir.Obj) *fhir.Node {
-	t := fhir.New("Task", "extension", fhir.Arr{fhir.Obj{"url", access.TaskOnly, "valueBoolean", true}}, "priority", "urgent",
-		"description", "一次记录合并已被撤销", "requester", by, "owner", owner)
-	line.Say(t, "input", "person", "主索引号", "valueString", person)
-	line.Say(t, "input", "words", "说明", "valueString", reason)
-	return t
-}

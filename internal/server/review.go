@@ -1,0 +1,225 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/api"
+	"github.com/xinglin-health/xinglin/internal/empi"
+	"github.com/xinglin-health/xinglin/internal/event"
+	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/flow"
+	"github.com/xinglin-health/xinglin/internal/line"
+	"github.com/xinglin-health/xinglin/internal/store"
+)
+
+// reviewer is the hub itself where it opens and closes cases of lines/personreview.
+func reviewer(institution string) *access.Caller {
+	return &access.Caller{User: "hub", Name: "系统", Role: "system", Org: institution, Institution: institution, Scope: search.Everything}
+}
+
+// deciding is a store.Deriver: what a desk decides of a pair is told to the index in the same unit, so that of two who
+// decide one wins and the other is refused.
+func (h *Hub) deciding(ctx context.Context, tx *store.Tx, w store.Written) error {
+	if w.Type != "Task" || w.Before == nil || w.After == nil {
+		return nil
+	}
+	if slug, code := line.LineOf(w.After); slug != api.Review || code != "pair" {
+		return nil
+	}
+	state := line.StateOf(w.After)
+	what := map[string]string{"accepted": empi.Same, "rejected": empi.Different}[state]
+	if what == "" || line.StateOf(w.Before) == state {
+		return nil
+	}
+	id, err := strconv.ParseInt(line.FactText(w.After, "pair"), 10, 64)
+	if err != nil {
+		return fmt.Errorf("server: Task/%s is about no pair: %w", w.ID, err)
+	}
+	version, err := strconv.ParseInt(line.FactText(w.After, "seen"), 10, 64)
+	if err != nil { // decided without looking at the page: about the pair as it is
+		pair, err := h.Index.Pair(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		version = pair.Version
+	}
+	_, err = h.Index.Decide(ctx, tx, id, version, what, line.FactText(w.After, "words"), empi.Caller(ctx))
+	return err
+}
+
+// review keeps the cases in step with the pairs until nothing is left to do: what the index asks gets a case, and a case
+// whose question is gone ends. It looks only when something has happened since it last found nothing.
+func (h *Hub) review(ctx context.Context) error {
+	var now int64
+	err := h.Store.View(ctx, func(tx *store.Tx) (err error) { now, err = event.Last(ctx, tx); return err })
+	if err != nil || h.reviewed == now+1 {
+		return err
+	}
+	if err := h.Review(ctx); err != nil {
+		return err
+	}
+	h.reviewed = now + 1
+	return nil
+}
+
+// Review is one whole round of review.
+func (h *Hub) Review(ctx context.Context) error {
+	if err := h.closeReviews(ctx); err != nil {
+		return err
+	}
+	cursor := ""
+	for {
+		var pairs []empi.Pair
+		next := ""
+		err := h.Store.View(ctx, func(tx *store.Tx) error {
+			list, more, err := h.Index.Pairs(ctx, tx, empi.PairFilter{State: empi.Open, Cursor: cursor, Count: 200})
+			if err != nil {
+				return err
+			}
+			pairs, next = pairs[:0], more
+			for _, p := range list {
+				task, _, err := tx.Claimed(ctx, "person-pair", strconv.FormatInt(p.ID, 10))
+				if err != nil {
+					return err
+				}
+				if task == "" {
+					pairs = append(pairs, p)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("server: review: %w", err)
+		}
+		for _, p := range pairs {
+			if err := h.openReview(ctx, p); err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		cursor = next
+	}
+}
+
+// openReview lays a pair before the desk that can compare both records: their own where one desk keeps both, else the
+// centre's.
+func (h *Hub) openReview(ctx context.Context, p empi.Pair) error {
+	var desks []string
+	for _, c := range p.Custodians() {
+		if d := h.Tree.Desk(c); d != "" && !slices.Contains(desks, d) {
+			desks = append(desks, d)
+		}
+	}
+	if len(desks) == 0 {
+		return nil // nobody keeps them who could look
+	}
+	owner := desks[0]
+	if len(desks) > 1 {
+		if centre := h.Tree.Level("centre"); centre != "" {
+			owner = centre
+		}
+	}
+	params := fhir.New("Parameters")
+	say := func(name, value string) {
+		if value != "" {
+			params.Add("parameter", fhir.Obj{"name", name, "valueString", value})
+		}
+	}
+	say("pair", strconv.FormatInt(p.ID, 10))
+	say("score", strconv.FormatFloat(p.Score, 'f', 1, 64))
+	say("bar", p.Bar)
+	params.Add("parameter", fhir.Obj{"name", "owner", "valueReference", fhir.Ref(owner, "")})
+	for _, d := range desks {
+		params.Add("parameter", fhir.Obj{"name", "hospital", "valueReference", fhir.Ref(d, "")})
+	}
+	_, err := h.Runner.Start(access.With(ctx, reviewer(owner)), line.StartCall{Line: api.Review, Flow: "pair", Params: params})
+	var no *fhir.Error
+	if errors.As(err, &no) && no.Status == 409 { // another process was faster
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("server: review of pair %d: %w", p.ID, err)
+	}
+	return nil
+}
+
+// closeReviews ends the cases whose question is gone.
+func (h *Hub) closeReviews(ctx context.Context) error {
+	hub := reviewer("")
+	cursor := ""
+	for {
+		type ended struct{ task, why string }
+		var over []ended
+		next := ""
+		err := h.Store.View(ctx, func(tx *store.Tx) error {
+			over = over[:0]
+			list, err := h.Runner.Worklist(ctx, tx, hub, line.Filter{View: line.In, Line: api.Review, Flow: "pair", Count: 200, Cursor: cursor})
+			if err != nil {
+				return err
+			}
+			next = list.Next
+			for _, c := range list.Cases {
+				if c.Kind != flow.Open {
+					continue
+				}
+				v, err := tx.Read(ctx, search.Everything, "Task", c.Task[len("Task/"):])
+				if err != nil {
+					return err
+				}
+				task, err := fhir.Parse(v.JSON)
+				if err != nil {
+					return err
+				}
+				id, err := strconv.ParseInt(line.FactText(task, "pair"), 10, 64)
+				if err != nil {
+					continue
+				}
+				pair, err := h.Index.Pair(ctx, tx, id)
+				var no *fhir.Error
+				if errors.As(err, &no) && no.Status == 404 {
+					over = append(over, ended{c.Task, why[""]})
+				} else if err != nil {
+					return err
+				} else if pair.State != empi.Open {
+					over = append(over, ended{c.Task, why[pair.State]})
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("server: review: %w", err)
+		}
+		for _, o := range over {
+			params := fhir.New("Parameters", "parameter", fhir.Arr{fhir.Obj{"name", "reason", "valueString", o.why}})
+			if _, err := h.Runner.Do(access.With(ctx, hub), line.DoCall{Task: o.task, Step: "obsolete", Params: params}); err != nil {
+				var no *fhir.Error
+				if !errors.As(err, &no) { // somebody has decided meanwhile
+					return fmt.Errorf("server: review of %s: %w", o.task, err)
+				}
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		if len(over) == 0 { // what has ended has left the list
+			cursor = next
+		}
+	}
+}
+
+// why a case ends without anybody's decision, by the state of its pair.
+var why = map[string]string{
+	empi.Linked:   "记录已更正，主索引已确认为同一人",
+	empi.Settled:  "已在别处作出决定",
+	empi.Obsolete: "记录已更正，不再疑似",
+	empi.Covered:  "同两人的另一对记录正在核对或已核对",
+	"":            "记录已不存在",
+}
