@@ -1,0 +1,67 @@
+package match
+
+// bar names the rule that forbids joining two records without a person's decision; firm rules also forbid that others join them.
+func bar(c *compared, a, b *Ready) (code string, firm bool) {
+	for _, id := range a.apart {
+		if id == b.id && id != "" {
+			return "apart", true
+		}
+	}
+	for _, id := range b.apart {
+		if id == a.id && id != "" {
+			return "apart", true
+		}
+	}
+	number := c.level[fieldNumber]
+	sameNumber := number == exact || number == numberOld || number == numberTyped
+	nearNumber := sameNumber || number == slip || number == numberTwo
+	family, given := c.level[fieldFamily], c.level[fieldGiven]
+	phone, address := c.level[fieldPhone], c.level[fieldAddress]
+	sameBirth := c.level[fieldBirth] == exact || c.level[fieldBirth] == birthSaid
+	home := phone == exact || address == exact || address == addressHouse || c.level[fieldMother] == exact || c.level[fieldMother] == motherOrder
+	sameGiven := given == exact || given == nameSound || given == nameSpelt
+	sameCard := c.level[fieldCard] == exact
+
+	switch {
+	case c.conflict && c.sibling && !sameGiven:
+		return "twin", true
+	case c.conflict:
+		return "number", true
+	case c.level[fieldMother] == motherOrder:
+		return "twin", true
+	case yearsApart(a, b) >= 14 && (home || sameNumber) && !(sameNumber && sameGiven && family == exact):
+		return "parent-child", true
+	case c.blank:
+		if a.unknown || b.unknown {
+			if number == exact || sameCard {
+				return "", false
+			}
+			return "unknown", false
+		}
+		if number == exact && (sameBirth || c.level[fieldBirth] == missing) || c.level[fieldMother] == exact && a.order > 0 && a.order == b.order {
+			return "", false
+		}
+		return "newborn", false
+	case sameNumber && c.a != nil && family == differs && given == differs:
+		return "name", false // somebody else's card, or the mother's
+	case sameBirth && !nearNumber && home && !sameGiven && given != missing:
+		return "twin", true
+	case c.level[fieldSex] == differs && !nearNumber && (phone == exact || address == exact) && !sameGiven:
+		return "spouse", true
+	case !nearNumber && !sameCard && !home && c.level[fieldPhone] != slip && address != slip && address != addressNumber && c.level[fieldPlace] > slip && c.level[fieldMother] != exact:
+		return "namesake", false // nothing but name and birthday
+	case (family == missing || given == missing) && !sameNumber && !sameCard:
+		if number == slip && sameBirth {
+			return "", false
+		}
+	}
+	return "", false
+}
+
+func yearsApart(a, b *Ready) int {
+	if a.birth.year == 0 || b.birth.year == 0 {
+		return 0
+	}
+	n := int(a.birth.year) - int(b.birth.year)
+	return max(n, -n)
+}
