@@ -1,7 +1,7 @@
 # 杏林 Xinglin. `make demo` is the first thing to try, `make test` the last before a commit lands.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build page demo demo-reset test test-race check bench bench-scale gen fuzz e2e clean
+.PHONY: help build page demo demo-reset test test-race check bench bench-scale bench-match gen fuzz e2e clean
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO_BUILD := go build -ldflags "-X github.com/xinglin-health/xinglin/internal/server.Version=$(VERSION)"
@@ -36,6 +36,9 @@ check: ## quick look before a commit: format, vet, arch, page types
 
 bench-scale: ## import, reads and searches at 200 thousand, 1 and 5 million resources (long; SIZES=, OUT=)
 	@scripts/bench-scale $(SIZES)
+
+bench-match: ## xinglin match on made-up populations: time, memory, quality (N="100000 1000000", SEED=, OUT=)
+	@scripts/bench-match $(N)
 
 bench: build ## the parts in docs/benchmarks.md, on both databases (xinglin bench measures over HTTP)
 	@scripts/postgres go test -run '^$$' -bench . -benchtime 2s ./internal/store/ ./internal/rest/ ./internal/audit/ ./internal/api/ ./internal/fhir/validate/ ./lines/

@@ -139,3 +139,23 @@ func TestTheFileOpensInASpreadsheet(t *testing.T) {
 		}
 	}
 }
+
+func TestRowsArePatients(t *testing.T) {
+	dated, numbered := 0, 0
+	for r := range Make(Options{Records: 2000, Seed: 9}) {
+		n := r.Patient("p-1", "Organization/h")
+		again, err := fhir.Parse(n.JSON())
+		if err != nil || again.ID() != "p-1" || again.All("name")[0].Str("text") == "" || again.Str("managingOrganization.reference") != "Organization/h" {
+			t.Fatalf("%s: %v", n.JSON(), err)
+		}
+		if again.Str("birthDate") != "" {
+			dated++
+		}
+		if ids := again.All("identifier"); r.Number == "" && len(ids) == 0 || len(ids) == 1 && ids[0].Str("value") == r.Number {
+			numbered++
+		}
+	}
+	if dated < 1900 || numbered != 2000 {
+		t.Errorf("got %d with birthday, %d with the number of the row, of 2,000", dated, numbered)
+	}
+}

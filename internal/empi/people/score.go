@@ -83,7 +83,7 @@ type Report struct {
 	ByKind  []Part // pairs of one person, by what the person is
 	ByError []Part // by what is wrong in either record
 	Wrong   []Part // wrongly joined pairs by the kinds of both; Found is 0
-	Twins   int    // twin joined to twin, or what a file calls so
+	Twins   int    // of the wrongly joined pairs, those with a twin
 	Largest int    // records in the largest cluster
 }
 
@@ -191,7 +191,7 @@ func (t *Truth) mistakes(r *Report, wrong map[string]*Part, g []int32) {
 				continue
 			}
 			x, y := t.words[t.kind[a]], t.words[t.kind[b]]
-			if strings.Contains(x, "twin") && strings.Contains(y, "twin") {
+			if strings.Contains(x, "twin") || strings.Contains(y, "twin") {
 				r.Twins++
 			}
 			name := strings.Join(slices.Sorted(slices.Values([]string{cmp.Or(x, "plain"), cmp.Or(y, "plain")})), " + ")
