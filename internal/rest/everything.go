@@ -74,7 +74,10 @@ func (s *server) everything(ctx context.Context, c Call) (Answer, error) {
 		if err := s.gather(ctx, tx, g); err != nil {
 			return err
 		}
-		return s.support(ctx, tx, c, g)
+		if err := s.support(ctx, tx, c, g); err != nil {
+			return err
+		}
+		return showLinks(ctx, tx, c.Scope, g.shown)
 	})
 	if err != nil {
 		return Answer{}, err

@@ -203,6 +203,9 @@ func (ch *change) create(now time.Time) {
 
 // write makes the resource as it will be stored and gathers what it refers to.
 func (p *planner) write(ctx context.Context, ch *change, own map[string]bool, missing map[string]map[string]*use) error {
+	if ch.typ == "Patient" {
+		withoutLinks(ch.node)
+	}
 	ch.work = ch.node
 	refs := bundle.References(ch.node)
 	if p.copies || slices.ContainsFunc(refs, func(r *fhir.Node) bool { return strings.IndexByte(r.Text, '?') > 0 }) {

@@ -28,6 +28,9 @@ func (s *server) read(c *call) (*answer, error) {
 	if err == nil {
 		err = s.inContext(c, v)
 	}
+	if err == nil && v.Linked {
+		v, err = s.readLinked(c, v)
+	}
 	if err != nil {
 		return nil, err
 	}

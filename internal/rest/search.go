@@ -39,7 +39,12 @@ func (s *server) search(c *call) (*answer, error) {
 	}
 	var page store.Page
 	err = s.Store.View(c.ctx, func(tx *store.Tx) (err error) {
-		page, err = tx.Search(c.ctx, r.Query)
+		if page, err = tx.Search(c.ctx, r.Query); err == nil {
+			err = showLinks(c.ctx, tx, c.scope, page.Matches)
+		}
+		if err == nil {
+			err = showLinks(c.ctx, tx, c.scope, page.Includes)
+		}
 		return err
 	})
 	if err != nil {

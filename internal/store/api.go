@@ -42,6 +42,7 @@ type Version struct {
 	Home      string // "Patient/…": the subject; "" = shared register
 	JSON      []byte // complete, with meta.versionId and meta.lastUpdated; nil for a delete
 	Inside    string // of a match of _contained: JSON is only the contained resource of this id
+	Linked    bool   // of a Patient from Store.Read: a person has this record and perhaps others; what he sees of them says Tx.Linked
 }
 
 // Prepared is a resource made ready outside the writer: validated by the caller,

@@ -168,12 +168,15 @@ func (s *Store) Read(ctx context.Context, scope search.Scope, typ, id string) (V
 	err := s.View(ctx, func(tx *Tx) (err error) {
 		if ok {
 			// Only whether it is still current and visible is asked.
-			if ok, err = tx.stands(ctx, scope, key, rid, kept.Seq); ok || err != nil {
-				v = kept
+			var linked bool
+			if ok, linked, err = tx.stands(ctx, scope, key, rid, kept.Seq); ok || err != nil {
+				v, v.Linked = kept, kept.Linked && s.opts.Alone || linked
 				return err
 			}
 		}
-		v, rid, err = tx.readRID(ctx, scope, typ, id, 0)
+		if v, rid, err = tx.readRID(ctx, scope, typ, id, 0); err == nil && typ == "Patient" {
+			v.Linked, err = tx.one(ctx, "SELECT 1 FROM person_member WHERE patient = ? AND "+standing, []any{rid}, new(int64))
+		}
 		return err
 	})
 	if err != nil {
@@ -185,22 +188,29 @@ func (s *Store) Read(ctx context.Context, scope search.Scope, typ, id string) (V
 	return v, nil
 }
 
-// stands tells whether a version is the current one and visible.
-func (tx *Tx) stands(ctx context.Context, scope search.Scope, key ident, rid, seq int64) (bool, error) {
+// stands tells whether a version is the current one and visible, and whether a person has this record; who writes alone
+// knows that.
+func (tx *Tx) stands(ctx context.Context, scope search.Scope, key ident, rid, seq int64) (found, linked bool, err error) {
 	see, err := tx.sight(ctx, scope)
 	if err != nil || !see.reads(key.typ) {
-		return false, err
+		return false, false, err
 	}
 	q := &sql{}
-	q.add("SELECT 1 FROM resource r WHERE r.rid = ? AND r.seq = ? AND r.deleted = 0", rid, seq)
-	see.visible(q, "r", key.typ)
-	var one int64
-	found, err := tx.one(ctx, q.String(), q.args, &one)
-	if err != nil {
-		return false, fmt.Errorf("store: %w", err)
+	if key.typ == patientType && !tx.s.opts.Alone {
+		q.add("SELECT EXISTS (SELECT 1 FROM person_member m WHERE m.patient = r.rid AND m." + standing + ")")
+	} else {
+		q.add("SELECT 0")
 	}
-	return found, nil
+	q.add(" FROM resource r WHERE r.rid = ? AND r.seq = ? AND r.deleted = 0", rid, seq)
+	see.visible(q, "r", key.typ)
+	found, err = tx.one(ctx, q.String(), q.args, &linked)
+	if err != nil {
+		return false, false, fmt.Errorf("store: %w", err)
+	}
+	return found, linked, nil
 }
+
+var patientType = spec.TypeID("Patient")
 
 // replacing keeps readers from the version that this unit replaces, until the unit has ended.
 func (tx *Tx) replacing(key ident) {

@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
-	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 )
+
+// standing is the condition that a row of person_member stands. It is written out: SQLite would plan a statement anew
+// whenever a parameter is compared with what the index of such rows is made by.
+const standing = "until = 2305843009213693952"
 
 // Member is one record of a person, while it is linked.
 type Member struct {
@@ -24,13 +27,13 @@ func (tx *Tx) Join(ctx context.Context, person int64, patient, source string) er
 	if err != nil {
 		return err
 	}
-	now := tx.now.UnixMicro()
-	if err := tx.Queue(ctx, "UPDATE person_member SET until = ? WHERE patient = ? AND person <> ? AND until = ?", now, rid, person, maxDate); err != nil {
+	at := tx.now.UnixMicro()
+	if err := tx.Queue(ctx, "UPDATE person_member SET until = ? WHERE patient = ? AND person <> ? AND "+standing, at, rid, person); err != nil {
 		return err
 	}
 	return tx.Queue(ctx, `INSERT INTO person_member (person, patient, since, until, source) SELECT CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT)
-		WHERE NOT EXISTS (SELECT 1 FROM person_member m WHERE m.patient = ? AND m.until = ?)
-		ON CONFLICT (person, patient, since) DO UPDATE SET until = excluded.until, source = excluded.source`, person, rid, now, maxDate, source, rid, maxDate)
+		WHERE NOT EXISTS (SELECT 1 FROM person_member m WHERE m.patient = ? AND m.`+standing+`)
+		ON CONFLICT (person, patient, since) DO UPDATE SET until = excluded.until, source = excluded.source`, person, rid, at, maxDate, source, rid)
 }
 
 // Leave ends it: the row stays, closed, and the record is a person of its own again.
@@ -39,7 +42,7 @@ func (tx *Tx) Leave(ctx context.Context, person int64, patient string) error {
 	if err != nil {
 		return err
 	}
-	return tx.Queue(ctx, "UPDATE person_member SET until = ? WHERE patient = ? AND person = ? AND until = ?", tx.now.UnixMicro(), rid, person, maxDate)
+	return tx.Queue(ctx, "UPDATE person_member SET until = ? WHERE patient = ? AND person = ? AND "+standing, tx.now.UnixMicro(), rid, person)
 }
 
 func (tx *Tx) patient(ctx context.Context, patient string) (int64, error) {
@@ -50,20 +53,21 @@ func (tx *Tx) patient(ctx context.Context, patient string) (int64, error) {
 	if err == nil && rid == 0 {
 		err = fmt.Errorf("store: %q is no patient", patient)
 	}
+	tx.replacing(ident{patientType, strings.TrimPrefix(patient, "Patient/")}) // what Read remembers says whether he is linked
 	return rid, err
 }
 
 // PersonOf is the person of whose records this patient is one now; 0 = of none, he is the only record of himself.
 func (tx *Tx) PersonOf(ctx context.Context, patient string) (person int64, err error) {
 	id, _ := strings.CutPrefix(patient, "Patient/")
-	_, err = tx.one(ctx, "SELECT m.person FROM resource_id i JOIN person_member m ON m.patient = i.rid AND m.until = ? WHERE i.type = ? AND i.id = ?",
-		[]any{maxDate, spec.TypeID("Patient"), id}, &person)
+	_, err = tx.one(ctx, "SELECT m.person FROM resource_id i JOIN person_member m ON m.patient = i.rid AND m."+standing+" WHERE i.type = ? AND i.id = ?",
+		[]any{patientType, id}, &person)
 	return person, err
 }
 
 // Members lists the records of a person now, oldest link first.
 func (tx *Tx) Members(ctx context.Context, person int64) (members []Member, err error) {
-	err = tx.Query(ctx, "SELECT r.id, m.since, m.source FROM person_member m JOIN resource r ON r.rid = m.patient WHERE m.person = ? AND m.until = ? ORDER BY m.since, r.id", []any{person, maxDate},
+	err = tx.Query(ctx, "SELECT r.id, m.since, m.source FROM person_member m JOIN resource r ON r.rid = m.patient WHERE m.person = ? AND m."+standing+" ORDER BY m.since, r.id", []any{person},
 		func(scan func(...any) error) error {
 			var m Member
 			var since int64
@@ -79,17 +83,16 @@ func (tx *Tx) Members(ctx context.Context, person int64) (members []Member, err 
 // It asks for no scope: what a caller may know of it says Linked.
 func (tx *Tx) Together(ctx context.Context, patients ...string) (map[string][]string, error) {
 	var together map[string][]string
-	typ := spec.TypeID("Patient")
 	for len(patients) > 0 {
 		some := patients[:min(len(patients), 200)]
 		patients = patients[len(some):]
-		args := []any{maxDate, maxDate, typ}
+		args := []any{patientType}
 		for _, p := range some {
 			id, _ := strings.CutPrefix(p, "Patient/")
 			args = append(args, id)
 		}
 		err := tx.Query(ctx, `SELECT i.id, r.id FROM resource_id i CROSS JOIN person_member m CROSS JOIN person_member o CROSS JOIN resource r
-			WHERE m.patient = i.rid AND m.until = ? AND o.person = m.person AND o.until = ? AND o.patient <> m.patient AND r.rid = o.patient
+			WHERE m.patient = i.rid AND m.`+standing+` AND o.person = m.person AND o.`+standing+` AND o.patient <> m.patient AND r.rid = o.patient
 			AND i.type = ? AND i.id IN (`+marks(len(some))+`)`, args, func(scan func(...any) error) error {
 			var one, other string
 			if err := scan(&one, &other); err != nil {

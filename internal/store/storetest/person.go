@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -162,5 +163,38 @@ func linkedInSight(t *testing.T, open Open) {
 				t.Fatalf("seed %d, scope %d %+v:\ngot  %s\nwant %s", seed, n, scope, got, want)
 			}
 		}
+	}
+}
+
+// rememberedLinks: what a read remembers of a Patient changes with his links, at once.
+func rememberedLinks(t *testing.T, open Open) {
+	ctx := context.Background()
+	for _, alone := range []bool{false, true} {
+		s := open(t, store.Options{Alone: alone, Cache: 1 << 20})
+		put(t, s, store.Update, "p", "Organization/a", `{"resourceType":"Patient"}`)
+		expect := func(when string, want bool) {
+			t.Helper()
+			for _, scope := range []search.Scope{search.Everything, {Parties: []string{"Organization/a"}}} {
+				for range 2 {
+					if v, err := s.Read(ctx, scope, "Patient", "p"); err != nil || v.Linked != want {
+						t.Errorf("%s, alone %v: got %v, %v; want %v", when, alone, v.Linked, err, want)
+					}
+				}
+			}
+		}
+		expect("never linked", false)
+		must(t, s.Update(ctx, func(tx *store.Tx) error { return tx.Join(ctx, 3, "Patient/p", "rule") }))
+		expect("linked", true)
+		if err := s.Update(ctx, func(tx *store.Tx) error {
+			if err := tx.Leave(ctx, 3, "Patient/p"); err != nil {
+				return err
+			}
+			return errors.New("undone")
+		}); err == nil {
+			t.Fatal("committed")
+		}
+		expect("a unit that failed", true)
+		must(t, s.Update(ctx, func(tx *store.Tx) error { return tx.Leave(ctx, 3, "Patient/p") }))
+		expect("left", false)
 	}
 }

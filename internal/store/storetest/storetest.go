@@ -162,6 +162,7 @@ func Run(t *testing.T, open Open) {
 		{"sealed values stand in no table", sealed},
 		{"sealed addresses are found by their words", sealedAddress},
 		{"a record is of one person at a time", members},
+		{"what is remembered of a patient says whether he is linked", rememberedLinks},
 		{"links show to whom sees both records", linkedInSight},
 		{"derivers and guards see before and after", deriveAndGuard},
 	} {
