@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -26,11 +27,21 @@ type compared struct {
 	Evidence *evidence `json:"evidence,omitempty"`
 }
 
-// evidence is what a field says for or against one person, in bits.
+// evidence is what a line says for or against one person, in bits; the level is that of its part that agrees least.
 type evidence struct {
 	Level string  `json:"level"`
 	Bits  float64 `json:"bits"`
+	Parts []part  `json:"parts,omitempty"`
 }
+
+type part struct {
+	Field string  `json:"field"`
+	Level string  `json:"level"`
+	Bits  float64 `json:"bits"`
+}
+
+// lines says on which line a part of the comparison is told.
+var lines = map[string]string{"family": "name", "given": "name", "place": "address", "area": "address", "card": "record-number"}
 
 // many is how many values of a field are put side by side, and how long they may be.
 const (
@@ -53,13 +64,14 @@ func compare(left, right *fhir.Node, fields []match.Evidence) []compared {
 			all = append(all, x)
 		}
 	}
-	level := func(field string) string {
+	level := func(line string) string {
+		var said []string
 		for _, e := range fields {
-			if e.Field == field {
-				return e.Level
+			if lineOf(e.Field) == line {
+				said = append(said, e.Level)
 			}
 		}
-		return ""
+		return strings.Join(said, " ")
 	}
 	one := func(s string) []string { return some(s) }
 	put("name", "", names(left), names(right), 0, 0, level("name"))
@@ -77,13 +89,38 @@ func compare(left, right *fhir.Node, fields []match.Evidence) []compared {
 	put("address", "", addresses(left), addresses(right), 0, 0, level("address"))
 	put("order", "", one(left.Str("multipleBirthInteger")), one(right.Str("multipleBirthInteger")), 0, 0, "whole")
 	for _, e := range fields {
-		if i := slices.IndexFunc(all, func(x compared) bool { return x.Field == e.Field && x.Evidence == nil }); i >= 0 {
-			all[i].Evidence = &evidence{e.Level, e.Bits}
-		} else if e.Bits != 0 {
-			all = append(all, compared{Field: e.Field, Left: []piece{}, Right: []piece{}, Evidence: &evidence{e.Level, e.Bits}})
+		if e.Level == "missing" && e.Bits == 0 {
+			continue
 		}
+		i := slices.IndexFunc(all, func(x compared) bool { return x.Field == lineOf(e.Field) })
+		if i < 0 {
+			all = append(all, compared{Field: lineOf(e.Field), Left: []piece{}, Right: []piece{}})
+			i = len(all) - 1
+		}
+		if all[i].Evidence == nil {
+			all[i].Evidence = &evidence{}
+		}
+		all[i].Evidence.add(e)
 	}
 	return all
+}
+
+// lineOf: that family and given name stand in each other's place is told with the name, the order of birth by itself.
+func lineOf(field string) string {
+	if field == "order" {
+		return "name"
+	}
+	if l, ok := lines[field]; ok {
+		return l
+	}
+	return field
+}
+
+func (x *evidence) add(e match.Evidence) {
+	x.Bits += e.Bits
+	x.Parts = append(x.Parts, part{e.Field, e.Level, e.Bits})
+	least := slices.MinFunc(x.Parts, func(a, b part) int { return cmp.Compare(a.Bits, b.Bits) })
+	x.Level = least.Level
 }
 
 func some(s ...string) []string {
