@@ -32,12 +32,14 @@ type Index struct {
 
 	following sync.Mutex // one step of the follower at a time
 
-	mu    sync.RWMutex
-	model *weights // in force, as last read
+	mu     sync.RWMutex
+	model  *weights // in force, as last read
+	warned time.Time
 }
 
 // Trail is asked who has opened what.
 type Trail interface {
+	CatchUp(ctx context.Context, d time.Duration) error
 	Query(ctx context.Context, f audit.Filter) (entries []audit.Entry, next string, err error)
 }
 
@@ -114,6 +116,7 @@ const (
 	WhyPossible = "possible" // by the weights
 	WhyBarred   = "barred"   // they would be the same, but a rule forbids to join without asking: Verdict.Bar
 	WhyApart    = "apart"    // they would be the same, but joining would bring records together that must stay apart
+	WhyStated   = "stated"   // a hospital says that its record is replaced by one that another hospital keeps
 	WhyConflict = "conflict" // somebody said same, and the records have become different since
 )
 
@@ -175,7 +178,12 @@ type Decision struct {
 	TakenBack   time.Time // zero = in force
 	TakenBackBy By
 	WhyBack     string
+
+	undo string // of Merged: what was changed in the two Patients
 }
+
+// statement: not said by somebody here, but read from a Patient.link.
+func (d *Decision) statement() bool { return d.By.User == "" && d.What == Merged }
 
 // Entry is one event of a person, oldest first in Log.
 type Entry struct {

@@ -38,7 +38,7 @@ import (
 // migrations of the services, in the order in which they were released. Only append.
 func migrations() []store.Migration {
 	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations, bulk.Migrations, term.Migrations, registry.Migrations,
-		agreement.Migrations, smart.Migrations, access.Migrations)
+		agreement.Migrations, smart.Migrations, access.Migrations, empi.Migrations)
 }
 
 // openStore: floor 1, with what runs in the transaction of every write.

@@ -148,3 +148,12 @@ func (tx *Tx) OpenText(ctx context.Context, text, about string) (string, error) 
 	}
 	return string(plain), nil
 }
+
+// OpenBox undoes Ring.Seal for a room that keeps bytes, also under a key that another program has just made.
+func (tx *Tx) OpenBox(ctx context.Context, box []byte, about string) ([]byte, error) {
+	plain, err := tx.unseal(ctx, box, about)
+	if err != nil {
+		return nil, fmt.Errorf("store: sealed box: %w", err)
+	}
+	return plain, nil
+}

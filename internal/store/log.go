@@ -20,13 +20,21 @@ type Logged struct {
 
 // Heads is Since without the bodies, for consumers that want few of them.
 func (tx *Tx) Heads(ctx context.Context, seq int64, limit int, fn func(Logged) error) error {
+	return tx.HeadsOf(ctx, "", seq, limit, fn)
+}
+
+// HeadsOf is Heads of one type; "" = of all.
+func (tx *Tx) HeadsOf(ctx context.Context, typ string, seq int64, limit int, fn func(Logged) error) error {
 	q := &sql{}
-	q.add("SELECT v.seq, v.vid, v.op, v.updated, v.type, r.id, r.seq FROM version v JOIN resource r ON r.rid = v.rid ")
+	q.add("SELECT v.seq, v.vid, v.op, v.updated, v.type, r.id, r.seq FROM version v JOIN resource r ON r.rid = v.rid WHERE ")
+	if typ != "" {
+		q.add("v.type = ? AND ", spec.TypeID(typ))
+	}
 	if tx.s.db.Dialect() == engine.Postgres {
-		q.add(`WHERE v.xid < pg_snapshot_xmin(pg_current_snapshot())
+		q.add(`v.xid < pg_snapshot_xmin(pg_current_snapshot())
 			AND (v.xid, v.seq) > (coalesce((SELECT o.xid FROM version o WHERE o.seq = ?), '0'::xid8), ?) ORDER BY v.xid, v.seq LIMIT ? + 0`, seq, seq, limit)
 	} else {
-		q.add("WHERE v.seq > ? ORDER BY v.seq LIMIT ? + 0", seq, limit)
+		q.add("v.seq > ? ORDER BY v.seq LIMIT ? + 0", seq, limit)
 	}
 	return tx.Query(ctx, q.String(), q.args, func(scan func(...any) error) error {
 		var l Logged
@@ -49,6 +57,16 @@ func (tx *Tx) Head(ctx context.Context) (seq int64, err error) {
 	}
 	_, err = tx.one(ctx, query, nil, &seq)
 	return seq, err
+}
+
+// Behind tells whether a type has versions after seq, also those that the log does not list yet because an older unit is still open.
+func (tx *Tx) Behind(ctx context.Context, typ string, seq int64) (bool, error) {
+	query, args := "SELECT 1 FROM version v WHERE v.type = ? AND v.seq > ? LIMIT 1", []any{spec.TypeID(typ), seq}
+	if tx.s.db.Dialect() == engine.Postgres {
+		query, args = `SELECT 1 FROM version v WHERE v.type = ? AND (v.xid, v.seq) > (coalesce((SELECT o.xid FROM version o WHERE o.seq = ?), '0'::xid8), ?) LIMIT 1`, []any{spec.TypeID(typ), seq, seq}
+	}
+	var one int64
+	return tx.one(ctx, query, args, &one)
 }
 
 // Secret derives a key of 32 bytes from the hub's key for one purpose.

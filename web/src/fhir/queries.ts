@@ -44,11 +44,11 @@ export const usePatients = (q: string) =>
     staleTime: 10_000,
   });
 
-export const usePatient = (reference = '', kind = '', alone = false) =>
+export const usePatient = (reference = '', kind = '') =>
   useInfiniteQuery({
-    queryKey: ['patient', idOf(reference), kind, alone],
+    queryKey: ['patient', idOf(reference), kind],
     queryFn: ({ pageParam }) =>
-      get<PatientPage>(`/api/patients/${idOf(reference)}${query({ kind, person: alone ? 'false' : '', cursor: pageParam })}`),
+      get<PatientPage>(`/api/patients/${idOf(reference)}${query({ kind, cursor: pageParam })}`),
     initialPageParam: '',
     getNextPageParam: (last) => last.next || undefined,
     enabled: !!reference,

@@ -1,0 +1,309 @@
+package empi
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xinglin-health/xinglin/internal/empi/match"
+	"github.com/xinglin-health/xinglin/internal/store"
+)
+
+// Bounds of what a record is compared with. A key that more than crowd records share brings only those together that share
+// two such keys, one that more than throng share brings nobody together: a telephone of a village, a number full of noughts.
+const (
+	crowd      = 100
+	throng     = 2000
+	candidates = 1000
+)
+
+// dueAtOnce is how many records one unit decides.
+const dueAtOnce = 100
+
+// judged is what a record has in common with others now.
+type judged struct {
+	rec, rev int64
+	why      string
+	pairs    []pairRow
+}
+
+// work compares some of the records that are due, on a snapshot, and then concludes what follows.
+func (x *Index) work(ctx context.Context) (more bool, err error) {
+	var batch []judged
+	err = x.store.View(ctx, func(tx *store.Tx) error {
+		batch = batch[:0]
+		err := tx.Query(ctx, `SELECT rec, rev, why FROM empi_due ORDER BY later, rec LIMIT ?`, []any{dueAtOnce}, func(scan func(...any) error) error {
+			var j judged
+			err := scan(&j.rec, &j.rev, &j.why)
+			batch = append(batch, j)
+			return err
+		})
+		if err != nil || len(batch) == 0 {
+			return err
+		}
+		w, err := x.weights(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return x.judge(ctx, tx, w, batch)
+	})
+	if err != nil {
+		return false, fmt.Errorf("empi: compare: %w", err)
+	}
+	if len(batch) == 0 {
+		return false, nil
+	}
+	err = x.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.Lock(ctx, lock); err != nil {
+			return err
+		}
+		return x.conclude(ctx, tx, batch)
+	})
+	if errors.Is(err, errMoved) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("empi: conclude: %w", err)
+	}
+	return true, nil
+}
+
+// judge fills in the pairs of each record of the batch.
+func (x *Index) judge(ctx context.Context, tx *store.Tx, w *weights, batch []judged) error {
+	recs := make([]int64, len(batch))
+	for i := range batch {
+		recs[i] = batch[i].rec
+	}
+	list, err := rowsOf(ctx, tx, "rec", recs)
+	if err != nil {
+		return err
+	}
+	known := map[int64]*row{}
+	var patients []string
+	for _, r := range list {
+		known[r.rec] = r
+		patients = append(patients, r.patient)
+	}
+	said, err := partners(ctx, tx, patients)
+	if err != nil {
+		return err
+	}
+	with := make([][]int64, len(batch))
+	var missing []int64
+	want := map[int64]bool{}
+	for i := range batch {
+		r := known[batch[i].rec]
+		if r == nil {
+			continue
+		}
+		if with[i], err = find(ctx, tx, r.keys, r.rec); err != nil {
+			return err
+		}
+		with[i] = append(with[i], said[r.patient]...)
+		slices.Sort(with[i])
+		with[i] = slices.Compact(with[i])
+		for _, rec := range with[i] {
+			if known[rec] == nil && !want[rec] {
+				want[rec] = true
+				missing = append(missing, rec)
+			}
+		}
+	}
+	slices.Sort(missing)
+	if list, err = rowsOf(ctx, tx, "rec", missing); err != nil {
+		return err
+	}
+	for _, r := range list {
+		known[r.rec] = r
+	}
+	done := map[[2]int64]*pairRow{}
+	for i := range batch {
+		r := known[batch[i].rec]
+		if r == nil {
+			continue
+		}
+		for _, rec := range with[i] {
+			o := known[rec]
+			if o == nil || o.rec == r.rec {
+				continue
+			}
+			a, b := r, o
+			if a.rec > b.rec {
+				a, b = b, a
+			}
+			key := [2]int64{a.rec, b.rec}
+			if done[key] == nil {
+				if done[key], err = x.compare(ctx, tx, w, a, b); err != nil {
+					return err
+				}
+			}
+			if p := done[key]; p.outcome != match.Different || slices.Contains(said[r.patient], rec) {
+				batch[i].pairs = append(batch[i].pairs, *p)
+			}
+		}
+	}
+	return nil
+}
+
+// compare judges two records; the order of their ids decides which is left.
+func (x *Index) compare(ctx context.Context, tx *store.Tx, w *weights, a, b *row) (*pairRow, error) {
+	for _, r := range []*row{a, b} {
+		if err := x.unpack(ctx, tx, r); err != nil {
+			return nil, err
+		}
+	}
+	v := w.judge(a, b, false)
+	return &pairRow{a: a.rec, b: b.rec, outcome: v.Outcome, score: v.Score, probability: v.Probability, bar: v.Bar, firm: v.Firm, model: w.id}, nil
+}
+
+// judge is the verdict on two unpacked rows, with its evidence where somebody will read it. Somebody whose name nobody knows
+// is linked by people only.
+func (w *weights) judge(a, b *row, explained bool) match.Verdict {
+	if a.patient > b.patient {
+		a, b = b, a
+	}
+	v := match.Verdict{}
+	if explained {
+		v = w.m.Judge(a.ready, b.ready)
+	} else {
+		v = w.m.Outcome(a.ready, b.ready)
+	}
+	if v.Outcome == match.Same && (a.record.Unknown || b.record.Unknown || v.Bar != "") {
+		v.Outcome = match.Possible
+		if v.Bar == "" {
+			v.Bar = "unknown"
+		}
+	}
+	return v
+}
+
+// partners are the records about which something was said together with these patients.
+func partners(ctx context.Context, tx *store.Tx, patients []string) (map[string][]int64, error) {
+	said, err := decisionsOf(ctx, tx, patients, true)
+	if err != nil || len(said) == 0 {
+		return nil, err
+	}
+	var all []string
+	for _, d := range said {
+		all = append(all, d.Left, d.Right)
+	}
+	slices.Sort(all)
+	rows, err := rowsOf(ctx, tx, "patient", slices.Compact(all))
+	if err != nil {
+		return nil, err
+	}
+	rec := map[string]int64{}
+	for _, r := range rows {
+		rec[r.patient] = r.rec
+	}
+	with := map[string][]int64{}
+	for _, d := range said {
+		if a, b := rec[d.Left], rec[d.Right]; a != 0 && b != 0 {
+			with[d.Left] = append(with[d.Left], b)
+			with[d.Right] = append(with[d.Right], a)
+		}
+	}
+	return with, nil
+}
+
+// arms is how many keys one query asks for; the text is always the same.
+const arms = 16
+
+var armed = strings.TrimSuffix(strings.Repeat(fmt.Sprintf(`SELECT * FROM (SELECT key, rec FROM empi_key WHERE key = ? LIMIT %d) x UNION ALL `, throng+1), arms), " UNION ALL ")
+
+// find gives the records that share keys worth comparing, in order.
+func find(ctx context.Context, tx *store.Tx, keys []int64, self int64) ([]int64, error) {
+	blocks := make(map[int64][]int64, len(keys))
+	for some := range slices.Chunk(keys, arms) {
+		args := anys(some)
+		for len(args) < arms {
+			args = append(args, some[0])
+		}
+		double := len(some) < arms
+		got := map[int64][]int64{}
+		err := tx.Query(ctx, armed, args, func(scan func(...any) error) error {
+			var key, rec int64
+			err := scan(&key, &rec)
+			got[key] = append(got[key], rec)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("empi: keys: %w", err)
+		}
+		if double { // the first key was asked several times
+			slices.Sort(got[some[0]])
+			got[some[0]] = slices.Compact(got[some[0]])
+		}
+		for k, list := range got {
+			blocks[k] = list
+		}
+	}
+	shared := map[int64]int{}
+	taken := map[int64]bool{}
+	for _, list := range blocks {
+		if len(list) > throng {
+			continue
+		}
+		for _, rec := range list {
+			if rec == self {
+				continue
+			}
+			shared[rec]++
+			if len(list) <= crowd || shared[rec] > 1 {
+				taken[rec] = true
+			}
+		}
+	}
+	all := make([]int64, 0, len(taken))
+	for rec := range taken {
+		all = append(all, rec)
+	}
+	slices.SortFunc(all, func(a, b int64) int { return cmp.Or(shared[b]-shared[a], cmp.Compare(a, b)) })
+	return all[:min(len(all), candidates)], nil
+}
+
+// conclude writes what the batch has found and decides anew what belongs together around it.
+func (x *Index) conclude(ctx context.Context, tx *store.Tx, batch []judged) error {
+	var recs []int64
+	var why string
+	todo := map[int64]*judged{}
+	stands := map[int64]int64{}
+	for i := range batch {
+		recs = append(recs, batch[i].rec)
+	}
+	for some := range slices.Chunk(recs, inAtOnce) {
+		err := tx.Query(ctx, `SELECT rec, rev FROM empi_due WHERE rec IN (`+marks(len(some))+`)`, anys(some), func(scan func(...any) error) error {
+			var rec, rev int64
+			err := scan(&rec, &rev)
+			stands[rec] = rev
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	recs = recs[:0]
+	for i := range batch {
+		j := &batch[i]
+		if stands[j.rec] != j.rev {
+			continue // it has changed since, and is due again
+		}
+		todo[j.rec] = j
+		recs = append(recs, j.rec)
+		why = j.why
+		if err := tx.Queue(ctx, `DELETE FROM empi_due WHERE rec = ?`, j.rec); err != nil {
+			return err
+		}
+	}
+	if len(recs) == 0 {
+		return nil
+	}
+	net := x.newNet(tx, cause{why: why})
+	if err := net.change(ctx, recs, todo); err != nil {
+		return err
+	}
+	return net.settle(ctx)
+}
