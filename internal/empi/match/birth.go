@@ -27,8 +27,13 @@ func (d date) days() int {
 	return int(time.Date(int(d.year), time.Month(d.month), int(d.day), 0, 0, 0, 0, time.UTC).Unix() / 86400)
 }
 
-// readDate reads YYYY, YYYY-MM, YYYY-MM-DD, YYYYMMDD, YYYY/M/D and YYYY年M月D日; ok is false when it is no day of any calendar:
-// a lunar month may have a 30 February.
+// possible says whether some calendar has the day: the lunar one has a 30 February.
+func (d date) possible() bool {
+	return d.year >= 1850 && d.year < 2200 && d.month >= 1 && d.month <= 12 && d.day >= 1 && d.day <= 31
+}
+
+// readDate reads YYYY, YYYY-MM, YYYY-MM-DD, YYYYMMDD, YYYY/M/D, D/M/YYYY and YYYY年M月D日. Days that no calendar has
+// are kept for their digits, of which perhaps one is wrong.
 func readDate(s string) (d date, ok bool) {
 	if len(s) > 40 {
 		return d, false
@@ -62,7 +67,7 @@ func readDate(s string) (d date, ok bool) {
 	if n[1] > 12 && n[2] >= 1 && n[2] <= 12 { // month and day in each other's place
 		n[1], n[2] = n[2], n[1]
 	}
-	if n[0] < 1850 || n[0] > 2199 || n[1] > 12 || n[2] > 31 || n[1] == 0 && n[2] > 0 {
+	if n[0] < 1000 || n[0] > 2999 || n[1] > 99 || n[2] > 99 || n[1] == 0 && n[2] > 0 {
 		return d, false
 	}
 	return date{int16(n[0]), int8(n[1]), int8(n[2])}, true
@@ -82,7 +87,7 @@ var lunarYears [lastLunar - firstLunar]struct {
 
 // fromLunar is the solar day number of a date that was meant by the lunar calendar; 0 when there is none.
 func fromLunar(d date) int {
-	if int(d.year) < firstLunar || int(d.year) >= lastLunar || !d.whole() {
+	if int(d.year) < firstLunar || int(d.year) >= lastLunar || !d.possible() {
 		return 0
 	}
 	y := &lunarYears[int(d.year)-firstLunar]
@@ -120,6 +125,12 @@ func compareBirth(a, b date) uint8 {
 		return differs
 	case a.year == b.year && a.month == b.day && a.day == b.month:
 		return birthTransposed
+	}
+	if !a.possible() || !b.possible() {
+		if slips(a.number(), b.number()) == 1 {
+			return birthSlip
+		}
+		return differs
 	}
 	x, y := a.days(), b.days()
 	if fromLunar(a) == y || fromLunar(b) == x {

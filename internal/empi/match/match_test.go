@@ -23,7 +23,9 @@ func TestWhatIsDecided(t *testing.T) {
 	}{
 		{"the same twice", func(a, b *Record) {}, Same, ""},
 		{"homophone, no number", func(a, b *Record) { b.Names[0].Text = "孟晓茹"; b.Numbers = nil }, Same, ""},
-		{"no number, moved, new phone", func(a, b *Record) { b.Numbers, b.Phones, b.Address = nil, []string{"13912345670"}, []Address{{Text: "中山路2号"}} }, Possible, "namesake"},
+		{"no number, moved, new phone", func(a, b *Record) {
+			b.Numbers, b.Phones, b.Address = nil, []string{"13912345670"}, []Address{{Text: "中山路2号"}}
+		}, Possible, "namesake"},
 		{"same name and birthday, two right numbers", func(a, b *Record) { b.Numbers[0].Value = another }, Possible, "number"},
 		{"old number", func(a, b *Record) { b.Numbers[0].Value = "990313610523684" }, Same, ""},
 		{"twin sister", func(a, b *Record) { b.Names[0].Text, b.Numbers[0].Value = "孟小兰", "990313196105236867" }, Different, "twin"},
