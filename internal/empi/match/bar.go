@@ -14,7 +14,7 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 	}
 	number := c.level[fieldNumber]
 	sameNumber := number == exact || number == numberOld || number == numberTyped
-	nearNumber := sameNumber || number == slip || number == numberTwo
+	nearNumber := sameNumber || (number == slip || number == numberTwo) && !c.inRow
 	family, given := c.level[fieldFamily], c.level[fieldGiven]
 	phone, address := c.level[fieldPhone], c.level[fieldAddress]
 	sameBirth := c.level[fieldBirth] == exact || c.level[fieldBirth] == birthSaid
@@ -29,8 +29,8 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 		return "number", true
 	case c.level[fieldMother] == motherOrder:
 		return "twin", true
-	case yearsApart(a, b) >= 14 && (home || sameNumber) && !(sameNumber && sameGiven && family == exact):
-		return "parent-child", true
+	case yearsApart(a, b) >= 14 && (home || sameNumber) && !(nearNumber && sameName(c)) && !(c.level[fieldBirth] == birthSlip && given == exact && hasHan(c.a.given)):
+		return "parent-child", given != missing
 	case c.blank:
 		if a.unknown || b.unknown {
 			if number == exact || sameCard {
@@ -42,9 +42,9 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 			return "", false
 		}
 		return "newborn", false
-	case sameNumber && c.a != nil && family == differs && given == differs:
+	case nearNumber && c.a != nil && family == differs && given == differs && !(sameNumber && !c.dated && sameBirth):
 		return "name", false // somebody else's card, or the mother's
-	case sameBirth && !nearNumber && home && !sameGiven && given != missing:
+	case home && !sameNumber && perhapsSameDay(c.level[fieldBirth]) && given != missing && !(sameGiven || given == namePart || nearNumber || (number == slip || number == numberTwo) && sameName(c)) && !(given == slip && number == missing):
 		return "twin", true
 	case c.level[fieldSex] == differs && !nearNumber && (phone == exact || address == exact) && !sameGiven:
 		return "spouse", true
@@ -56,6 +56,18 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 		}
 	}
 	return "", false
+}
+
+// perhapsSameDay says whether two birthdays may be one, with a mistake.
+func perhapsSameDay(level uint8) bool {
+	return level != differs && level != missing && level != birthSameYear && level != birthSameDay
+}
+
+// sameName says whether two names are one, written with a mistake at most.
+func sameName(c *compared) bool {
+	one := func(l uint8) bool { return l == exact || l == slip || l == missing || l >= nameSound && l != nameHalf }
+	family, given := c.level[fieldFamily], c.level[fieldGiven]
+	return one(given) && given != missing && (one(family) || given == exact) || given == nameHalf && family == exact && !hasHan(c.a.given)
 }
 
 func yearsApart(a, b *Ready) int {

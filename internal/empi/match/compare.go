@@ -210,16 +210,19 @@ func foldPhone(s string) string {
 
 // compared is what a pair agrees on.
 type compared struct {
-	level    [fields]uint8
-	a, b     *name // the names that were compared; nil where one has none
-	crossed  bool  // family against given
-	number   string
-	phone    string
-	left     [fields]int16 // which of several was compared
-	right    [fields]int16
-	conflict bool // two right numbers of one kind that differ
-	sibling  bool // two right numbers of one area and day
-	blank    bool // one is 某之子 or nobody
+	level [fields]uint8
+	a, b  *name // the names that were compared; nil where one has none
+	// of what is exact: whose share counts
+	familyText, givenText string
+	number                string
+	phone                 string
+	left                  [fields]int16 // which of several was compared
+	right                 [fields]int16
+	inRow                 bool // the numbers differ at their ends only, as those of twins and of families do
+	dated                 bool // the number that was compared holds a birthday
+	conflict              bool // two right numbers of one kind that differ
+	sibling               bool // two right numbers of one area and day
+	blank                 bool // one is 某之子 or nobody
 }
 
 func compare(a, b *Ready) (c compared) {
@@ -235,7 +238,7 @@ func compare(a, b *Ready) (c compared) {
 	}
 	compareNumbers(&c, a, b)
 	c.level[fieldBirth] = compareBirth(a.birth, b.birth)
-	if n := c.level[fieldNumber]; c.level[fieldBirth] == exact && (n == exact || n == numberOld) {
+	if n := c.level[fieldNumber]; c.level[fieldBirth] == exact && (n == exact || n == numberOld) && c.dated {
 		c.level[fieldBirth] = birthSaid
 	}
 	comparePhones(&c, a, b)
@@ -271,7 +274,7 @@ func compare(a, b *Ready) (c compared) {
 var rank = [16]int{exact: 0, slip: 2, differs: 9, missing: 10, nameSound: 1, nameShape: 3, nameNear: 4, namePart: 5, nameHalf: 6, nameSpelt: 2}
 
 func compareNames(c *compared, a, b *Ready) {
-	best := 1 << 20
+	best := 1 << 30
 	for i := range a.names {
 		for j := range b.names {
 			x, y := &a.names[i], &b.names[j]
@@ -279,19 +282,25 @@ func compareNames(c *compared, a, b *Ready) {
 				c.blank = true
 			}
 			family, given := compareName(x.family, y.family, true), compareName(x.given, y.given, false)
+			familyText, givenText := x.family, x.given
 			crossed := false
 			score := rank[family] + rank[given]
 			if score > 8 && x.given != "" && y.given != "" && x.family != "" && y.family != "" {
 				f, g := compareName(x.family, y.given, false), compareName(x.given, y.family, false)
-				if s := rank[f] + rank[g]; s < 7 && s+4 < score {
+				if s := rank[f] + rank[g]; s+4 < score {
+					familyText, givenText = x.given, x.family
+					if rank[f] < rank[g] || f == g && x.family > x.given { // the better one counts as given, either way round
+						f, g = g, f
+						familyText, givenText = givenText, familyText
+					}
 					family, given, crossed, score = f, g, true, s+2
 				}
 			}
-			if score >= best {
+			if score = score<<8 | int(family)<<4 | int(given); score >= best {
 				continue
 			}
 			best = score
-			c.a, c.b, c.crossed = x, y, crossed
+			c.a, c.b, c.familyText, c.givenText = x, y, familyText, givenText
 			c.level[fieldFamily], c.level[fieldGiven] = family, given
 			c.left[fieldFamily], c.right[fieldFamily] = int16(i), int16(j)
 			switch {
@@ -434,13 +443,24 @@ func compareNumbers(c *compared, a, b *Ready) {
 				c.conflict = true
 				c.sibling = c.sibling || x.kind == residentNumber && len(x.value) == 18 && len(y.value) == 18 && x.value[6:14] == y.value[6:14]
 			}
-			if numberRank[level] < numberRank[c.level[fieldNumber]] {
+			best := numberRank[c.level[fieldNumber]]
+			if numberRank[level] < best || numberRank[level] == best && level <= numberTyped && x.value < c.number {
 				c.level[fieldNumber] = level
 				c.left[fieldNumber], c.right[fieldNumber] = int16(i), int16(j)
-				c.number = x.value
+				c.inRow = inRow(x.value, y.value)
+				c.number, c.dated = x.value, len(x.value) == 18 && (x.kind == residentNumber || x.kind == foreignNumber)
 			}
 		}
 	}
+}
+
+// inRow says whether two numbers differ in the last places only: sequence and check digit of a resident number, two of others.
+func inRow(a, b string) bool {
+	end := 2
+	if len(a) == 18 {
+		end = 4
+	}
+	return a != b && len(a) == len(b) && len(a) > end && a[:len(a)-end] == b[:len(b)-end]
 }
 
 func compareNumber(x, y *number) uint8 {
@@ -501,7 +521,7 @@ func comparePhones(c *compared, a, b *Ready) {
 			} else if min(len(x), len(y)) >= 8 && edits(x, y) == 1 {
 				level = slip
 			}
-			if old := c.level[fieldPhone]; level < old {
+			if old := c.level[fieldPhone]; level < old || level == exact && old == exact && x < c.phone {
 				c.level[fieldPhone], c.phone = level, x
 				c.left[fieldPhone], c.right[fieldPhone] = int16(i), int16(j)
 			}
@@ -513,12 +533,12 @@ func comparePhones(c *compared, a, b *Ready) {
 var addressRank = [16]int{exact: 0, slip: 1, addressHouse: 2, addressRoad: 3, addressNumber: 4, differs: 5, missing: 9}
 
 func compareAddresses(c *compared, a, b *Ready) {
-	best := 1 << 20
+	best := 1 << 30
 	for i := range a.addresses {
 		for j := range b.addresses {
 			x, y := &a.addresses[i], &b.addresses[j]
 			line, place, area := compareAddress(x, y), comparePlace(x.place, y.place), compareArea(x, y)
-			if score := addressRank[line]*20 + rank[place] + rank[area]; score < best {
+			if score := (addressRank[line]*20+rank[place]+rank[area])<<8 | int(place)<<4 | int(area); score < best {
 				best = score
 				c.level[fieldAddress], c.level[fieldPlace], c.level[fieldArea] = line, place, area
 				c.left[fieldAddress], c.right[fieldAddress] = int16(i), int16(j)

@@ -208,6 +208,9 @@ func (m *Model) learn(records int, random, met []tally, total float64) *Model {
 						continue
 					}
 					p := (seen[f][l][class] + trust*start[f][l][class]) / all
+					if f == fieldNumber && l == int(numberOther) && class == person {
+						p = start[f][l][class] // what namesakes of one birthday would teach is wrong
+					}
 					if class == stranger {
 						p = max(p, start[f][l][class]/4)
 					}
@@ -216,7 +219,7 @@ func (m *Model) learn(records int, random, met []tally, total float64) *Model {
 			}
 		}
 		same = (found[person] + 5) / total
-		near = max((found[household]+5)/total, 0.3*n/2/total)
+		near = (found[household] + 5 + 0.01*n) / total
 		same, near = min(same, 0.3), min(near, 0.3)
 	}
 	next.Duplicates = max(2*same*total/n, 0.01)

@@ -163,10 +163,9 @@ func (m *Model) weigh(c *compared) (sum [3]float64, by [fields][3]float64) {
 		w := m.bits[f][l]
 		switch {
 		case f == fieldFamily && l == exact && c.a != nil:
-			value := c.a.family
-			w[stranger] = math.Log2(m.share(value, true))
+			w[stranger] = math.Log2(m.share(c.familyText, true))
 		case f == fieldGiven && l == exact && c.a != nil:
-			share := m.share(c.a.given, false)
+			share := m.share(c.givenText, false)
 			w[stranger] = math.Log2(share)
 			w[household] = math.Log2(max(math.Exp2(w[household]), share))
 		case m.counts != nil && (f == fieldNumber && (l == exact || l == numberTyped) || f == fieldPhone && l == exact):
