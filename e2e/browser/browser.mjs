@@ -83,8 +83,23 @@ export async function enter(context, url, username) {
   return page;
 }
 
+// grown says that a patient consents for himself.
+export const grown = (patient) => Date.now() - Date.parse(patient.birthDate) > 19 * 365.25 * 86_400_000;
+
+// compose fills in a referral of the open patient to the centre, which is another legal person: the patient consents.
+export async function compose(page, reason, phone) {
+  await page.getByRole('button', { name: '发起双向转诊' }).click();
+  await page.getByLabel('转往机构').click();
+  await page.keyboard.type('杏州医院');
+  await page.locator('.ant-select-tree-title').filter({ hasText: /杏州医院$/ }).first().click();
+  await page.getByText('紧急（2 小时内接收）').click();
+  await page.getByLabel('病情与转诊原因').fill(reason);
+  await page.getByLabel('联系电话').fill(phone);
+  await page.getByText('患者本人同意').click();
+}
+
 // step presses an action of the case, fills in what it asks, confirms, and waits for the new state.
-export async function step(page, name, state, fill = {}) {
+export async function step(page, name, state, fill = {}, ...choices) {
   const direct = page.locator('.case-actions').getByRole('button', { name, exact: true });
   await page.locator('.case-actions .actions').waitFor();
   if (await direct.count()) await direct.first().click();
@@ -93,8 +108,10 @@ export async function step(page, name, state, fill = {}) {
     await page.getByRole('menuitem', { name, exact: true }).click();
   }
   const form = page.getByRole('form', { name, exact: true });
-  for (const [label, text] of Object.entries(fill)) await form.getByRole('textbox', { name: label }).first().fill(text);
+  for (const [label, text] of Object.entries(fill)) await form.getByRole('textbox', { name: label }).or(form.getByRole('combobox', { name: label })).first().fill(text);
+  for (const choice of choices) await form.getByText(choice, { exact: true }).click();
   await form.getByRole('button', { name: `确认${name}` }).click();
+  await form.waitFor({ state: 'detached', timeout: 15_000 });
   await page.locator('.case-title .mark').filter({ hasText: state }).waitFor({ timeout: 15_000 });
 }
 

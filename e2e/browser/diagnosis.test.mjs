@@ -1,7 +1,7 @@
 // The diagnosis of a referral is found among the codes that the administrator loaded.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { enter, open, serious, serve, settled, shoot } from './browser.mjs';
+import { compose, enter, grown, open, serious, serve, settled, shoot } from './browser.mjs';
 
 let hub, browser;
 before(async () => {
@@ -35,7 +35,7 @@ test('a doctor types initials and picks; the code is kept with its system', { ti
 
   for (const [width, height] of [[1366, 768], [1920, 1080]]) {
     const doctor = await enter(await browser.person({ width, height }), hub.url, 'xiangcun');
-    const all = (await ask(doctor, 'GET', '/fhir/Patient?_count=40&_sort=-_id')).body.entry.map((e) => e.resource.id);
+    const all = (await ask(doctor, 'GET', '/fhir/Patient?_count=40&_sort=-_id')).body.entry.filter((e) => grown(e.resource)).map((e) => e.resource.id);
     let patient;
     for (const id of all) {
       const rows = (await ask(doctor, 'GET', `/api/lines/referral/open?patient=Patient/${id}`)).body;
@@ -44,12 +44,7 @@ test('a doctor types initials and picks; the code is kept with its system', { ti
     assert.ok(patient, 'the village has a patient without an open referral');
     await doctor.goto(`${hub.url}/patients/${patient}`);
     await settled(doctor);
-    await doctor.getByRole('button', { name: /发起/ }).click();
-    await doctor.getByLabel('转往机构').click();
-    await doctor.keyboard.type('杏州医院');
-    await doctor.locator('.ant-select-tree-title').filter({ hasText: /杏州医院$/ }).first().click();
-    await doctor.getByText('紧急（2 小时内接收）').click();
-    await doctor.getByLabel('病情与转诊原因').fill('头痛三天，血压 190/110');
+    await compose(doctor, '头痛三天，血压 190/110', '0730-5550101');
     const box = doctor.getByRole('combobox', { name: '诊断' });
     await box.pressSequentially('gxy', { delay: 40 });
     const choice = doctor.locator('.ant-select-item-option').filter({ hasText: 'I10.x00x002' });
@@ -63,7 +58,6 @@ test('a doctor types initials and picks; the code is kept with its system', { ti
     await choice.waitFor({ state: 'hidden' }); // the list has gone before the page is looked at
     await settled(doctor);
     assert.deepEqual(await serious(doctor), []);
-    await doctor.getByLabel('联系电话').fill('0730-5550101');
     await doctor.getByRole('button', { name: '提交转诊' }).click();
     await doctor.waitForURL(/\/cases\//);
     await doctor.locator('.case-title').waitFor();

@@ -1,7 +1,7 @@
 // A referral goes from the village to the centre and comes home with a plan, by its people, each in a browser of his own.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { enter, open, serve, settled, shoot, step } from './browser.mjs';
+import { compose, enter, grown, open, serve, settled, shoot, step } from './browser.mjs';
 
 let hub, browser;
 before(async () => {
@@ -30,7 +30,7 @@ test('from the village to the centre and back', { timeout: 240_000 }, async () =
       if (!(rows.rows ?? rows).length) return e.id;
     }
     return null;
-  }, me.entry.map((e) => ({ id: e.resource.id })));
+  }, me.entry.filter((e) => grown(e.resource)).map((e) => ({ id: e.resource.id })));
   assert.ok(open, 'the village has a patient without an open referral');
   const name = me.entry.find((e) => e.resource.id === open).resource.name[0].text;
   await village.goto(`${hub.url}/patients/${open}`);
@@ -38,13 +38,7 @@ test('from the village to the centre and back', { timeout: 240_000 }, async () =
   await village.evaluate(() => document.addEventListener('click', (e) => e.isTrusted && window.clicked(), true));
   clicks = 0;
 
-  await village.getByRole('button', { name: /发起/ }).click();
-  await village.getByLabel('转往机构').click();
-  await village.keyboard.type('杏州医院');
-  await village.locator('.ant-select-tree-title').filter({ hasText: /杏州医院$/ }).first().click();
-  await village.getByText('紧急（2 小时内接收）').click();
-  await village.getByLabel('病情与转诊原因').fill('活动后胸痛 3 天，加重 2 小时');
-  await village.getByLabel('联系电话').fill('0730-5550101');
+  await compose(village, '活动后胸痛 3 天，加重 2 小时', '0730-5550101');
   await settled(village);
   await shoot(village, 'referral-1-compose');
   await village.getByRole('button', { name: '提交转诊' }).click();
@@ -54,17 +48,21 @@ test('from the village to the centre and back', { timeout: 240_000 }, async () =
   assert.equal(await stateOf(village), '待接收');
   const task = village.url().split('/').at(-1);
 
-  // the centre sees it, with the patient's name, and takes it
-  await centre.goto(`${hub.url}/lines/referral?view=in&q=${encodeURIComponent(name)}`);
-  await centre.getByRole('row', { name: new RegExp(`紧急 ${name}.*待接收`) }).click();
-  await centre.locator('.case-title').waitFor();
+  // the referral office sees it, with the patient's name; a doctor sees it once it is routed to his department
+  const list = `${hub.url}/lines/referral?view=in&q=${encodeURIComponent(name)}`;
+  await centre.goto(list);
   await settled(centre);
-  await shoot(centre, 'referral-2-incoming');
-  await centre.goto(`${hub.url}/lines/referral/cases/${task}`);
-  // the referral office receives and routes; the doctor of the specialty accepts, and sees it the moment it is his
+  assert.equal(await centre.getByRole('row', { name: new RegExp(`${name}.*待接收`) }).count(), 0, 'nobody has routed it to cardiology');
   const office = await enter(await browser.person(), hub.url, 'zhuanzhenban');
+  await office.goto(list);
+  await office.getByRole('row', { name: new RegExp(`紧急 ${name}.*待接收`) }).click();
+  await office.locator('.case-title').waitFor();
+  await settled(office);
+  await shoot(office, 'referral-2-incoming');
   await office.goto(`${hub.url}/lines/referral/cases/${task}`);
-  await step(office, '接收', '已接收');
+  await step(office, '接收', '已接收', { 科室: '心血管内科' });
+  await centre.getByRole('row', { name: new RegExp(`${name}.*已接收`) }).waitFor({ timeout: 20_000 });
+  await centre.goto(`${hub.url}/lines/referral/cases/${task}`);
   await centre.locator('.case-title .mark').filter({ hasText: '已接收' }).waitFor({ timeout: 20_000 });
   await centre.getByRole('button', { name: '接诊', exact: true }).waitFor({ timeout: 20_000 });
   await step(centre, '接诊', '已接诊', { 联系人: '林芳', 联系电话: '0731-5550199' });
@@ -75,7 +73,7 @@ test('from the village to the centre and back', { timeout: 240_000 }, async () =
   await centre.locator('.case-title .mark').filter({ hasText: '转运中' }).waitFor({ timeout: 20_000 });
   await step(centre, '到达', '已到达');
   await step(centre, '诊治完成', '已诊治', { 诊治小结: '冠脉支架一枚，术后平稳' });
-  await step(centre, '下转', '已诊治', { 康复与治疗计划: '双联抗血小板一年，低盐饮食', 危险信号: '胸痛再发', 联系人: '林芳', 联系电话: '0731-5550199' });
+  await step(centre, '下转', '已诊治', { 康复与治疗计划: '双联抗血小板一年，低盐饮食', 危险信号: '胸痛再发', 联系人: '林芳', 联系电话: '0731-5550199' }, '患者本人同意');
   await shoot(centre, 'referral-3-sent-back');
 
   // home again: the way back is a hand-over of its own, and the village accepts it
