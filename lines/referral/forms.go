@@ -106,7 +106,7 @@ var upForms = map[string]line.Form{
 	"send": compose.With(follows, hidden(field("boolean", "draft", "草稿", "Draft"))),
 	"submit": form(department, field("textarea", "reason", "病情与转诊原因", "Condition and reason"), diagnosis, documents,
 		field("text", "coordinator", "联系人（专人负责）", "Coordinator"), field("phone", "phone", "联系电话", "Telephone"), byChoice).With(consentFields...).With(insurance...),
-	"receive": form(department, note),
+	"receive": form(hint(department, "转出方未指定科室的，在此分派后科室医生才能看到", "Where the sender named none: its doctors see the case once it is routed"), note),
 	"route":   form(required(department), note),
 	"accept": form(
 		preset(required(choice("outcome", "接诊方式", "Outcome", option("clinic", "门诊号源", "Clinic slot"), option("examination", "检查", "Examination"), option("day-surgery", "日间手术", "Day surgery"),

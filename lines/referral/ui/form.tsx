@@ -150,7 +150,7 @@ function Sheet({ line, flow, form, patient, basedOn }: { line: Line; flow: strin
         </div>
       </div>
       <div className="compose-foot">
-        {refused !== null && <ErrorState error={refused} compact />}
+        {refused !== null && <ErrorState error={refused} compact act />}
         {refused instanceof Refusal && refused.code === 'no-agreement' && !values['by-choice'] && (
           <p className="strip strip-soon" role="note">{t('noAgreement')} <Button size="small" onClick={() => {
             set('by-choice', true);

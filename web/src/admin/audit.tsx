@@ -64,6 +64,9 @@ export default function Audit() {
   );
 }
 
+// brief leaves of a long made number its end, by which two can be told apart; the whole stands in the title.
+const brief = (ref: string) => ref.replace(/\/[0-9a-f]{8}-[0-9a-f-]{19}([0-9a-f]{8,})$/, '/…$1').slice(0, 60);
+
 type OnPatient = (reference: string, name?: string) => void;
 
 function Groups({ ask, onPatient, onOrg }: { ask: AuditAsk; onPatient: OnPatient; onOrg: (reference: string) => void }) {
@@ -100,7 +103,7 @@ function Group({ group: g, open, onOpen, onPatient, onOrg }: { group: AuditGroup
     <tr>
       <td className="nowrap num">{timeOf(g.from)}</td>
       <td><b>{g.name || g.user || t('theSystem')}</b> <span className="quiet small">{say(g.roleName) || g.role}{g.client ? ` · ${g.client}` : ''}</span></td>
-      <td><button type="button" className="row-open" onClick={() => onOrg(g.org?.reference ?? '')}>{g.org?.display || g.org?.reference}</button></td>
+      <td><button type="button" className="row-plain" onClick={() => onOrg(g.org?.reference ?? '')}>{g.org?.display || g.org?.reference}</button></td>
       <td className="nowrap"><button type="button" className="row-open num" aria-expanded={open} onClick={onOpen}>{t('timesN', { n: g.count })} {open ? '▾' : '▸'}</button></td>
       <td>{(g.acts ?? []).slice(0, 4).map((a) => `${say(a.name)}${a.count > 1 ? ` ×${a.count}` : ''}`).join('、')}{g.refused > 0 && <b className="late-word"> {t('refusedN', { n: g.refused })}</b>}</td>
       <td><Patients list={g.patients ?? []} others={g.others} onPatient={onPatient} /></td>
@@ -154,9 +157,9 @@ function Entry({ entry: r, inside, onPatient }: { entry: AuditEntry; inside?: bo
         <td>{word('action', r.action)}</td>
         <td><Patients list={r.patients ?? []} onPatient={onPatient} /></td>
         <td>{say(r.whatName) || r.what} {r.target && (r.target.startsWith('Task/')
-          ? <Link className="small" to={`/lines/referral/cases/${idOf(r.target)}`}>{r.target}</Link> : <span className="quiet small">{r.target}</span>)}</td>
+          ? <Link className="small" title={r.target} to={`/lines/referral/cases/${idOf(r.target)}`}>{brief(r.target)}</Link> : <span className="quiet small" title={r.target}>{brief(r.target)}</span>)}</td>
         <td>{say(r.purposeName)}{r.reason && <b className="late-word"> {r.reason}</b>}
-          {(r.patients?.length ?? 0) > 0 && <button type="button" className="row-open small" aria-expanded={why} onClick={() => setWhy(!why)}>{t('whyAllowed')}</button>}</td>
+          {(r.patients?.length ?? 0) > 0 && <button type="button" className="row-why" aria-expanded={why} onClick={() => setWhy(!why)}>{t('whyAllowed')}</button>}</td>
         <td>{bad ? <b className="late-word">{word('outcome', r.outcome)}</b> : word('outcome', r.outcome)}</td>
         <td className="quiet small num" title={r.request}>{r.remote}</td>
       </tr>

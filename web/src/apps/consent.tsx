@@ -111,7 +111,7 @@ function Form({ me, q, busy, error, onDecide }: { me: Me; q: Question; busy: boo
         ))}
       </fieldset>
       {q.beyond.length > 0 && <p className="quiet small">{t('refusedOnes')} {q.beyond.join(' ')}</p>}
-      {error && <ErrorState error={error} compact />}
+      {error && <ErrorState error={error} compact act />}
       <div className="actions">
         <Button type="primary" htmlType="submit" loading={busy} disabled={waiting || chosen.length === 0}>{waiting ? t('pickFirst') : t('allow')}</Button>
         <Button disabled={busy} onClick={() => onDecide(false, [])}>{t('deny')}</Button>

@@ -105,7 +105,7 @@ function StepForm({ slug, data, step, onClose }: { slug: string; data: Case; ste
       {say(step.effect) && <p className="effect">{say(step.effect)}</p>}
       {restored && <p className="quiet small">{t('draftBack')} <Button size="small" type="link" onClick={reset}>{t('draftDrop')}</Button></p>}
       <div className="fields"><Fields form={step.form} values={values} set={set} wrong={wrong} patient={data.row.patient?.reference} id={`do-${step.do}`} task={data.row.task} owner={data.row.to?.reference} emergency={data.row.urgency === 'emergency'} /></div>
-      {refused !== null && <ErrorState error={refused} compact />}
+      {refused !== null && <ErrorState error={refused} compact act />}
       <div className="actions">
         <Button type="primary" htmlType="submit" loading={busy}>{t('confirm', { step: say(step.name) })}</Button>
         <Button onClick={onClose}>{t('cancel')}</Button>

@@ -93,7 +93,7 @@ export function Start({ line, title, says, send, draft, more, extra, fixed, afte
             <div className="fields compose-main"><Fields id="start" form={form} values={values} set={set} wrong={wrong} patient={patient || undefined} /></div>
             {extra?.({ values, set })}
             <div className="compose-foot">
-              {refused !== null && <ErrorState error={refused} compact />}
+              {refused !== null && <ErrorState error={refused} compact act />}
               <div className="actions">
                 <Button type="primary" size="large" htmlType="submit" loading={busy === 'send'}>{send}</Button>
                 {draft && <Button size="large" loading={busy === 'draft'} onClick={() => void begin('draft')}>{draft}</Button>}

@@ -5,17 +5,17 @@ import { useWords } from '../words/words';
 import en from './en.json';
 import zh from './zh.json';
 
-// ErrorState says what, why, what now, and a number to quote.
-export function ErrorState({ error, onRetry, compact }: { error: unknown; onRetry?: () => void; compact?: boolean }) {
+// ErrorState says what, why, what now, and a number to quote; of an act (`act`), that it was not done.
+export function ErrorState({ error, onRetry, compact, act }: { error: unknown; onRetry?: () => void; compact?: boolean; act?: boolean }) {
   const t = useWords({ zh, en });
   const r = error instanceof Refusal ? error : new Refusal(500, 'page', (error as Error)?.message ?? '');
   const [what, why, now] =
     r.status === 0 ? [t('offline'), t('offlineWhy'), t('offlineNow')]
-    : r.status === 403 ? [t('forbidden'), r.message, t('forbiddenNow')]
+    : r.status === 403 ? [t(act ? 'notYours' : 'forbidden'), r.message, t('forbiddenNow')]
     : r.status === 404 || r.status === 410 ? [t('missing'), r.message, t('missingNow')]
     : r.status === 409 || r.status === 412 ? [t('moved'), r.message, t('movedNow')]
     : r.status >= 500 ? [t('server'), r.code === 'page' ? '' : r.message, t('serverNow')]
-    : [t('failed'), r.message, ''];
+    : [t(act ? 'notDone' : 'failed'), r.message, ''];
   return (
     <div className={compact ? 'state state-compact' : 'state'} role="alert">
       <strong>{what}</strong>
