@@ -44,11 +44,11 @@ export const usePatients = (q: string) =>
     staleTime: 10_000,
   });
 
-export const usePatient = (reference = '', kind = '') =>
+export const usePatient = (reference = '', kind = '', alone = false) =>
   useInfiniteQuery({
-    queryKey: ['patient', idOf(reference), kind],
+    queryKey: ['patient', idOf(reference), kind, alone],
     queryFn: ({ pageParam }) =>
-      get<PatientPage>(`/api/patients/${idOf(reference)}${query({ kind, cursor: pageParam })}`),
+      get<PatientPage>(`/api/patients/${idOf(reference)}${query({ kind, person: alone ? 'false' : '', cursor: pageParam })}`),
     initialPageParam: '',
     getNextPageParam: (last) => last.next || undefined,
     enabled: !!reference,
