@@ -340,6 +340,9 @@ func (s *server) readEntry(c *call, e *bundle.Entry) (*answer, error) {
 	if one.typ == auditEvent && s.Trail != nil && one.what != "operation" {
 		do = s.trail
 	}
+	if s.personal(one) {
+		do = s.person
+	}
 	a, err := do(one)
 	if err == nil && a.raw != nil {
 		return nil, fhir.Refuse(http.StatusBadRequest, "not-supported", "entry-raw", "this answer is a file: it cannot stand inside a bundle", "该操作返回文件，不能放在 Bundle 内")

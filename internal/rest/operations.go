@@ -14,6 +14,7 @@ func (s *server) own() (all []Operation) {
 		all = append(all, s.bulkOperations()...)
 	}
 	all = append(all, s.everythingOperations()...)
+	all = append(all, s.personOperations()...)
 	all = append(all, s.metaOperations()...)
 	all = append(all, s.graphqlOperations()...)
 	all = append(all, s.validation()...)

@@ -99,6 +99,9 @@ func (p *planner) decide(ctx context.Context, ch *change) error {
 	if ch.typ == auditEvent && p.b.Trail != nil {
 		return errTrailNotWritten
 	}
+	if ch.typ == personType && p.b.Persons != nil {
+		return errPersonNotWritten
+	}
 	ch.put = store.Put{Type: ch.typ, ID: ch.id, Custodian: p.b.custodian(p.u.caller, ch.node)}
 	if ch.query != "" {
 		key := ch.typ + "?" + ch.query

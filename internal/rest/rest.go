@@ -18,6 +18,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/bulk"
 	"github.com/xinglin-health/xinglin/internal/clock"
+	"github.com/xinglin-health/xinglin/internal/empi"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
@@ -53,6 +54,8 @@ type Options struct {
 
 	Conformance Conformance                     // invariants and profiles for $validate; nil = R4's structure only
 	Enforce     func(n *fhir.Node) []fhir.Issue // refuses a write that breaks a profile which it claims; nil = such writes are let through
+
+	Persons *empi.Index // which records are of one person; nil = Persons are resources as others, and nobody is matched
 
 	Apps bool // there is a SMART authorisation server beside: the capability statement names it
 
@@ -328,6 +331,9 @@ func (s *server) serve(c *call, r *http.Request) (*answer, error) {
 	}
 	if c.typ == auditEvent && s.Trail != nil && c.what != "operation" {
 		interaction = s.trail
+	}
+	if s.personal(c) {
+		interaction = s.person
 	}
 	content := c.what == "read" && c.typ == "Binary" && wantsContent(r, c.query)
 	if !content && (c.operator == nil || !c.operator.Files) {

@@ -186,7 +186,7 @@ func (h *Hub) openDoors(context.Context) error {
 		Operations: append(operations(h.Runner), h.reasons()...), Terminology: h.Terms, Terms: h.Terms, Within: h.Tree.Within, Log: h.Log, Observe: interaction,
 		Subscriptions: h.Subscriptions,
 	}
-	doors.Trail = h.trail()
+	doors.Trail, doors.Persons = h.trail(), h.Index
 	doors.Conformance, doors.Apps = h.Conform, true
 	if h.EnforceProfiles {
 		doors.Enforce = h.Conform.Enforce
