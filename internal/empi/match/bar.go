@@ -48,7 +48,7 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 		return "twin", true
 	case c.level[fieldSex] == differs && !nearNumber && (phone == exact || address == exact) && !sameGiven:
 		return "spouse", true
-	case !nearNumber && !sameCard && !home && c.level[fieldPhone] != slip && address != slip && address != addressNumber && c.level[fieldPlace] > slip && c.level[fieldMother] != exact:
+	case !nearNumber && number != slip && number != numberTwo && !sameCard && !home && c.level[fieldPhone] != slip && address != slip && address != addressNumber && c.level[fieldPlace] > slip && c.level[fieldMother] != exact:
 		return "namesake", false // nothing but name and birthday
 	case (family == missing || given == missing) && !sameNumber && !sameCard:
 		if number == slip && sameBirth {
