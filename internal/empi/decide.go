@@ -231,6 +231,18 @@ func (x *Index) Link(ctx context.Context, tx *store.Tx, left, right, reason stri
 	return x.rule(ctx, tx, a, b, Same, reason, by)
 }
 
+// Part says that two records are of different persons, whether they were asked about or not.
+func (x *Index) Part(ctx context.Context, tx *store.Tx, left, right, reason string, by By) (Decision, error) {
+	if err := tx.Lock(ctx, lock); err != nil {
+		return Decision{}, err
+	}
+	a, b, err := two(ctx, tx, left, right)
+	if err != nil {
+		return Decision{}, err
+	}
+	return x.rule(ctx, tx, a, b, Different, reason, by)
+}
+
 func two(ctx context.Context, tx *store.Tx, left, right string) (a, b *row, err error) {
 	if left == right || !isPatient(left) || !isPatient(right) {
 		return nil, nil, refuse(http.StatusUnprocessableEntity, "invalid", "two-records", "name two different Patients", "请指定两份不同的患者档案")

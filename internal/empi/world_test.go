@@ -82,9 +82,13 @@ func (w *world) settle() {
 type one struct {
 	id, org, name, sex, birth, number, phone, address string
 	more                                              func(n *fhir.Node)
+	whole                                             *fhir.Node // instead of all others
 }
 
 func (p one) node() *fhir.Node {
+	if p.whole != nil {
+		return p.whole.Copy()
+	}
 	n := fhir.New("Patient", "id", p.id, "gender", p.sex, "birthDate", p.birth)
 	if p.name != "" {
 		n.Add("name", fhir.Obj{"use", "official", "text", p.name})
