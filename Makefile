@@ -1,7 +1,7 @@
 # 杏林 Xinglin. `make demo` is the first thing to try, `make test` the last before a commit lands.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build page demo demo-reset test test-race check bench bench-scale bench-match gen fuzz e2e clean
+.PHONY: help build page demo demo-reset test test-race check bench bench-scale bench-match bench-persons gen fuzz e2e clean
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO_BUILD := go build -ldflags "-X github.com/xinglin-health/xinglin/internal/server.Version=$(VERSION)"
@@ -39,6 +39,9 @@ bench-scale: ## import, reads and searches at 200 thousand, 1 and 5 million reso
 
 bench-match: ## xinglin match on made-up populations: time, memory, quality (N="100000 1000000", SEED=, OUT=)
 	@scripts/bench-match $(N)
+
+bench-persons: ## the live index filled through the store: match and link latency at each size (N="100000 1000000"; both databases)
+	@XINGLIN_BENCH_PERSONS="$(or $(N),100000 1000000)" scripts/postgres go test -run TestPersonsAtScale -v -timeout 4h ./internal/empi/people/
 
 bench: build ## the parts in docs/benchmarks.md, on both databases (xinglin bench measures over HTTP)
 	@scripts/postgres go test -run '^$$' -bench . -benchtime 2s ./internal/store/ ./internal/rest/ ./internal/audit/ ./internal/api/ ./internal/fhir/validate/ ./lines/

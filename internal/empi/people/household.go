@@ -200,7 +200,7 @@ func (p population) family(h int, d dice) []person {
 				man = all[len(all)-1].man
 			}
 		}
-		if born.After(p.Today) || born.Year() < mother.born.Year()+16 {
+		if born.After(p.Today) || born.Year() < mother.born.Year()+16 || !second && born.Sub(last).Abs() < 280*24*time.Hour {
 			break
 		}
 		last = born
@@ -216,10 +216,8 @@ func (p population) family(h int, d dice) []person {
 				with = string([]rune(all[len(all)-1].given)[:1])
 			}
 			a = add(father.surname, given(d, man, born.Year(), with), man, born)
-			for j := range all[:len(all)-1] {
-				if all[j].given == a.given {
-					a.given = given(d, man, born.Year(), "") // no two brothers of one name
-				}
+			for tries := 0; tries < 9 && slices.ContainsFunc(all[:len(all)-1], func(b person) bool { return alike(a.given, b.given) }); tries++ {
+				a.given = given(d, man, born.Year(), with)
 			}
 		}
 		a.mother = mother
@@ -253,6 +251,20 @@ func (p population) family(h int, d dice) []person {
 		}
 	}
 	return all
+}
+
+// alike: names that sound the same, which parents do not give to two children.
+func alike(a, b string) bool {
+	x, y := []rune(a), []rune(b)
+	if len(x) != len(y) {
+		return false
+	}
+	for i := range x {
+		if x[i] != y[i] && !slices.Contains(sound[x[i]], y[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // oneLine: they share a telephone.

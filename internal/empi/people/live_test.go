@@ -1,0 +1,200 @@
+package people_test
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/audit"
+	"github.com/xinglin-health/xinglin/internal/empi"
+	"github.com/xinglin-health/xinglin/internal/empi/match"
+	"github.com/xinglin-health/xinglin/internal/empi/people"
+	"github.com/xinglin-health/xinglin/internal/event"
+	"github.com/xinglin-health/xinglin/internal/store"
+	"github.com/xinglin-health/xinglin/internal/store/storetest"
+)
+
+const hospital = "Organization/h"
+
+// register is a store whose Patients the index follows.
+type register struct {
+	t     testing.TB
+	ctx   context.Context
+	store *store.Store
+	index *empi.Index
+	truth map[string]int // Patient/… to the person
+	next  int
+}
+
+func open(t testing.TB, dsn string) *register {
+	t.Helper()
+	g := &register{t: t, ctx: context.Background(), index: empi.New(empi.Options{}), truth: map[string]int{}}
+	var err error
+	g.store, err = store.Open(g.ctx, dsn, store.Options{Migrations: slices.Concat(audit.Migrations, event.Migrations, empi.Migrations), Derive: []store.Deriver{g.index.Derive}, Alone: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.store.Close() })
+	if err := g.index.Open(g.ctx, g.store, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// put writes the rows as Patients, in one unit.
+func (g *register) put(rows []people.Row) {
+	puts := make([]store.Put, 0, len(rows))
+	for _, r := range rows {
+		g.next++
+		id := "p" + strconv.Itoa(g.next)
+		ready, err := store.Prepare(r.Patient(id, hospital+r.Org[1:]))
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		puts = append(puts, store.Put{Op: store.Update, Type: "Patient", ID: id, Resource: ready, Custodian: hospital + r.Org[1:]})
+		g.truth["Patient/"+id] = r.Person
+	}
+	err := g.store.Update(g.ctx, func(tx *store.Tx) error {
+		_, err := tx.PutAll(g.ctx, puts)
+		return err
+	})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+func (g *register) settle() {
+	if err := g.index.Settle(g.ctx); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// ask the index for a row that it does not have; found says that a record of the same person came.
+func (g *register) ask(r people.Row) (took time.Duration, candidates int, found bool) {
+	rec := empi.FromPatient(r.Patient("asked", hospital+r.Org[1:]), hospital+r.Org[1:])
+	begun := time.Now()
+	var list []empi.Candidate
+	err := g.store.View(g.ctx, func(tx *store.Tx) (err error) {
+		list, err = g.index.Match(g.ctx, tx, rec, 20)
+		return err
+	})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	took = time.Since(begun)
+	for _, c := range list {
+		found = found || g.truth[c.Patient] == r.Person && c.Verdict.Outcome != match.Different
+	}
+	return took, len(list), found
+}
+
+// XINGLIN_BENCH_PERSONS="100000 1000000" fills an index to each size through the store and measures; see make bench-persons.
+func TestPersonsAtScale(t *testing.T) {
+	sizes := strings.Fields(os.Getenv("XINGLIN_BENCH_PERSONS"))
+	if len(sizes) == 0 {
+		t.Skip("make bench-persons: XINGLIN_BENCH_PERSONS names no sizes")
+	}
+	t.Run("sqlite", func(t *testing.T) {
+		dir := t.TempDir()
+		scale(t, dir, dir, sizes)
+	})
+	t.Run("postgres", func(t *testing.T) { scale(t, storetest.PostgresURL(t), "", sizes) })
+}
+
+func scale(t *testing.T, dsn, dir string, sizes []string) {
+	g := open(t, dsn)
+	last, err := strconv.Atoi(sizes[len(sizes)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// of every hundred rows one is kept back to ask for it
+	var asked, batch []people.Row
+	n, at := 0, 0
+	begun, puts := time.Now(), time.Duration(0)
+	for r := range people.Make(people.Options{Records: last*100/99 + 200, Seed: 11}) {
+		if n++; n%100 == 0 {
+			asked = append(asked, r)
+			continue
+		}
+		batch = append(batch, r)
+		to, err := strconv.Atoi(sizes[at])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(batch) == 500 || g.next+len(batch) == to {
+			before := time.Now()
+			g.put(batch)
+			puts += time.Since(before)
+			batch = batch[:0]
+		}
+		if g.next < to {
+			continue
+		}
+		g.settle()
+		t.Logf("%d records: put in %s (%.0f/s), all linked after %s (%.0f/s); %s", g.next, puts.Round(time.Second), float64(g.next)/puts.Seconds(), time.Since(begun).Round(time.Second),
+			float64(g.next)/time.Since(begun).Seconds(), size(dir))
+		g.measure(asked)
+		if at++; at == len(sizes) {
+			return
+		}
+	}
+}
+
+func (g *register) measure(asked []people.Row) {
+	asked = asked[max(0, len(asked)-4000):]
+	asking, writing := asked[:len(asked)*3/4], asked[len(asked)*3/4:]
+	var took []time.Duration
+	found, candidates := 0, 0
+	for _, r := range asking {
+		d, n, ok := g.ask(r)
+		took = append(took, d)
+		candidates += n
+		if ok {
+			found++
+		}
+	}
+	g.t.Logf("  match: %s; %.2f candidates, %.0f %% find a record of the same person", spread(took), float64(candidates)/float64(len(asking)), 100*float64(found)/float64(len(asking)))
+	took = took[:0]
+	for _, r := range writing[:min(len(writing), 500)] {
+		begun := time.Now()
+		g.put([]people.Row{r})
+		g.settle()
+		took = append(took, time.Since(begun))
+	}
+	g.t.Logf("  a Patient written and linked: %s", spread(took))
+}
+
+func spread(d []time.Duration) string {
+	slices.Sort(d)
+	at := func(p int) time.Duration { return d[min(len(d)-1, len(d)*p/100)].Round(10 * time.Microsecond) }
+	return fmt.Sprintf("p50 %s, p90 %s, p99 %s, at most %s (%d)", at(50), at(90), at(99), d[len(d)-1].Round(10*time.Microsecond), len(d))
+}
+
+func size(dir string) string {
+	if dir == "" {
+		return "on the server"
+	}
+	var sum int64
+	err := filepath.WalkDir(dir, func(_ string, f fs.DirEntry, err error) error {
+		if err != nil || f.IsDir() {
+			return err
+		}
+		info, err := f.Info()
+		if err == nil {
+			sum += info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%d MB on disk", sum>>20)
+}
+
