@@ -19,7 +19,7 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 	phone, address := c.level[fieldPhone], c.level[fieldAddress]
 	sameBirth := c.level[fieldBirth] == exact || c.level[fieldBirth] == birthSaid
 	home := phone == exact || address == exact || address == addressHouse || c.level[fieldMother] == exact || c.level[fieldMother] == motherOrder
-	sameGiven := given == exact || given == nameSound || given == nameSpelt
+	sameGiven := given == exact || given == nameSound || given == nameSpelt || given == nameTurned
 	sameCard := c.level[fieldCard] == exact
 
 	switch {
@@ -44,8 +44,8 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 		return "newborn", false
 	case nearNumber && c.a != nil && family == differs && given == differs && !(sameNumber && !c.dated && sameBirth):
 		return "name", false // somebody else's card, or the mother's
-	case home && !sameNumber && perhapsSameDay(c.level[fieldBirth]) && given != missing && !(sameGiven || given == namePart || nearNumber || (number == slip || number == numberTwo) && sameName(c)) && !(given == slip && number == missing):
-		return "twin", true
+	case home && !sameNumber && perhapsSameDay(c.level[fieldBirth]) && given != missing && !(sameGiven || nearNumber || (number == slip || number == numberTwo) && sameName(c)) && !(given == slip && number == missing):
+		return "twin", given != namePart
 	case c.level[fieldSex] == differs && !nearNumber && (phone == exact || address == exact) && !sameGiven:
 		return "spouse", true
 	case !nearNumber && number != slip && number != numberTwo && !sameCard && !home && c.level[fieldPhone] != slip && address != slip && address != addressNumber && c.level[fieldPlace] > slip && c.level[fieldMother] != exact:

@@ -67,7 +67,7 @@ func readDate(s string) (d date, ok bool) {
 	if n[1] > 12 && n[2] >= 1 && n[2] <= 12 { // month and day in each other's place
 		n[1], n[2] = n[2], n[1]
 	}
-	if n[0] < 1000 || n[0] > 2999 || n[1] > 99 || n[2] > 99 || n[1] == 0 && n[2] > 0 {
+	if n[0] < 1000 || n[0] > 2999 || n[1] > 99 || n[2] > 99 {
 		return d, false
 	}
 	return date{int16(n[0]), int8(n[1]), int8(n[2])}, true

@@ -40,6 +40,7 @@ const (
 	namePart             // a character or the rest of the name is missing; an initial
 	nameHalf             // one of two characters is another, or much of a Latin name
 	nameSpelt            // one in characters, one in pinyin
+	nameTurned           // 明建 for 建明
 )
 
 const (
@@ -76,8 +77,8 @@ const motherOrder = 3 // the same mother, other child of the same birth
 
 var levelNames = [fields][levels]string{
 	fieldNumber:  {"exact", "slip", "differs", "typed", "old-form", "two-slips", "other-person"},
-	fieldFamily:  {"exact", "typo", "differs", "homophone", "look-alike", "near-sound", "part", "similar", "pinyin"},
-	fieldGiven:   {"exact", "typo", "differs", "homophone", "look-alike", "near-sound", "part", "similar", "pinyin"},
+	fieldFamily:  {"exact", "typo", "differs", "homophone", "look-alike", "near-sound", "part", "similar", "pinyin", "turned"},
+	fieldGiven:   {"exact", "typo", "differs", "homophone", "look-alike", "near-sound", "part", "similar", "pinyin", "turned"},
 	fieldOrder:   {"straight", "", "swapped"},
 	fieldSex:     {"exact", "", "differs"},
 	fieldBirth:   {"exact", "", "differs", "as-number-says", "year-only", "transposed", "lunar", "month", "slip", "lunar-like", "same-year", "same-day"},
@@ -271,7 +272,7 @@ func compare(a, b *Ready) (c compared) {
 }
 
 // rank orders levels from agreement to difference; it only chooses among several names, numbers, addresses.
-var rank = [16]int{exact: 0, slip: 2, differs: 9, missing: 10, nameSound: 1, nameShape: 3, nameNear: 4, namePart: 5, nameHalf: 6, nameSpelt: 2}
+var rank = [16]int{exact: 0, slip: 2, differs: 9, missing: 10, nameSound: 1, nameShape: 3, nameNear: 4, namePart: 5, nameHalf: 6, nameSpelt: 2, nameTurned: 3}
 
 func compareNames(c *compared, a, b *Ready) {
 	best := 1 << 30
@@ -283,6 +284,9 @@ func compareNames(c *compared, a, b *Ready) {
 			}
 			family, given := compareName(x.family, y.family, true), compareName(x.given, y.given, false)
 			familyText, givenText := x.family, x.given
+			if family|given != exact && sameWhole(x, y) {
+				family, given = exact, exact
+			}
 			crossed := false
 			score := rank[family] + rank[given]
 			if score > 8 && x.given != "" && y.given != "" && x.family != "" && y.family != "" {
@@ -312,6 +316,15 @@ func compareNames(c *compared, a, b *Ready) {
 		}
 	}
 	c.blank = c.blank && (a.standIn || b.standIn) || a.unknown || b.unknown
+}
+
+// sameWhole says whether two Chinese names are one that was taken apart at different places.
+func sameWhole(x, y *name) bool {
+	n := len(x.family) + len(x.given)
+	if n != len(y.family)+len(y.given) || len(x.family) == len(y.family) || x.family == "" || y.family == "" || x.family[0] != y.family[0] || !hasHan(x.family) {
+		return false
+	}
+	return x.family+x.given == y.family+y.given
 }
 
 func compareName(a, b string, family bool) uint8 {
@@ -369,10 +382,14 @@ func compareHan(a, b string) uint8 {
 		}
 		return differs
 	}
-	worst, other := exact, 0
+	worst, other, lost := exact, 0, 0
 	for i := range n {
 		p, q := x[i], y[i]
 		if p == q {
+			continue
+		}
+		if p == anyone || q == anyone {
+			lost++
 			continue
 		}
 		g, h := glyphOf(p), glyphOf(q)
@@ -390,13 +407,16 @@ func compareHan(a, b string) uint8 {
 		worst = max(worst, uint8(level))
 	}
 	if other > 0 {
-		if n == 2 && x[0] == y[1] && x[1] == y[0] { // 明建 for 建明
-			return namePart
+		if n == 2 && x[0] == y[1] && x[1] == y[0] {
+			return nameTurned
 		}
-		if other < n && (n > 1) {
+		if other < n-lost && n > 1 {
 			return nameHalf
 		}
 		return differs
+	}
+	if lost > 0 {
+		return namePart
 	}
 	return worst
 }

@@ -144,6 +144,16 @@ const (
 	rounds         = 25
 )
 
+// told are levels that a file cannot teach, by class: two right numbers of one person would be learnt from namesakes
+// of one birthday, relatives of one given name from children who are written under their mother's number.
+var told = func() (t [fields][levels]uint8) {
+	t[fieldNumber][numberOther] = 1 << person
+	for _, l := range []uint8{exact, nameSound, nameSpelt, slip} {
+		t[fieldGiven][l] = 1 << household
+	}
+	return t
+}()
+
 // learn estimates the model from a file without knowing who is who (expectation and maximisation): how strangers agree
 // from pairs at random, how records of one person agree from all pairs that share a block. Pairs that share none are
 // taken for strangers. random and met are what was seen; total is the number of all pairs of the records.
@@ -208,8 +218,8 @@ func (m *Model) learn(records int, random, met []tally, total float64) *Model {
 						continue
 					}
 					p := (seen[f][l][class] + trust*start[f][l][class]) / all
-					if f == fieldNumber && l == int(numberOther) && class == person {
-						p = start[f][l][class] // what namesakes of one birthday would teach is wrong
+					if told[f][l]&(1<<class) != 0 {
+						p = start[f][l][class]
 					}
 					if class == stranger {
 						p = max(p, start[f][l][class]/4)

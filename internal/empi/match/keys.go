@@ -1,6 +1,7 @@
 package match
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -109,7 +110,11 @@ func (r *Ready) appendKeys(keys []Key) []Key {
 			}
 		}
 		first, second := family, given
-		if first > second {
+		if hasHan(n.family) { // wherever the name is taken apart, and whichever part is first
+			syllables := strings.Split(family+given, ".")
+			slices.Sort(syllables)
+			first, second = strings.Join(syllables, "."), ""
+		} else if first > second {
 			first, second = second, first
 		}
 		if birth != "" {

@@ -104,9 +104,14 @@ func readHan(s string) (name, bool) {
 	if s == "" || nobody[s] || strings.HasPrefix(s, "无名") || strings.HasPrefix(s, "不详") {
 		return name{}, false
 	}
+	bare := strings.TrimRight(s, "0123456789")
 	for _, c := range childOf {
-		if parent, cut := strings.CutSuffix(s, c); cut {
-			return child(parent, c), true
+		if parent, cut := strings.CutSuffix(bare, c); cut {
+			n := child(parent, c)
+			if number := s[len(bare):]; len(number) == 1 && number != "0" {
+				n.order = number[0] - '0'
+			}
+			return n, true
 		}
 	}
 	if before, _, cut := strings.Cut(s, "某"); cut {
@@ -123,7 +128,11 @@ func readHan(s string) (name, bool) {
 	if len(r) >= 3 && compound[string(r[:2])] {
 		at = 2
 	}
-	return name{family: string(r[:at]), given: string(r[at:])}, true
+	n := name{family: string(r[:at]), given: string(r[at:])}
+	if n.given != "" && strings.Trim(n.given, string(anyone)) == "" {
+		n.given, n.standIn = "", true
+	}
+	return n, n.family != string(anyone) || n.given != ""
 }
 
 // child is a newborn called by a parent: 林某之子 has a family name, 王芳之子 has his mother's, which need not be his.
@@ -139,6 +148,9 @@ func child(parent, suffix string) name {
 	return n
 }
 
+// anyone stands where a character was lost that a system could not write.
+const anyone = '〇'
+
 // foldHan leaves of a Chinese name its characters: one width, one form, no blanks; a dot between parts.
 func foldHan(s string) string {
 	var b strings.Builder
@@ -152,6 +164,8 @@ func foldHan(s string) string {
 			if b.Len() > 0 {
 				b.WriteRune('·')
 			}
+		case r == '○' || r == '◯' || r == '〇' || r == '\ue000':
+			b.WriteRune(anyone)
 		case unicode.Is(unicode.Han, r):
 			if s, ok := simple[r]; ok {
 				r = s
@@ -159,8 +173,8 @@ func foldHan(s string) string {
 			b.WriteRune(r)
 		case unicode.IsLetter(r) || unicode.IsDigit(r):
 			b.WriteRune(unicode.ToLower(r))
-		case r == '*' || r == '＊':
-			b.WriteRune('某')
+		case strings.ContainsRune("*＊□?？_＿�", r):
+			b.WriteRune(anyone)
 		}
 	}
 	return strings.TrimRight(b.String(), "·")
