@@ -79,14 +79,11 @@ func compare(left, right *fhir.Node, fields []match.Evidence) []compared {
 	put("birth", "", one(left.Str("birthDate")), one(right.Str("birthDate")), 0, 0, level("birth"))
 	systems := slices.Compact(slices.Sorted(slices.Values(slices.Concat(systemsOf(left), systemsOf(right)))))
 	for _, s := range systems[:min(len(systems), many)] {
-		if field := "number"; strings.HasSuffix(s, "/record-number") {
-			put("record-number", s, numbersOf(left, s), numbersOf(right, s), 0, 0, "apart")
-		} else {
-			put(field, s, numbersOf(left, s), numbersOf(right, s), 3, 4, level("number"))
-		}
+		put("number", s, numbersOf(left, s), numbersOf(right, s), 3, 4, level("number"))
 	}
 	put("phone", "", phones(left), phones(right), 3, 4, level("phone"))
 	put("address", "", addresses(left), addresses(right), 0, 0, level("address"))
+	put("record-number", "", recordNumbers(left), recordNumbers(right), 0, 0, "apart")
 	put("order", "", one(left.Str("multipleBirthInteger")), one(right.Str("multipleBirthInteger")), 0, 0, "whole")
 	for _, e := range fields {
 		if e.Level == "missing" && e.Bits == 0 {
@@ -151,11 +148,24 @@ func names(n *fhir.Node) []string {
 
 func systemsOf(n *fhir.Node) (list []string) {
 	for _, id := range n.All("identifier") {
-		if s := id.Str("system"); id.Str("value") != "" {
+		if s := id.Str("system"); id.Str("value") != "" && !ofHospital(s) {
 			list = append(list, s)
 		}
 	}
 	return list
+}
+
+// ofHospital tells the numbers that each hospital gives for itself.
+func ofHospital(system string) bool { return strings.Contains(system, "/record-number") }
+
+func recordNumbers(n *fhir.Node) []string {
+	var list []string
+	for _, id := range n.All("identifier") {
+		if ofHospital(id.Str("system")) {
+			list = append(list, id.Str("value"))
+		}
+	}
+	return some(list...)
 }
 
 func numbersOf(n *fhir.Node, system string) []string {

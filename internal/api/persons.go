@@ -178,7 +178,7 @@ func (p Persons) golden(ctx context.Context, tx *store.Tx, v *personView, member
 			x.At = line.Stamp(f.At)
 		}
 		switch {
-		case f.Field == "number" && !strings.HasSuffix(f.Kind, "/record-number"):
+		case f.Field == "number" && !ofHospital(f.Kind):
 			x.Value = maskID(f.Value)
 		case f.Field == "phone":
 			x.Value = maskPhone(f.Value)

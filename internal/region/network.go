@@ -65,7 +65,7 @@ var departments = []department{
 
 var offices = []department{
 	{"referral", "转诊办公室", "Referral office"}, {"affairs", "医务处", "Medical affairs"}, {"insurance", "医保办公室", "Insurance office"},
-	{"information", "信息中心", "Information centre"}, {"audit", "审计室", "Audit"},
+	{"information", "信息中心", "Information centre"}, {"audit", "审计室", "Audit"}, {"records", "病案室", "Medical records"},
 }
 
 var partnerPlaces = []string{"梧溪县", "松泉县", "石亭县", "蓝桥县", "竹岭县", "沙渚县"}
@@ -167,7 +167,7 @@ func (in *Institution) resources() []*fhir.Node {
 		all = append(append([]department{}, all...), offices...)
 	}
 	if in.Kind == Group {
-		all = slices.DeleteFunc(slices.Clone(offices), func(d department) bool { return d.code != "insurance" })
+		all = slices.DeleteFunc(slices.Clone(offices), func(d department) bool { return d.code != "insurance" && d.code != "records" })
 	}
 	for i, dep := range all {
 		id := in.ID + "-" + dep.code

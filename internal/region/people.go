@@ -22,6 +22,7 @@ type Patient struct {
 	Insured       insurance
 	Illnesses     []illness
 	order         int
+	typed         func(*fhir.Node) // what another hospital typed otherwise; nil = the first record
 }
 
 type insurance struct{ place, kind, zh, number string }
@@ -139,7 +140,7 @@ func (p *Patient) resource() *fhir.Node {
 		address += "和平路"
 	}
 	address += fmt.Sprintf("%d号", p.order%180+1)
-	return fhir.New("Patient", "id", p.ID,
+	n := fhir.New("Patient", "id", p.ID,
 		"extension", fhir.Arr{fhir.Obj{"url", InsuredPlace, "valueString", p.Insured.place}, fhir.Obj{"url", InsuredKind, "valueCodeableConcept", concept(InsuranceKind, p.Insured.kind, p.Insured.zh)}},
 		"identifier", fhir.Arr{
 			fhir.Obj{"use", "official", "type", concept("http://terminology.hl7.org/CodeSystem/v2-0203", "NI", "居民身份证"), "system", ResidentID, "value", p.IDNumber},
@@ -150,4 +151,8 @@ func (p *Patient) resource() *fhir.Node {
 		"gender", gender, "birthDate", p.Born.Format(time.DateOnly),
 		"address", fhir.Arr{fhir.Obj{"use", "home", "text", address, "postalCode", p.Home.Area, "country", "CN"}},
 		"managingOrganization", ref(p.Home.Ref(), p.Home.Short))
+	if p.typed != nil {
+		p.typed(n)
+	}
+	return n
 }

@@ -16,11 +16,12 @@ type Size struct {
 	Patients  int
 	Referrals int // cases over the last Days
 	Days      int
+	Doubles   int // patients with a second record at another hospital, as that one typed it
 }
 
 // Demo is the size that the demo shows; Small serves tests and stories.
 var (
-	Demo  = Size{Patients: 3000, Referrals: 640, Days: 90}
+	Demo  = Size{Patients: 3000, Referrals: 640, Days: 90, Doubles: 90}
 	Small = Size{Patients: 60, Referrals: 24, Days: 14}
 )
 
@@ -118,6 +119,11 @@ func (r *Region) Registers(visit func(Record) error) error {
 // Records calls visit with every patient and then that patient's record, patient by patient.
 func (r *Region) Records(visit func(patient *Patient, records []Record) error) error {
 	for _, p := range r.Patients {
+		if err := visit(p, r.recordsOf(p)); err != nil {
+			return err
+		}
+	}
+	for _, p := range r.doubles() {
 		if err := visit(p, r.recordsOf(p)); err != nil {
 			return err
 		}

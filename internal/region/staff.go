@@ -111,6 +111,12 @@ func (r *Region) makeStaff() {
 	if group := r.byID["group"]; group != nil { // files for its branches and village clinics
 		hire(group, access.InsuranceOffice, "insurance", "医保办主任")
 	}
+	for _, in := range r.Institutions {
+		switch in.Kind {
+		case Output, Centre, Partner, County, Group:
+			hire(in, access.RecordsOffice, "records", "病案室主任")
+		}
+	}
 	account := func(username, what, english, institution string, role access.Role, department string) {
 		p := r.byID[institution].Who(role, department)
 		r.Accounts = append(r.Accounts, Account{username, what, english, p})
@@ -139,6 +145,10 @@ func (r *Region) makeStaff() {
 	account("xiezuoyuanzhang", "协作医院副院长", "Partner hospital leader", "partner-1", access.Leader, "")
 	account("shuchuyuanzhang", "输出医院副院长", "Output hospital leader", "output", access.Leader, "")
 	account("guanli", "区域医疗中心管理员", "Centre administrator", "centre", access.Administrator, "")
+	account("bingan", "区域医疗中心病案室（主索引核对）", "Centre records desk", "centre", access.RecordsOffice, "")
+	account("xianbingan", "县医院病案室", "County records desk", "county-1", access.RecordsOffice, "")
+	account("zongbingan", "县总医院病案室", "County group records desk", "group", access.RecordsOffice, "")
+	account("xiezuobingan", "协作医院病案室", "Partner hospital records desk", "partner-1", access.RecordsOffice, "")
 	account("shenji", "区域医疗中心审计员", "Centre auditor", "centre", access.Auditor, "")
 }
 
