@@ -159,8 +159,21 @@ func (p Persons) personOf(ctx context.Context, tx *store.Tx, caller *access.Call
 	}
 	since := tx.Now().Add(-lately)
 	for _, e := range events {
-		if e.What == "unlinked" && e.At.After(since) && seen[e.With] != nil && !slices.Contains(members, e.With) {
-			v.Undone = append(v.Undone, logOf(e))
+		if e.What != "unlinked" || !e.At.After(since) || seen[e.With] == nil || slices.Contains(members, e.With) {
+			continue
+		}
+		v.Undone = append(v.Undone, logOf(e))
+		if e.Decision == 0 {
+			continue
+		}
+		said, err := p.Index.Decisions(ctx, tx, self)
+		if err != nil {
+			return v, nil, err
+		}
+		for _, d := range said {
+			if d.ID == e.Decision {
+				v.Undone[len(v.Undone)-1].Why = d.Reason
+			}
 		}
 	}
 	return v, append(members, self), nil

@@ -109,8 +109,8 @@ func (h *Hub) Review(ctx context.Context) error {
 	}
 }
 
-// openReview lays a pair before the desk that can compare both records: their own where one desk keeps both, else the
-// centre's.
+// openReview lays a pair before the desk that can compare both records: their own where one desk keeps both, that of their
+// legal person, else the centre's.
 func (h *Hub) openReview(ctx context.Context, p empi.Pair) error {
 	var desks []string
 	for _, c := range p.Custodians() {
@@ -123,7 +123,9 @@ func (h *Hub) openReview(ctx context.Context, p empi.Pair) error {
 	}
 	owner := desks[0]
 	if len(desks) > 1 {
-		if centre := h.Tree.Level("centre"); centre != "" {
+		if legal := h.Tree.Legal(desks[0]); legal == h.Tree.Legal(desks[1]) && h.Tree.Departments(legal) {
+			owner = legal
+		} else if centre := h.Tree.Level("centre"); centre != "" {
 			owner = centre
 		}
 	}
