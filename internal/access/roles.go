@@ -40,6 +40,7 @@ type Rule struct {
 	Opens    []string            `json:"opens"`      // guarded kinds that need no further reason
 	Deals    bool                `json:"agreements"` // handles the institution's agreements with others
 	Reveals  bool                `json:"reveals"`    // may ask for a masked number in full
+	Merges   bool                `json:"merges"`     // says which of its institution's records are of one patient, and takes it back
 	Acts     []Role              `json:"acts"`       // takes the steps of these roles, too
 	Appoints []string            `json:"appoints"`   // roles that it gives to others, "*" = any
 	Source   string              `json:"source"`     // where a rule of law stands behind it
@@ -126,6 +127,16 @@ func IsClinical(r Role) bool { return rules[r] != nil && rules[r].Clinical }
 
 // MayReveal says whether a role's purpose needs ID numbers and telephones in full, one at a time and audited.
 func MayReveal(r Role) bool { return rules[r] != nil && rules[r].Reveals }
+
+// MayMerge refuses who does not say of two records of his institution that they are one: people by their role, programs
+// by a scope to update Patients.
+func MayMerge(c *Caller) error {
+	rule := rules[c.Role]
+	if c.Role == Program && c.granted('u', "Patient") || c.Role != Program && !c.Delegated() && rule != nil && rule.Merges {
+		return nil
+	}
+	return fhir.Refuse(403, "forbidden", "may-not-merge", "your role does not merge records", "您的角色不能合并档案")
+}
 
 // MayAppoint says whether one role gives another to people.
 func MayAppoint(by, role Role) bool {

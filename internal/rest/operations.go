@@ -15,6 +15,7 @@ func (s *server) own() (all []Operation) {
 	}
 	all = append(all, s.everythingOperations()...)
 	all = append(all, s.personOperations()...)
+	all = append(all, s.mergeOperations()...)
 	all = append(all, s.metaOperations()...)
 	all = append(all, s.graphqlOperations()...)
 	all = append(all, s.validation()...)

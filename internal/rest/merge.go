@@ -1,0 +1,253 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/audit"
+	"github.com/xinglin-health/xinglin/internal/empi"
+	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
+	"github.com/xinglin-health/xinglin/internal/store"
+)
+
+// mergeNumber names a merge for its undo.
+const mergeNumber = spec.Canonical + "/sid/merge"
+
+// errPreview ends a unit that only shows what it would do.
+var errPreview = errors.New("only a preview")
+
+// settling is how long a merge waits until the index knows what was written just before.
+const settling = 5 * time.Second
+
+func (s *server) mergeOperations() []Operation {
+	if s.Persons == nil {
+		return nil
+	}
+	return []Operation{
+		{Type: "Patient", Name: "merge", Handle: s.merge, Doc: "R5's merge of two records of one hospital: the source becomes inactive and replaced by the target; nothing that refers to it is rewritten."},
+		{Type: "Patient", Name: "unmerge", Handle: s.unmerge, Doc: "Takes a merge back: both records are what they were, and stay apart."},
+	}
+}
+
+// sides are the records that a merge is about, as the caller sees them.
+type sides struct{ source, target store.Version }
+
+func (v sides) refs() (source, target string) {
+	return "Patient/" + v.source.ID, "Patient/" + v.target.ID
+}
+
+// merge is Patient/$merge.
+func (s *server) merge(ctx context.Context, c Call) (Answer, error) {
+	caller := access.From(ctx)
+	if err := access.MayMerge(caller); err != nil {
+		return Answer{}, err
+	}
+	preview, err := c.truth("preview")
+	if err != nil {
+		return Answer{}, err
+	}
+	if c.Value("result-patient") != nil {
+		return Answer{}, fhir.Refuse(http.StatusUnprocessableEntity, "not-supported", "no-result-patient", "the target stays as it is: correct it by an update of its own (result-patient)", "合并不修改保留的档案内容，请另行更新（result-patient）")
+	}
+	if err := s.settle(ctx); err != nil {
+		return Answer{}, err
+	}
+	var d empi.Decision
+	var after sides
+	err = s.Store.Update(ctx, func(tx *store.Tx) error {
+		both, err := s.sidesOf(ctx, tx, caller, c)
+		if err != nil {
+			return err
+		}
+		source, target := both.refs()
+		if d, err = s.Persons.Merge(ctx, tx, source, target, c.why(caller), empi.Caller(ctx)); err != nil {
+			return err
+		}
+		if after.source, err = tx.Read(ctx, c.Scope, "Patient", both.source.ID); err == nil {
+			after.target, err = tx.Read(ctx, c.Scope, "Patient", both.target.ID)
+		}
+		if err == nil && preview {
+			err = errPreview
+		}
+		return err
+	})
+	if preview && errors.Is(err, errPreview) {
+		err = nil
+	}
+	if err != nil {
+		return Answer{}, err
+	}
+	done := fhir.Issue{Severity: "information", Code: "informational", Detail: "merged", Text: "merged", Zh: "已合并"}
+	if preview {
+		done = fhir.Issue{Severity: "information", Code: "informational", Detail: "preview", Text: "preview only: nothing was written", Zh: "仅预览，未写入"}
+	}
+	result, err := fhir.Parse(after.target.JSON)
+	if err != nil {
+		return Answer{}, err
+	}
+	parameters := fhir.Arr{
+		fhir.Obj{"name", "input", "resource", c.Body},
+		fhir.Obj{"name", "outcome", "resource", outcome([]fhir.Issue{done}, c.Lang, c.Request)},
+		fhir.Obj{"name", "result", "resource", result}}
+	if !preview {
+		parameters = append(parameters, fhir.Obj{"name", "task", "resource", s.taskOf(d)})
+	}
+	entry := audit.Of(ctx, "R", "merge", "Patient/"+after.target.ID)
+	entry.Request = c.Request
+	entry.Patients, entry.Count = patients(after.source, after.target), 2
+	return Answer{Body: fhir.New("Parameters", "parameter", parameters), Audit: &entry}, nil
+}
+
+// unmerge is Patient/$unmerge, which HL7 has no name for yet.
+func (s *server) unmerge(ctx context.Context, c Call) (Answer, error) {
+	caller := access.From(ctx)
+	if err := access.MayMerge(caller); err != nil {
+		return Answer{}, err
+	}
+	if err := s.settle(ctx); err != nil {
+		return Answer{}, err
+	}
+	var after sides
+	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		both, err := s.sidesOf(ctx, tx, caller, c)
+		if err != nil {
+			return err
+		}
+		source, target := both.refs()
+		said, err := s.Persons.Decisions(ctx, tx, source)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(said, func(d empi.Decision) bool {
+			return d.What == empi.Merged && d.Left == source && d.Right == target && d.TakenBack.IsZero()
+		})
+		if i < 0 {
+			return fhir.Refuse(http.StatusUnprocessableEntity, "business-rule", "not-merged", "source-patient is not merged into target-patient", "该档案没有合并到目标档案")
+		}
+		if err := s.Persons.Unmerge(ctx, tx, said[i].ID, c.why(caller), empi.Caller(ctx)); err != nil {
+			return err
+		}
+		if after.source, err = tx.Read(ctx, c.Scope, "Patient", both.source.ID); err == nil {
+			after.target, err = tx.Read(ctx, c.Scope, "Patient", both.target.ID)
+		}
+		return err
+	})
+	if err != nil {
+		return Answer{}, err
+	}
+	var parameters fhir.Arr
+	done := fhir.Issue{Severity: "information", Code: "informational", Detail: "unmerged", Text: "taken back", Zh: "已撤销合并"}
+	parameters = append(parameters, fhir.Obj{"name", "outcome", "resource", outcome([]fhir.Issue{done}, c.Lang, c.Request)})
+	for _, v := range []store.Version{after.source, after.target} {
+		n, err := fhir.Parse(v.JSON)
+		if err != nil {
+			return Answer{}, err
+		}
+		parameters = append(parameters, fhir.Obj{"name", "result", "resource", n})
+	}
+	entry := audit.Of(ctx, "R", "unmerge", "Patient/"+after.target.ID)
+	entry.Request = c.Request
+	entry.Patients, entry.Count = patients(after.source, after.target), 2
+	return Answer{Body: fhir.New("Parameters", "parameter", parameters), Audit: &entry}, nil
+}
+
+func (s *server) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	return s.Persons.Settle(ctx)
+}
+
+// why is the reason given; a hospital's program states a fact of its own register.
+func (c Call) why(caller *access.Caller) string {
+	if reason := strings.TrimSpace(c.Param("reason")); reason != "" || caller.Role != access.Program {
+		return reason
+	}
+	return "stated by the hospital's own system 由医院系统声明"
+}
+
+// sidesOf finds source and target: both seen by the caller and kept by his own institution. What he does not see is
+// answered as what is not there.
+func (s *server) sidesOf(ctx context.Context, tx *store.Tx, caller *access.Caller, c Call) (both sides, err error) {
+	if both.source, err = s.sideOf(ctx, tx, c, "source"); err == nil {
+		both.target, err = s.sideOf(ctx, tx, c, "target")
+	}
+	if err != nil {
+		return both, err
+	}
+	if both.source.ID == both.target.ID {
+		return both, fhir.Refuse(http.StatusUnprocessableEntity, "business-rule", "same-record", "source and target are one record", "源档案与目标档案相同")
+	}
+	for _, v := range []store.Version{both.source, both.target} {
+		if err := s.writer.mayChange(caller, "Patient", v.Custodian); err != nil {
+			return both, err
+		}
+	}
+	return both, nil
+}
+
+// sideOf is the one record that side-patient and all side-patient-identifier name.
+func (s *server) sideOf(ctx context.Context, tx *store.Tx, c Call, side string) (store.Version, error) {
+	unknown := fhir.Refuse(http.StatusUnprocessableEntity, "not-found", "unknown-patient", side+"-patient: no such record, or none that you may see", side+"-patient：没有这份档案，或您无权查看")
+	name, found := side+"-patient", []string(nil)
+	if n := c.Value(name); n != nil {
+		typ, id, ok := localReference(strings.TrimPrefix(n.Str("reference"), c.Base+"/"))
+		if !ok || typ != "Patient" {
+			return store.Version{}, fhir.Refuse(http.StatusBadRequest, "value", "bad-value", name+": a reference to Patient/… is expected", name+"：应引用 Patient/…")
+		}
+		found = []string{"Patient/" + id}
+	}
+	given := false
+	for _, p := range c.Body.All("parameter") {
+		if p.Str("name") != name+"-identifier" {
+			continue
+		}
+		given = true
+		identifier := p.Get("valueIdentifier")
+		if identifier.Str("system") == "" || identifier.Str("value") == "" {
+			return store.Version{}, fhir.Refuse(http.StatusBadRequest, "value", "bad-value", name+"-identifier: system and value are expected", name+"-identifier：须有 system 和 value")
+		}
+		named, err := s.named(ctx, tx, c.Scope, identifier.Str("system"), identifier.Str("value"))
+		if err != nil {
+			return store.Version{}, err
+		}
+		if found == nil {
+			found = named
+		} else {
+			found = slices.DeleteFunc(found, func(ref string) bool { return !slices.Contains(named, ref) })
+		}
+		if len(found) == 0 {
+			return store.Version{}, unknown
+		}
+	}
+	switch {
+	case len(found) == 0 && !given:
+		return store.Version{}, fhir.Refuse(http.StatusBadRequest, "required", "patient-required", name+" or "+name+"-identifier is needed", "须给出 "+name+" 或 "+name+"-identifier")
+	case len(found) > 1:
+		return store.Version{}, fhir.Refuse(http.StatusUnprocessableEntity, "multiple-matches", "several-records", name+"-identifier names several records", name+"-identifier 对应多份档案")
+	}
+	v, err := tx.Read(ctx, c.Scope, "Patient", strings.TrimPrefix(found[0], "Patient/"))
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone) {
+		return v, unknown
+	}
+	return v, err
+}
+
+// taskOf tells of a merge that is done; it is shown only, and stands for the index's own decision.
+func (s *server) taskOf(d empi.Decision) *fhir.Node {
+	at := instantText(d.At.In(s.Zone))
+	return fhir.New("Task",
+		"identifier", fhir.Arr{fhir.Identifier(mergeNumber, strconv.FormatInt(d.ID, 10))},
+		"status", "completed", "intent", "order",
+		"code", fhir.Concept(spec.Canonical+"/CodeSystem/person-task", "merge", "Patient merge"),
+		"authoredOn", at, "lastModified", at,
+		"input", fhir.Arr{
+			fhir.Obj{"type", fhir.TextConcept("source-patient"), "valueReference", fhir.Ref(d.Left, "")},
+			fhir.Obj{"type", fhir.TextConcept("target-patient"), "valueReference", fhir.Ref(d.Right, "")}})
+}
