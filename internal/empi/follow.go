@@ -385,15 +385,32 @@ func (x *Index) Settle(ctx context.Context) error {
 	}
 }
 
+// Drain does all work that there is, sweeps too: for commands and tests. progress may be nil.
+func (x *Index) Drain(ctx context.Context, progress func(Status)) error {
+	var told time.Time
+	for {
+		if progress != nil && time.Since(told) > time.Second {
+			told = time.Now()
+			var st Status
+			if err := x.store.View(ctx, func(tx *store.Tx) (err error) { st, err = x.Status(ctx, tx); return err }); err != nil {
+				return err
+			}
+			progress(st)
+		}
+		more, err := x.step(ctx)
+		if err != nil {
+			return err
+		}
+		if !more {
+			return x.Settle(ctx)
+		}
+	}
+}
+
 // Derive wakes the follower after a Patient was written.
 func (x *Index) Derive(ctx context.Context, tx *store.Tx, w store.Written) error {
 	if w.Type == "Patient" {
-		tx.AfterCommit(func() {
-			select {
-			case x.wake <- struct{}{}:
-			default:
-			}
-		})
+		tx.AfterCommit(x.nudge)
 	}
 	return nil
 }

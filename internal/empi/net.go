@@ -346,11 +346,12 @@ func (n *net) barred(ctx context.Context, a, b *row) (bool, error) {
 		}
 		n.w = w
 	}
-	p, err := n.x.compare(ctx, n.tx, n.w, n.rows[key[0]], n.rows[key[1]])
-	if err != nil {
-		return false, err
+	for _, r := range []*row{a, b} {
+		if err := n.x.unpack(ctx, n.tx, r); err != nil {
+			return false, err
+		}
 	}
-	return p.firm, nil
+	return n.w.m.Forbids(a.ready, b.ready), nil
 }
 
 // settle decides the neighbourhood anew and writes persons, pairs, entries and events.

@@ -197,4 +197,3 @@ func size(dir string) string {
 	}
 	return fmt.Sprintf("%d MB on disk", sum>>20)
 }
-
