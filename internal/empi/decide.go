@@ -188,7 +188,7 @@ func (x *Index) spoken(ctx context.Context, tx *store.Tx, what string, d *Decisi
 			parties = append(parties, r.org)
 		}
 	}
-	return event.Raise(ctx, tx, event.Event{Kind: kind, Focus: "Decision/" + strconv.FormatInt(d.ID, 10), Parties: parties,
+	return event.Raise(ctx, tx, event.Event{Kind: kind, Focus: "Decision/" + strconv.FormatInt(d.ID, 10), Parties: desks(parties),
 		Data: map[string]string{"line": "person", "decision": d.What, "step": what}})
 }
 

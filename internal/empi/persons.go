@@ -226,10 +226,21 @@ func (x *Index) enter(ctx context.Context, tx *store.Tx, e Entry) error {
 	return nil
 }
 
-// raise tells the institutions that keep the records. Nobody hears of a record that another institution keeps.
+// Desk is the party of an institution's records desk: what happens to persons by the thousand is nobody else's notice.
+const Desk = "#records"
+
+func desks(orgs []string) []string {
+	var parties []string
+	for _, o := range orgs {
+		parties = append(parties, o+Desk)
+	}
+	return parties
+}
+
+// raise tells the desks of the institutions that keep the records. Nobody hears of a record that another institution keeps.
 func raise(ctx context.Context, tx *store.Tx, kind string, person int64, patient string, data map[string]string, parties ...string) error {
 	data["line"] = "person"
-	return event.Raise(ctx, tx, event.Event{Kind: kind, Focus: "Person/" + strconv.FormatInt(person, 10), Patient: patient, Parties: parties, Data: data})
+	return event.Raise(ctx, tx, event.Event{Kind: kind, Focus: "Person/" + strconv.FormatInt(person, 10), Patient: patient, Parties: desks(parties), Data: data})
 }
 
 // ask decides what is to be asked about the pairs of the neighbourhood, and saves them.
@@ -345,7 +356,7 @@ func (n *net) put(ctx context.Context, p *pairRow, a, b *row, state, why string)
 }
 
 func raisePair(ctx context.Context, tx *store.Tx, kind string, pair int64, state, why string, parties ...string) error {
-	return event.Raise(ctx, tx, event.Event{Kind: kind, Focus: "Pair/" + strconv.FormatInt(pair, 10), Parties: parties,
+	return event.Raise(ctx, tx, event.Event{Kind: kind, Focus: "Pair/" + strconv.FormatInt(pair, 10), Parties: desks(parties),
 		Data: map[string]string{"line": "person", "pair": strconv.FormatInt(pair, 10), "state": state, "why": why}})
 }
 

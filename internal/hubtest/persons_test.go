@@ -74,8 +74,8 @@ type pairList struct {
 	Total int
 	Rows  []struct {
 		Task, Flow, State, Version, Pair, PairVersion, Bar, Why, Question, Answer string
-		Late                                                                     bool
-		Left, Right                                                              *struct {
+		Late                                                                      bool
+		Left, Right                                                               *struct {
 			Reference, Name string
 			Hidden          bool
 		}
@@ -118,7 +118,9 @@ func TestAPossiblePairIsReviewedByTheDeskAndNobodyElse(t *testing.T) {
 	}
 	at := list.Rows[caseOf(t, list, "Patient/za")]
 	id := strings.TrimPrefix(at.Task, "Task/")
-	step := func(do string, pairs ...any) (string, string) { return "/fhir/Task/" + id + "/$" + do, hubtest.Ask(pairs...) }
+	step := func(do string, pairs ...any) (string, string) {
+		return "/fhir/Task/" + id + "/$" + do, hubtest.Ask(pairs...)
+	}
 	ask, question := step("ask", "hospital", "Organization/county-1", "reason", "birth")
 	stranger, wrong := step("ask", "hospital", "Organization/partner-1", "reason", "birth")
 	accept, same := step("accept", "reason", "typing")

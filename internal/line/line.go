@@ -19,6 +19,7 @@ type Line struct {
 	Flows      []*Flow
 	Taken      func(patient, to string) Claim // what an open case of a patient to a place holds; nil = nothing is taken once
 	For        []string                       // roles to which its cases are shown and counted; nil = everybody's
+	Quiet      []string                       // steps that the worklist shows and no event tells: what comes by the thousand
 	Hushed     bool                           // its steps raise no events: nobody hears of a case but who works on it
 	Notices    map[string]flow.Name           // event kind without the slug -> what a notice says; no patient name
 	Indicators []indicator.Definition

@@ -158,7 +158,7 @@ func (w *work) settle(f *Flow, task *fhir.Node, claims []Claim) {
 
 // tell raises the step's own event.
 func (w *work) tell(f *Flow, task *fhir.Node, do string) {
-	if w.call.Line.Hushed {
+	if w.call.Line.Hushed || slices.Contains(w.call.Line.Quiet, do) {
 		return
 	}
 	w.events = append(w.events, happened(w.call.Line, f, task, do, w.call.Now))

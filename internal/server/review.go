@@ -225,3 +225,8 @@ var why = map[string]string{
 	empi.Covered:  "同两人的另一对记录正在核对或已核对",
 	"":            "记录已不存在",
 }
+
+// personNotices: who read two records as one person's, and they were none, is told himself.
+var personNotices = []event.Template{
+	{Kind: "person.unlinked", Zh: "您看过的两份合并记录已被分开：它们不是同一人，请核对您据此作出的判断", En: "Two records that you read as one person's were taken apart; please look again at what you concluded"},
+}

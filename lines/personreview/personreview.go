@@ -14,6 +14,7 @@ var Line = &line.Line{
 	Slug:       "personreview",
 	Name:       flow.Name{Zh: "主索引核对", En: "Patient index review"},
 	Flows:      []*line.Flow{pair, undo},
+	Quiet:      []string{"open", "accept", "reject", "claim", "remark", "obsolete"},
 	Notices:    notices,
 	Indicators: indicators,
 	For:        []string{"records", "medical-affairs"},
@@ -99,9 +100,6 @@ var undo = &line.Flow{
 }
 
 var notices = map[string]flow.Name{
-	"open":   {Zh: "有两份记录可能是同一人，请核对", En: "Two records may be of one person; please review"},
-	"accept": {Zh: "两份记录已确认为同一人", En: "Two records were found to be of one person"},
-	"reject": {Zh: "两份记录已确认不是同一人", En: "Two records were found to be of different persons"},
 	"ask":    {Zh: "请对照纸质病案核实一份记录", En: "Please compare a record with the paper"},
 	"answer": {Zh: "医院已核实答复，请继续核对", En: "The hospital has answered; please go on"},
 	"undo":   {Zh: "一次记录合并已被撤销，请检查经由它写下的内容", En: "A link between records was undone; please look at what was written by it"},

@@ -52,7 +52,7 @@ function Line({ notice: n, onGo }: { notice: Notice; onGo: () => void }) {
   const t = useWords({ zh, en });
   const name = useName();
   const go = useNavigate();
-  const open = n.line === 'registry' ? `/admin/people?at=${encodeURIComponent(n.focus ?? '')}` : n.line && n.focus ? `/lines/${n.line}/cases/${idOf(n.focus)}` : '';
+  const open = n.line === 'registry' ? `/admin/people?at=${encodeURIComponent(n.focus ?? '')}` : n.line === 'person' ? `/patients/${idOf(n.focus)}` : n.line && n.focus ? `/lines/${n.line}/cases/${idOf(n.focus)}` : '';
   return (
     <li>
       <button type="button" className={n.mine ? 'notice notice-mine' : 'notice'} disabled={!open} onClick={() => {
