@@ -51,6 +51,7 @@ var checked = map[string]string{
 	"reindex": "programs of the hub only; internal/rest TestReindex",
 	"unknown": "registers somebody new; lines/unknown",
 	"start":   twins, "further-reason": twins,
+	"match": persons, "ihe-pix": persons, "merge": persons, "unmerge": persons,
 	"break-glass": twins + " until it is broken; lines/secondlook",
 }
 
@@ -60,6 +61,7 @@ const (
 	bulk       = "TestExportShowsWhatTheProgramSees"
 	subscribed = "TestSubscriptionsTellNobodyMore"
 	terms      = "no patient data"
+	persons    = "TestPersonsByFHIRTellNobodyMore"
 )
 
 func TestEveryOperationIsChecked(t *testing.T) {
