@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/empi/match"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
@@ -138,6 +139,15 @@ func (x *Index) Reweigh(ctx context.Context, tx *store.Tx, id int64, by By) erro
 	}
 	if err := x.enter(ctx, tx, Entry{What: "weights", Source: Decided, By: by, Why: byWeights, Model: id}); err != nil {
 		return err
+	}
+	if x.audit != nil {
+		e := audit.Of(ctx, "U", "person:weights", fmt.Sprint("weights ", id))
+		if e.User == "" {
+			e.User, e.Name, e.Org = by.User, by.Name, by.Org
+		}
+		if err := x.audit.Write(ctx, tx, e); err != nil {
+			return err
+		}
 	}
 	if err := tx.SetSetting(ctx, sweeping, "0"); err != nil {
 		return err
