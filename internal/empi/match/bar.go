@@ -29,6 +29,8 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 		return "number", true
 	case c.level[fieldMother] == motherOrder:
 		return "twin", true
+	case c.parent:
+		return "parent-child", true
 	case yearsApart(a, b) >= 14 && (home || sameNumber) && !(nearNumber && sameName(c)) && !(c.level[fieldBirth] == birthSlip && given == exact && hasHan(c.a.given)):
 		return "parent-child", given != missing
 	case c.blank:
@@ -44,11 +46,11 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 		return "newborn", false
 	case nearNumber && c.a != nil && family == differs && given == differs && !(sameNumber && !c.dated && sameBirth):
 		return "name", false // somebody else's card, or the mother's
-	case home && !sameNumber && perhapsSameDay(c.level[fieldBirth]) && given != missing && !(sameGiven || nearNumber || (number == slip || number == numberTwo) && sameName(c)) && !(given == slip && number == missing):
+	case home && !sameNumber && perhapsSameDay(c.level[fieldBirth]) && given != missing && !(sameGiven || nearNumber || (number == slip || number == numberTwo) && sameName(c) && given != namePart) && !(given == slip && number == missing):
 		return "twin", given != namePart
 	case c.level[fieldSex] == differs && !nearNumber && (phone == exact || address == exact) && !sameGiven:
 		return "spouse", true
-	case !nearNumber && number != slip && number != numberTwo && !sameCard && !home && c.level[fieldPhone] != slip && address != slip && address != addressNumber && c.level[fieldPlace] > slip && c.level[fieldMother] != exact:
+	case !nearNumber && number != slip && !sameCard && !home && c.level[fieldPhone] != slip && address != slip && address != addressNumber && c.level[fieldPlace] > slip && c.level[fieldMother] != exact:
 		return "namesake", false // nothing but name and birthday
 	case (family == missing || given == missing) && !sameNumber && !sameCard:
 		if number == slip && sameBirth {

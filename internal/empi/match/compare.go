@@ -34,13 +34,13 @@ const (
 )
 
 const (
-	nameSound = 3 + iota // characters that are read alike
-	nameShape            // characters that look alike
-	nameNear             // read alike by those who do not tell n from l, zh from z
-	namePart             // a character or the rest of the name is missing; an initial
-	nameHalf             // one of two characters is another, or much of a Latin name
-	nameSpelt            // one in characters, one in pinyin
-	nameTurned           // 明建 for 建明
+	nameSound  = 3 + iota // characters that are read alike
+	nameShape             // characters that look alike
+	nameNear              // read alike by those who do not tell n from l, zh from z
+	namePart              // a character or the rest of the name is missing; an initial
+	nameHalf              // one of two characters is another, or much of a Latin name
+	nameSpelt             // one in characters, one in pinyin
+	nameTurned            // 明建 for 建明
 )
 
 const (
@@ -161,6 +161,7 @@ func Prepare(r *Record) *Ready {
 				n.System = GuessSystem(n.Value)
 			}
 			if read, ok := readNumber(n.System, n.Value); ok {
+				read.lend(out.birth)
 				out.numbers = add(out.numbers, read)
 			}
 		default:
@@ -221,6 +222,8 @@ type compared struct {
 	right                 [fields]int16
 	inRow                 bool // the numbers differ at their ends only, as those of twins and of families do
 	dated                 bool // the number that was compared holds a birthday
+	parent                bool // the one's own number stands on the other, a child of his
+	lent                  bool // both have a parent's number, and it is the same
 	conflict              bool // two right numbers of one kind that differ
 	sibling               bool // two right numbers of one area and day
 	blank                 bool // one is 某之子 or nobody
@@ -257,6 +260,9 @@ func compare(a, b *Ready) (c compared) {
 			}
 			c.level[fieldCard] = min(c.level[fieldCard], level)
 		}
+	}
+	if c.lent {
+		c.level[fieldMother] = exact
 	}
 	if a.mother != "" && b.mother != "" {
 		switch {
@@ -458,6 +464,12 @@ func compareNumbers(c *compared, a, b *Ready) {
 	for i := range a.numbers {
 		for j := range b.numbers {
 			x, y := &a.numbers[i], &b.numbers[j]
+			if x.lent || y.lent { // what a parent's number says of a child is who the parent is
+				if x.value == y.value {
+					c.parent, c.lent = c.parent || x.lent != y.lent, c.lent || x.lent && y.lent
+				}
+				continue
+			}
 			level := compareNumber(x, y)
 			if level == numberOther {
 				c.conflict = true
@@ -507,10 +519,13 @@ func compareNumber(x, y *number) uint8 {
 			}
 			p, q = p[:17], q[:17]
 		}
-		n := edits(p, q)
+		n, old := edits(p, q), x.old || y.old
+		near := p[:14] == q[:14] // an old number has no check digit, and all of one area and day are near
 		switch {
-		case x.valid && y.valid && !x.old && !y.old, x.valid && y.valid && n > 2:
+		case x.valid && y.valid && (!old || n > 2 || n == 2 && near):
 			return numberOther
+		case n == 1 && old && near:
+			return numberTwo
 		case n == 1:
 			return slip
 		case n == 2:

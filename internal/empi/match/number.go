@@ -37,7 +37,7 @@ func Check(system, number string) []Finding {
 	case Passport:
 		return checkForm(s, 5, 12, "passport", "护照", alphanumeric)
 	case HongKongMacau:
-		return checkLead(s, "HM", 8, 10, "mainland travel permit of Hong Kong and Macau residents", "港澳居民来往内地通行证")
+		return checkLead(s, "HM", 9, 11, "mainland travel permit of Hong Kong and Macau residents", "港澳居民来往内地通行证")
 	case Taiwan:
 		return checkForm(s, 8, 10, "mainland travel permit of Taiwan residents", "台湾居民来往大陆通行证", alphanumeric)
 	case ForeignResident:
@@ -235,6 +235,7 @@ type number struct {
 	value string // folded; 15 digits completed to 18
 	valid bool   // the check digit and the day fit: it is somebody's number
 	old   bool   // completed; its check digit says nothing
+	lent  bool   // a parent's number on a child's record: its birthday is much earlier than the record's
 	kind  uint8
 }
 
@@ -272,6 +273,18 @@ func readNumber(system, value string) (n number, ok bool) {
 		n.kind = permitNumber
 	}
 	return n, true
+}
+
+// lend marks a number that is not the record's own: its day is 14 years or more before the record's birthday, and no slip explains that.
+func (n *number) lend(birth date) {
+	if n.kind != residentNumber || !n.valid || len(n.value) != 18 || birth.year == 0 {
+		return
+	}
+	day := 0
+	for _, c := range n.value[6:14] {
+		day = day*10 + int(c-'0')
+	}
+	n.lent = int(birth.year)-day/10000 >= 14 && (!birth.whole() || slips(birth.number(), day) > 2)
 }
 
 // GuessSystem says what kind of number a column of mixed identity numbers holds, by its form.
