@@ -41,6 +41,8 @@ var whatNames = map[string]Words{
 	"registry-people": {"查看人员名册", "Registry of people"}, "registry-person": {"查看人员资料", "A person of the registry"}, "registry-teams": {"查看医疗组", "Teams"}, "registry-team-patients": {"查看医疗组患者", "Patients of a team"}, "registry-team-assign": {"分配给医疗组", "Assign to a team"}, "registry-team-release": {"移出医疗组", "Release from a team"},
 	"agreement": {"查看协议", "An agreement"}, "agreements": {"查看协议列表", "Agreements"}, "askable": {"查看可申请的服务", "What may be asked for"}, "break-glass-missed": {"紧急调阅未找到患者", "Break-glass that found nobody"},
 	"graphql": {"检索", "GraphQL"}, "lastn": {"查看最近结果", "Latest results"}, "meta": {"查看资料标签", "Tags of a record"}, "reindex": {"重建索引", "Index anew"}, "bulk-file": {"下载批量导出文件", "Download of a bulk export"}, "bulk-delete": {"删除批量任务", "Delete a bulk task"}, "me-trail": {"查看本人访问记录", "One's own trail"},
+	"match": {"查找可能的同一人", "Match a patient"}, "ihe-pix": {"交叉索引查询", "Cross-reference identifiers"}, "merge": {"合并档案", "Merge records"}, "unmerge": {"撤销合并档案", "Take a merge back"},
+	"person": {"查看同一人的各份档案", "Records of one person"}, "person:decided": {"认定是否同一人", "Decided on two records"}, "person:taken-back": {"撤回同一人认定", "A decision on two records taken back"}, "person:merged": {"档案已合并", "Records merged"}, "person:unmerged": {"档案合并已撤销", "A merge taken back"},
 	"message": {"留言", "Message"}, "torn": {"记录损坏", "Torn entry"},
 }
 

@@ -98,6 +98,10 @@ func (s *server) restCapability() *fhir.Node {
 			resources = append(resources, trailCapability())
 			continue
 		}
+		if typ == personType && s.Persons != nil {
+			resources = append(resources, personCapability())
+			continue
+		}
 		params, includes := fhir.Arr{}, []string{}
 		for _, p := range append(slices.Clip(spec.Params(typ)), s.Store.Parameters(typ)...) {
 			kind := paramTypes[p.Type]

@@ -332,3 +332,14 @@ func (s *server) findPersons(c *call, tx *store.Tx, query search.Request, search
 	}
 	return shown, nil
 }
+
+func personCapability() fhir.Obj {
+	params := fhir.Arr{fhir.Obj{"name", "_id", "type", "token"}}
+	for _, name := range append([]string{"link", "patient"}, ofPatient...) {
+		if p := spec.Lookup(personType, name); p != nil {
+			params = append(params, fhir.Obj{"name", name, "definition", p.URL, "type", paramTypes[p.Type]})
+		}
+	}
+	return fhir.Obj{"type", personType, "documentation", "Records of one person as far as the caller sees two of them or more, with what survives of each field; never written from outside.",
+		"interaction", codes("read", "search-type"), "versioning", "no-version", "searchParam", params}
+}
