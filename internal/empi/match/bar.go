@@ -40,7 +40,7 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 			}
 			return "unknown", false
 		}
-		if number == exact && (sameBirth || c.level[fieldBirth] == missing) || c.level[fieldMother] == exact && a.order > 0 && a.order == b.order {
+		if number == exact && sameBirth || c.level[fieldMother] == exact && a.order > 0 && a.order == b.order {
 			return "", false
 		}
 		return "newborn", false
