@@ -48,7 +48,7 @@ func runDemo(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	o.Demo = true
-	var size region.Size
+	size := region.Demo
 	size.Patients, _ = f.GetInt("patients")
 	size.Referrals, _ = f.GetInt("referrals")
 	size.Days, _ = f.GetInt("days")

@@ -346,7 +346,7 @@ func veil(pieces []piece, first, last int) []piece {
 		text := []rune(p.Text)
 		for i := range text {
 			if n := at + i; n >= first && n < total-last && (p.Mark == "" || p.Mark == "differs") {
-				text[i] = '•'
+				text[i] = '*'
 			}
 		}
 		at += len(text)

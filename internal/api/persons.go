@@ -148,8 +148,12 @@ func (p Persons) personOf(ctx context.Context, tx *store.Tx, caller *access.Call
 			return v, nil, err
 		}
 		for _, e := range log {
-			if slices.Contains(members, e.Patient) && (e.With == "" || slices.Contains(members, e.With)) {
-				v.Log = append(v.Log, logOf(e))
+			x := logOf(e)
+			told := slices.ContainsFunc(v.Log, func(o logView) bool { // a link is entered with both of its records
+				return o.What == x.What && o.At == x.At && o.Patient == x.With && o.With == x.Patient
+			})
+			if !told && slices.Contains(members, e.Patient) && (e.With == "" || slices.Contains(members, e.With)) {
+				v.Log = append(v.Log, x)
 			}
 		}
 		if p.handles(caller) {

@@ -67,7 +67,7 @@ func (r *Region) doubles() []*Patient {
 	}
 	var list []*Patient
 	for i := range r.Size.Doubles {
-		at := 1 + i*7
+		at := 14 + i*7 // behind the first dozen, of whom the demo tells
 		if at >= len(r.Patients) || len(hospitals) == 0 {
 			break
 		}

@@ -102,7 +102,7 @@ function Row({ row: r, here, onOpen }: { row: PairRow; here: boolean; onOpen: ()
   const t = useWords({ zh, en });
   return (
     <li className={['pairs-row', here ? 'row-at' : '', r.stateKind !== 'open' ? 'row-over' : ''].join(' ')} aria-current={here ? 'true' : undefined}>
-      <button type="button" className="pairs-open" onClick={onOpen}>
+      <button type="button" className="pairs-button" onClick={onOpen}>
         {r.flow === 'undo' ? <span className="pairs-who">{t('undone')}</span> : (
           <span className="pairs-who"><Who side={r.left} /> <span className="quiet" aria-label={t('and')} role="img">⇄</span> <Who side={r.right} /></span>
         )}

@@ -28,8 +28,8 @@ const pair = (r: PairRow, more: Partial<Pair> = {}): Pair => ({
   fields: [
     { field: 'name', left: [{ text: '张' }, { text: '伟', mark: 'homophone' }], right: [{ text: '张' }, { text: '玮', mark: 'homophone' }], same: false, evidence: { level: 'homophone', bits: 4.2, parts: [{ field: 'family', level: 'exact', bits: 3 }, { field: 'given', level: 'homophone', bits: 1.2 }] } },
     { field: 'birth', left: [{ text: '1990-01-01' }], right: [{ text: '1990-01-01' }], same: true, evidence: { level: 'exact', bits: 8 } },
-    { field: 'number', system: 'https://xinglin.health/fhir/sid/resident-id', left: [{ text: '990••••••••' }, { text: '1', mark: 'typed' }, { text: '••1234' }], right: [{ text: '990••••••••' }, { text: '7', mark: 'typed' }, { text: '••1234' }], same: false, masked: true, evidence: { level: 'slip', bits: -2 } },
-    { field: 'phone', left: [{ text: '138••••1234' }], right: [], same: false, masked: true },
+    { field: 'number', system: 'https://xinglin.health/fhir/sid/resident-id', left: [{ text: '990********' }, { text: '1', mark: 'typed' }, { text: '**1234' }], right: [{ text: '990********' }, { text: '7', mark: 'typed' }, { text: '**1234' }], same: false, masked: true, evidence: { level: 'slip', bits: -2 } },
+    { field: 'phone', left: [{ text: '138****1234' }], right: [], same: false, masked: true },
   ], ...more,
 });
 const say = { 'GET /api/pairs': list, 'GET /api/pairs/t1': pair(first), 'GET /api/pairs/t2': pair(second), 'POST /fhir/Task/:id/$accept': {}, 'POST /api/pairs/t1/reveal': { values: ['990101199001011234'] } };

@@ -122,7 +122,7 @@ function Head({ side: s }: { side: Side }) {
 
 function FieldLine({ row: r, line: l }: { row: PairRow; line: Line }) {
   const t = useWords({ zh, en });
-  const marks = marksOf(l);
+  const marks = marksOf(l).filter((m) => m !== 'differs');
   const one = !textOf(l.left) !== !textOf(l.right);
   const kind = l.same ? 'same' : one ? 'one' : 'apart';
   return (
@@ -162,7 +162,7 @@ function Value({ row: r, line: l, side }: { row: PairRow; line: Line; side: 'lef
     }
   }
   return (
-    <td className="num c-value">
+    <td className="num c-value" data-org={r[side]?.org.display ?? ''}>
       {shown ?? <Pieces pieces={l.field === 'sex' ? pieces.map((p) => ({ ...p, text: sex(p.text) })) : pieces} />}
       {l.masked && r.stateKind === 'open' && (shown !== undefined
         ? <Button type="link" size="small" onClick={() => setShown(undefined)}>{t('hide')}</Button>

@@ -59,7 +59,7 @@ function Members({ id, person: p, onDone }: { id: string; person: Person; onDone
     <>
       <h3>{t('members')}</h3>
       <table className="plain" aria-label={t('members')}>
-        <thead><tr><th scope="col">{t('hospital')}</th><th scope="col">{t('name')}</th><th scope="col">{t('born')}</th><th scope="col">{t('since')}</th><th scope="col">{t('how')}</th><td /></tr></thead>
+        <thead><tr><th scope="col">{t('hospital')}</th><th scope="col">{t('name')}</th><th scope="col">{t('born')}</th><th scope="col">{t('since')}</th><th scope="col">{t('how')}</th><th scope="col"><span className="sr">{t('open')}</span></th></tr></thead>
         <tbody>
           {members.map((m) => (
             <tr key={m.reference} className={m.this ? 'row-at' : ''}>
@@ -85,7 +85,8 @@ function Members({ id, person: p, onDone }: { id: string; person: Person; onDone
 function GoldenRecord({ fields }: { fields: Golden[] }) {
   const t = useWords({ zh, en });
   const sex = useSex();
-  const name = (f: Golden) => (t(`field.${f.field}`) === `field.${f.field}` ? f.field : t(`field.${f.field}`));
+  const known = (key: string) => (t(key) === key ? '' : t(key));
+  const name = (f: Golden) => known(`number.${(f.kind ?? '').split('/sid/').at(-1)?.split('/')[0]}`) || known(`field.${f.field}`) || f.field;
   return (
     <>
       <h3>{t('golden')} <span className="quiet small">{t('goldenSays')}</span></h3>
