@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -40,8 +41,9 @@ type news struct {
 func (x *Index) take(ctx context.Context) (more bool, err error) {
 	var from, to int64
 	var list []news
+	var passed []int64
 	err = x.store.View(ctx, func(tx *store.Tx) (err error) {
-		list = list[:0]
+		list, passed = list[:0], nil
 		if from, err = tx.Horizon(ctx, horizon); err != nil {
 			return err
 		}
@@ -85,7 +87,8 @@ func (x *Index) take(ctx context.Context) (more bool, err error) {
 			}
 			list = append(list, one)
 		}
-		return nil
+		passed, err = passedBy(ctx, tx, list)
+		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("empi: follow: %w", err)
@@ -108,6 +111,9 @@ func (x *Index) take(ctx context.Context) (more bool, err error) {
 		if err := x.keep(ctx, tx, list); err != nil {
 			return err
 		}
+		if err := again(ctx, tx, passed); err != nil {
+			return err
+		}
 		return tx.SetHorizon(ctx, horizon, to)
 	})
 	if errors.Is(err, errMoved) {
@@ -117,6 +123,31 @@ func (x *Index) take(ctx context.Context) (more bool, err error) {
 		return false, fmt.Errorf("empi: follow: %w", err)
 	}
 	return more, nil
+}
+
+// passedBy are the keys that pass a bound with the news.
+func passedBy(ctx context.Context, tx *store.Tx, list []news) ([]int64, error) {
+	patients := make([]string, len(list))
+	for i, n := range list {
+		patients[i] = n.patient
+	}
+	rows, err := rowsOf(ctx, tx, "patient", patients)
+	if err != nil {
+		return nil, err
+	}
+	change := map[int64]int{}
+	for _, n := range list {
+		for _, k := range n.keys {
+			change[k]++
+		}
+	}
+	for _, r := range rows {
+		for _, k := range r.keys {
+			change[k]--
+		}
+	}
+	maps.DeleteFunc(change, func(_ int64, by int) bool { return by == 0 })
+	return passing(ctx, tx, change)
 }
 
 func (x *Index) newsOf(v *store.Version) (news, error) {
@@ -214,7 +245,7 @@ const (
 	byPerson  = "decision"
 )
 
-// due notes that a record is to be compared again. What has been noted keeps its place; a sweep is later than news.
+// due notes that a record is to be compared again: 0 = news, 1 = a key has passed a bound, 2 = a sweep. What has been noted keeps its place.
 func due(ctx context.Context, tx *store.Tx, later int, why string, recs ...int64) error {
 	for _, rec := range recs {
 		err := tx.Queue(ctx, `INSERT INTO empi_due (rec, rev, later, why) VALUES (?, 1, ?, ?) ON CONFLICT (rec) DO UPDATE SET rev = empi_due.rev + 1,
@@ -369,7 +400,7 @@ func (x *Index) Settle(ctx context.Context) error {
 			if err != nil || behind {
 				return err
 			}
-			return tx.Query(ctx, `SELECT 1 FROM empi_due WHERE later = 0 LIMIT 1`, nil, func(func(...any) error) error { behind = true; return nil })
+			return tx.Query(ctx, `SELECT 1 FROM empi_due WHERE later < 2 LIMIT 1`, nil, func(func(...any) error) error { behind = true; return nil })
 		})
 		if err != nil || !behind {
 			return err

@@ -321,3 +321,39 @@ func TestNothingLiesInPlain(t *testing.T) {
 func TestKeptRecordsComeBackWhole(t *testing.T) {
 	empi.RoundTrip(t)
 }
+
+// TestCrowdsDoNotDependOnWhoCameFirst: what shares a key with too many is not compared by it, whether it came before or after them.
+func TestCrowdsDoNotDependOnWhoCameFirst(t *testing.T) {
+	empi.Bounds(t, 4, 9)
+	records := population(150)
+	for i := range 14 { // one name and birthday, little else
+		records = append(records, one{id: fmt.Sprint("n", i), org: county, name: "李伟", sex: "male", birth: "1980-01-01", phone: fmt.Sprint("1390000000", i%3)})
+	}
+	at, at2 := newWorld(t, storetest.Memory), ""
+	if err := putAll(at.s, records); err != nil {
+		t.Fatal(err)
+	}
+	at.settle()
+	at2 = at.together() + " | " + at.questions()
+	for round := range 4 {
+		dice := rand.New(rand.NewPCG(uint64(round), 5))
+		w := newWorld(t, storetest.Memory)
+		order := dice.Perm(len(records))
+		for _, i := range order {
+			w.put(records[i])
+		}
+		if got := w.together() + " | " + w.questions(); got != at2 {
+			t.Fatalf("round %d: %s", round, differ(got, at2))
+		}
+		// many more come and go again
+		for i := range 12 {
+			w.put(one{id: fmt.Sprint("x", i), org: county, name: "李伟", sex: "male", birth: "1980-01-01"})
+		}
+		for i := range 12 {
+			w.delete(fmt.Sprint("x", i))
+		}
+		if got := w.together() + " | " + w.questions(); got != at2 {
+			t.Fatalf("round %d, after many had come and gone: %s", round, differ(got, at2))
+		}
+	}
+}

@@ -48,7 +48,7 @@ func (x *Index) sweep(ctx context.Context) (more bool, err error) {
 			return tx.SetSetting(ctx, sweeping, "done")
 		}
 		more = true
-		if err := due(ctx, tx, 1, byWeights, recs...); err != nil {
+		if err := due(ctx, tx, 2, byWeights, recs...); err != nil {
 			return err
 		}
 		return tx.SetSetting(ctx, sweeping, fmt.Sprint(recs[len(recs)-1]))

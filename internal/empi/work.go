@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,11 +15,9 @@ import (
 
 // Bounds of what a record is compared with. A key that more than crowd records share brings only those together that share
 // two such keys, one that more than throng share brings nobody together: a telephone of a village, a number full of noughts.
-const (
-	crowd      = 100
-	throng     = 2000
-	candidates = 1000
-)
+var crowd, throng = 100, 2000
+
+const candidates = 1000
 
 // dueAtOnce is how many records one unit decides.
 const dueAtOnce = 100
@@ -212,34 +211,51 @@ func partners(ctx context.Context, tx *store.Tx, patients []string) (map[string]
 // arms is how many keys one query asks for; the text is always the same.
 const arms = 16
 
-var armed = strings.TrimSuffix(strings.Repeat(fmt.Sprintf(`SELECT * FROM (SELECT key, rec FROM empi_key WHERE key = ? LIMIT %d) x UNION ALL `, throng+1), arms), " UNION ALL ")
+func armed(arm string) string {
+	return strings.TrimSuffix(strings.Repeat(arm+" UNION ALL ", arms), " UNION ALL ")
+}
 
-// find gives the records that share keys worth comparing, in order.
-func find(ctx context.Context, tx *store.Tx, keys []int64, self int64) ([]int64, error) {
-	blocks := make(map[int64][]int64, len(keys))
+var (
+	askRecords = armed(fmt.Sprintf(`SELECT * FROM (SELECT key, rec FROM empi_key WHERE key = ? LIMIT %d) x`, throng+1))
+	askSizes   = armed(fmt.Sprintf(`SELECT min(key), count(*) FROM (SELECT key FROM empi_key WHERE key = ? LIMIT %d) x`, throng+2*atOnce))
+)
+
+// inArms asks for keys some at a time; what a key gives may come twice.
+func inArms(ctx context.Context, tx *store.Tx, query string, keys []int64, each func(key, n int64, again bool)) error {
 	for some := range slices.Chunk(keys, arms) {
 		args := anys(some)
 		for len(args) < arms {
 			args = append(args, some[0])
 		}
-		double := len(some) < arms
-		got := map[int64][]int64{}
-		err := tx.Query(ctx, armed, args, func(scan func(...any) error) error {
-			var key, rec int64
-			err := scan(&key, &rec)
-			got[key] = append(got[key], rec)
+		err := tx.Query(ctx, query, args, func(scan func(...any) error) error {
+			var key, n int64
+			err := scan(&key, &n)
+			each(key, n, len(some) < arms && key == some[0])
 			return err
 		})
 		if err != nil {
-			return nil, fmt.Errorf("empi: keys: %w", err)
+			return fmt.Errorf("empi: keys: %w", err)
 		}
-		if double { // the first key was asked several times
-			slices.Sort(got[some[0]])
-			got[some[0]] = slices.Compact(got[some[0]])
+	}
+	return nil
+}
+
+// find gives the records that share keys worth comparing, in order.
+func find(ctx context.Context, tx *store.Tx, keys []int64, self int64) ([]int64, error) {
+	blocks := make(map[int64][]int64, len(keys))
+	double := int64(0)
+	err := inArms(ctx, tx, askRecords, keys, func(key, rec int64, again bool) {
+		blocks[key] = append(blocks[key], rec)
+		if again {
+			double = key
 		}
-		for k, list := range got {
-			blocks[k] = list
-		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if list := blocks[double]; list != nil {
+		slices.Sort(list)
+		blocks[double] = slices.Compact(list)
 	}
 	shared := map[int64]int{}
 	taken := map[int64]bool{}
@@ -263,6 +279,37 @@ func find(ctx context.Context, tx *store.Tx, keys []int64, self int64) ([]int64,
 	}
 	slices.SortFunc(all, func(a, b int64) int { return cmp.Or(shared[b]-shared[a], cmp.Compare(a, b)) })
 	return all[:min(len(all), candidates)], nil
+}
+
+// passing are the keys that pass one of the bounds with these changes of how many records share them: everybody who shares one
+// is to be compared again, or it would depend on the order who had met whom.
+func passing(ctx context.Context, tx *store.Tx, change map[int64]int) (keys []int64, err error) {
+	err = inArms(ctx, tx, askSizes, slices.Sorted(maps.Keys(change)), func(key, n int64, _ bool) {
+		before, after := int(n), int(n)+change[key]
+		if (before <= crowd) != (after <= crowd) || (before <= throng) != (after <= throng) {
+			keys = append(keys, key)
+		}
+	})
+	slices.Sort(keys)
+	return slices.Compact(keys), err
+}
+
+// again makes everybody due who shares one of the keys.
+func again(ctx context.Context, tx *store.Tx, keys []int64) error {
+	var recs []int64
+	for _, key := range keys {
+		err := tx.Query(ctx, `SELECT rec FROM empi_key WHERE key = ? LIMIT ?`, []any{key, throng + 2*atOnce}, func(scan func(...any) error) error {
+			var rec int64
+			err := scan(&rec)
+			recs = append(recs, rec)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("empi: keys: %w", err)
+		}
+	}
+	slices.Sort(recs)
+	return due(ctx, tx, 1, byChange, slices.Compact(recs)...)
 }
 
 // conclude writes what the batch has found and decides anew what belongs together around it.
