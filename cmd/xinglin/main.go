@@ -52,18 +52,24 @@ func run(args []string) int {
 	if err == nil {
 		return 0
 	}
-	code := exitFailed
-	var coded withCode
-	switch {
-	case errors.As(err, &coded):
-		code = coded.code
-	case errors.Is(err, server.ErrBusy), errors.Is(err, server.ErrUnavailable), errors.Is(err, os.ErrNotExist):
-		code = exitUnavailable
-	}
 	if msg := err.Error(); msg != "" {
 		fmt.Fprintln(os.Stderr, "xinglin:", msg)
 	}
-	return code
+	return codeOf(err)
+}
+
+// codeOf is the exit code that an error ends with.
+func codeOf(err error) int {
+	var coded withCode
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &coded):
+		return coded.code
+	case errors.Is(err, server.ErrBusy), errors.Is(err, server.ErrUnavailable), errors.Is(err, os.ErrNotExist):
+		return exitUnavailable
+	}
+	return exitFailed
 }
 
 func newRoot() *cobra.Command {
