@@ -125,6 +125,12 @@ func TestPersonIsWhatTheCallerSeesOfHim(t *testing.T) {
 		if got := h.want(200, system, "GET", "/Patient/c1/Person", ""); got.ids() != "Person/"+id {
 			t.Errorf("in the compartment: got %s", got.body)
 		}
+		if got := h.want(200, system, "GET", "/Person?link=Patient/c1&_summary=count", ""); got.ids() != "" || got.node.Str("total") != "1" {
+			t.Errorf("count: got %s", got.body)
+		}
+		if got := h.want(200, system, "GET", "/Person?link=Patient/c1&_elements=link", ""); got.node.Get("entry[0].resource.name") != nil || len(got.node.All("entry[0].resource.link")) != 2 {
+			t.Errorf("elements: got %s", got.body)
+		}
 		// each hospital sees one record: for it there is no person, by no way
 		for _, as := range []*access.Caller{county, stranger, doctor("third")} {
 			h.want(404, as, "GET", "/Person/"+id, "")
@@ -324,6 +330,9 @@ func TestPDQm(t *testing.T) {
 		if r := h.want(200, stranger, "GET", query("/Patient?"+q), ""); r.ids() != "" {
 			t.Errorf("%s as a stranger: got %s", q, r.ids())
 		}
+	}
+	if r := h.want(400, county, "GET", query("/Patient?identifier=urn:mrn:c|"), ""); r.detail() != "sealed-needs-value" {
+		t.Errorf("a domain without a number: got %s", r.body)
 	}
 }
 

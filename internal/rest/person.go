@@ -181,7 +181,11 @@ const mostAsked = store.MaxCount
 
 func (s *server) searchPersons(c *call) (*answer, error) {
 	var asked, applied []search.Param
-	count := s.DefaultCount
+	count, none := s.DefaultCount, false
+	summary, elements, err := presentation(slices.DeleteFunc(slices.Clone(c.query), func(p search.Param) bool { return p.Value == "count" }))
+	if err != nil {
+		return nil, err
+	}
 	var within [][]string // persons have a record among each of these
 	if c.within != nil {
 		if c.within.Type != "Patient" {
@@ -196,8 +200,11 @@ func (s *server) searchPersons(c *call) (*answer, error) {
 			continue
 		}
 		switch {
-		case name == "_format" || name == "_pretty" || name == "_summary" || name == "_elements" || name == "_total":
+		case name == "_format" || name == "_pretty" || name == "_total":
 			continue
+		case name == "_summary" && p.Value == "count":
+			none = true
+		case name == "_summary" || name == "_elements":
 		case name == "_count":
 			n, err := strconv.Atoi(p.Value)
 			if err != nil || n < 0 {
@@ -237,14 +244,16 @@ func (s *server) searchPersons(c *call) (*answer, error) {
 	}
 	var query search.Request
 	if len(asked) > 0 {
-		var err error
 		if query, err = s.parse(c, "Patient", asked, false); err != nil {
 			return nil, err
 		}
 		query.Count = mostAsked
 	}
+	if none {
+		count = 0
+	}
 	var shown []*shownPerson
-	err := s.Store.View(c.ctx, func(tx *store.Tx) (err error) {
+	err = s.Store.View(c.ctx, func(tx *store.Tx) (err error) {
 		shown, err = s.findPersons(c, tx, query, len(asked) > 0, within, only)
 		return err
 	})
@@ -256,8 +265,14 @@ func (s *server) searchPersons(c *call) (*answer, error) {
 	b.link("self", c.base+"/"+c.place()+personType, applied)
 	entry := c.entry("R", c.place()+auditTarget(personType, applied))
 	for _, p := range shown[:min(len(shown), count)] {
+		body := p.node.JSON()
+		if summary != "" || len(elements) > 0 {
+			if body, err = subset(body, summary, elements); err != nil {
+				return nil, err
+			}
+		}
 		b.open(c.base + "/" + personType + "/" + p.node.ID())
-		b.raw("resource", p.node.JSON())
+		b.raw("resource", body)
 		b.raw("search", []byte(`{"mode":"match"}`))
 		b.close()
 		entry.Patients = append(entry.Patients, p.patients...)
