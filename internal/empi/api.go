@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
@@ -31,6 +32,8 @@ type Index struct {
 	keys  *keyed
 
 	following sync.Mutex // one step of the follower at a time
+	begun     bool       // by it: the form of what is kept has been looked at
+	adopted   atomic.Bool
 
 	mu     sync.RWMutex
 	model  *weights // in force, as last read

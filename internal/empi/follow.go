@@ -171,6 +171,9 @@ func (x *Index) newsOf(v *store.Version) (news, error) {
 
 // keep writes records and their keys; links follow in conclude.
 func (x *Index) keep(ctx context.Context, tx *store.Tx, list []news) error {
+	if err := x.adopt(ctx, tx); err != nil {
+		return err
+	}
 	patients := make([]string, len(list))
 	for i, n := range list {
 		patients[i] = n.patient
@@ -199,6 +202,11 @@ func (x *Index) keep(ctx context.Context, tx *store.Tx, list []news) error {
 				return err
 			}
 		}
+		if r.vid == 0 { // new, or read again: nothing is taken for granted
+			if err := keepKeys(ctx, tx, r.rec, nil, n.keys); err != nil {
+				return err
+			}
+		}
 		if err := keepKeys(ctx, tx, r.rec, r.keys, n.keys); err != nil {
 			return err
 		}
@@ -219,7 +227,7 @@ func (x *Index) keep(ctx context.Context, tx *store.Tx, list []news) error {
 }
 
 func keepKeys(ctx context.Context, tx *store.Tx, rec int64, old, now []int64) error {
-	for _, k := range old {
+	for _, k := range old { // both are in order
 		if _, still := slices.BinarySearch(now, k); !still {
 			if err := tx.Queue(ctx, `DELETE FROM empi_key WHERE key = ? AND rec = ?`, k, rec); err != nil {
 				return err
@@ -348,6 +356,12 @@ func (x *Index) stated(ctx context.Context, tx *store.Tx, n *news, known bool) e
 func (x *Index) step(ctx context.Context) (more bool, err error) {
 	x.following.Lock()
 	defer x.following.Unlock()
+	if !x.begun {
+		if err := x.reform(ctx); err != nil {
+			return false, fmt.Errorf("empi: %w", err)
+		}
+		x.begun = true
+	}
 	if more, err = x.take(ctx); err != nil || more {
 		return more, err
 	}

@@ -2,11 +2,14 @@ package empi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/audit"
@@ -14,7 +17,8 @@ import (
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
-// weights are a version of the model; 0 is the one that is shipped.
+// weights are a version of the model; 0 is the one that is shipped with this program. A hub keeps what it began with, so that a
+// new program alone changes no link.
 type weights struct {
 	id int64
 	m  *match.Model
@@ -80,9 +84,28 @@ func (x *Index) Model(ctx context.Context, tx *store.Tx, id int64) (*match.Model
 	return m, nil
 }
 
-// Versions lists the weights that the hub has had, newest first.
+// adopt makes the shipped weights the hub's own when it keeps its first record.
+func (x *Index) adopt(ctx context.Context, tx *store.Tx) error {
+	if x.adopted.Load() {
+		return nil
+	}
+	have := false
+	err := tx.Query(ctx, `SELECT 1 FROM empi_model LIMIT 1`, nil, func(func(...any) error) error { have = true; return nil })
+	if err == nil && !have {
+		var id int64
+		if id, err = x.Keep(ctx, tx, match.Default(), "shipped", By{}); err == nil {
+			_, err = tx.Exec(ctx, `UPDATE empi_model SET active = 1 WHERE id = ?`, id)
+		}
+	}
+	if err == nil {
+		tx.AfterCommit(func() { x.adopted.Store(true) })
+	}
+	return err
+}
+
+// Versions lists the weights that the hub has had, newest first, and last those that are shipped with this program.
 func (x *Index) Versions(ctx context.Context, tx *store.Tx) (list []Version, err error) {
-	shipped := Version{Active: true, Origin: "shipped"}
+	shipped := Version{Active: true, Origin: "shipped with this program"}
 	err = tx.Query(ctx, `SELECT id, origin, at, by_user, by_name, by_org, active FROM empi_model ORDER BY id DESC LIMIT 500`, nil, func(scan func(...any) error) error {
 		var v Version
 		var at, active int64
@@ -131,8 +154,14 @@ func (x *Index) Reweigh(ctx context.Context, tx *store.Tx, id int64, by By) erro
 	if err := tx.Lock(ctx, lock); err != nil {
 		return err
 	}
-	if _, err := x.Model(ctx, tx, id); err != nil {
+	m, err := x.Model(ctx, tx, id)
+	if err != nil {
 		return err
+	}
+	if id == 0 {
+		if id, err = x.Keep(ctx, tx, m, "shipped", by); err != nil {
+			return err
+		}
 	}
 	if _, err := tx.Exec(ctx, `UPDATE empi_model SET active = CASE WHEN id = ? THEN 1 ELSE 0 END`, id); err != nil {
 		return fmt.Errorf("empi: reweigh: %w", err)
@@ -154,6 +183,42 @@ func (x *Index) Reweigh(ctx context.Context, tx *store.Tx, id int64, by By) erro
 	}
 	tx.AfterCommit(x.nudge)
 	return nil
+}
+
+// formed is the setting that says in which form records and keys are kept.
+const formed = "persons-form"
+
+// form changes with the program's keys and with how records are kept: of a few made-up records.
+func form() string {
+	h := sha256.New()
+	for _, r := range []match.Record{
+		{ID: "Patient/1", Names: []match.Name{{Text: "欧阳 晓明"}, {Family: "Müller", Given: "Anna Maria"}}, Sex: "female", Birth: "1961-05-23", Numbers: []match.Number{{System: match.ResidentID, Value: "990313196105236840"}, {System: "urn:x", Value: "A-17"}},
+			Phones: []string{"+86 151 2429 8289"}, Address: []match.Address{{Text: "和平里193号2314室", City: "江城市"}}},
+		{ID: "Patient/2", Names: []match.Name{{Text: "孟某之女"}}, Birth: "2024-02", Mother: "resident-id|990313196105236840", Order: 2},
+	} {
+		keys := match.Keys(&r)
+		slices.SortFunc(keys, func(a, b match.Key) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Hash, b.Hash)) })
+		fmt.Fprint(h, keys, encode(&r))
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)[:8])
+}
+
+// reform reads everything again when the program keeps records or keys in another form than the one before.
+func (x *Index) reform(ctx context.Context) error {
+	now, stands := form(), ""
+	err := x.store.View(ctx, func(tx *store.Tx) (err error) { stands, _, err = tx.Setting(ctx, formed); return err })
+	if err != nil || stands == now {
+		return err
+	}
+	return x.store.Update(ctx, func(tx *store.Tx) error {
+		if stands != "" {
+			x.o.Log.Info("persons: kept in another form than this program's: every Patient is read again")
+			if err := x.Reindex(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return tx.SetSetting(ctx, formed, now)
+	})
 }
 
 // Reindex reads every Patient again, as after a change of what the index keeps of one. Links stay until they are decided anew.

@@ -114,12 +114,35 @@ func TestWeightsAreLearnedFromTheHubsOwnRecords(t *testing.T) {
 			t.Errorf("got %+v", kept)
 		}
 		list, err := w.x.Versions(ctx, tx)
-		if len(list) != 2 || list[0].Active || !list[1].Active {
-			t.Errorf("got %+v; want the new ones kept and the shipped ones in force", list)
+		if len(list) != 3 || list[0].Active || !list[1].Active || list[2].Active || list[2].ID != 0 {
+			t.Errorf("got %+v; want the new ones kept and those in force that the hub began with", list)
 		}
 		return err
 	})
 	if w.together() != before {
 		t.Error("learned weights were switched on by themselves")
 	}
+}
+
+func TestAnotherFormIsReadAgain(t *testing.T) {
+	w := newWorld(t, storetest.Memory)
+	w.put(meng("1", county), meng("2", centre))
+	w.update(func(tx *store.Tx) error { return tx.SetSetting(ctx, "persons-form", "an older program's") })
+	w.update(func(tx *store.Tx) error { _, err := tx.Exec(ctx, `DELETE FROM empi_key`); return err })
+	w.begin()
+	w.put(meng("3", county))
+	w.want("1+2+3", "")
+	w.view(func(tx *store.Tx) error {
+		n := map[int64]int{}
+		err := tx.Query(ctx, `SELECT rec, key FROM empi_key`, nil, func(scan func(...any) error) error {
+			var rec, key int64
+			err := scan(&rec, &key)
+			n[rec]++
+			return err
+		})
+		if len(n) != 3 || n[1] != n[3] {
+			t.Errorf("got keys %v; want those of three records", n)
+		}
+		return err
+	})
 }
