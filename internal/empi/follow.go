@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xinglin-health/xinglin/internal/empi/match"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/store"
@@ -158,7 +157,7 @@ func (x *Index) newsOf(v *store.Version) (news, error) {
 	org := keeper(n, v)
 	r := FromPatient(n, org)
 	r.ID = "Patient/" + v.ID
-	ready := match.Prepare(&r)
+	ready := x.prepare(&r)
 	one := news{patient: r.ID, org: org, vid: v.VID, updated: micros(v.Updated), keys: x.keys.hashes(ready), box: x.keys.seal(&r), replacedBy: replacedBy(n)}
 	for _, id := range first(n.All("identifier")) {
 		one.temporary = one.temporary || id.Str("system") == temporaryID

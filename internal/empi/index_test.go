@@ -339,3 +339,19 @@ func TestGoldenRecord(t *testing.T) {
 		t.Errorf("not in the golden record: %v (%+v)", want, p)
 	}
 }
+
+func TestWhatCannotBeReadHoldsNobodyUp(t *testing.T) {
+	w := newWorld(t, storetest.Memory)
+	w.put(meng("1", county), meng("2", centre))
+	w.update(func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE empi_record SET body = ? WHERE patient = 'Patient/1'`, []byte{1, 2, 3})
+		return err
+	})
+	w.put(meng("3", county))
+	if got := w.together(); got != "1+2+3" && got != "2+3" {
+		t.Errorf("got %q; want the others linked", got)
+	}
+	w.update(func(tx *store.Tx) error { return w.x.Reindex(ctx, tx) })
+	w.settle()
+	w.want("1+2+3", "")
+}

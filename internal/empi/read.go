@@ -19,7 +19,7 @@ func (x *Index) Match(ctx context.Context, tx *store.Tx, rec match.Record, limit
 	if err != nil {
 		return nil, err
 	}
-	asked := &row{patient: rec.ID, org: rec.Org, record: &rec, ready: match.Prepare(&rec)}
+	asked := &row{patient: rec.ID, org: rec.Org, record: &rec, ready: x.prepare(&rec)}
 	with, err := find(ctx, tx, x.keys.hashes(asked.ready), 0)
 	if err != nil {
 		return nil, err

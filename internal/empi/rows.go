@@ -2,11 +2,13 @@ package empi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/empi/match"
+	"github.com/xinglin-health/xinglin/internal/keys"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
@@ -18,6 +20,7 @@ type row struct {
 	box                            []byte
 	ready                          *match.Ready // after unpack
 	record                         *match.Record
+	broken                         bool // could not be read
 }
 
 const rowColumns = `SELECT rec, patient, org, vid, rev, person, updated, keys, body FROM empi_record `
@@ -59,17 +62,33 @@ func anys[T any](list []T) []any {
 	return all
 }
 
-// unpack opens what a row says and prepares it for comparison.
+// unpack opens what a row says and prepares it for comparison. A row that cannot be read says nothing; the log tells, and
+// `persons reindex` makes it anew.
 func (x *Index) unpack(ctx context.Context, tx *store.Tx, r *row) error {
 	if r.ready != nil {
 		return nil
 	}
 	record, err := x.keys.open(ctx, tx, r.box, r.patient, r.org)
-	if err != nil {
-		return err
+	if err != nil && (ctx.Err() != nil || errors.Is(err, keys.ErrUnknown)) {
+		return err // the key may come back
 	}
-	r.record, r.ready, r.box = record, match.Prepare(record), nil
+	if err != nil {
+		x.warn(r.patient + " cannot be read from the index")
+		r.broken, record = true, &match.Record{ID: r.patient, Org: r.org}
+	}
+	r.record, r.ready, r.box = record, x.prepare(record), nil
 	return nil
+}
+
+// prepare keeps what the comparison does not survive from stopping the hub.
+func (x *Index) prepare(r *match.Record) (ready *match.Ready) {
+	defer func() {
+		if p := recover(); p != nil {
+			x.warn(fmt.Sprintf("%s cannot be compared: %v", r.ID, p))
+			ready = match.Prepare(&match.Record{ID: r.ID, Org: r.Org})
+		}
+	}()
+	return match.Prepare(r)
 }
 
 // pairRow is two records that share something.

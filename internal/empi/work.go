@@ -27,6 +27,7 @@ type judged struct {
 	rec, rev int64
 	why      string
 	pairs    []pairRow
+	broken   bool // what it says cannot be read: its links stay as they are
 }
 
 // work compares some of the records that are due, on a snapshot, and then concludes what follows.
@@ -124,6 +125,10 @@ func (x *Index) judge(ctx context.Context, tx *store.Tx, w *weights, batch []jud
 		if r == nil {
 			continue
 		}
+		if err := x.unpack(ctx, tx, r); err != nil {
+			return err
+		}
+		batch[i].broken = r.broken
 		for _, rec := range with[i] {
 			o := known[rec]
 			if o == nil || o.rec == r.rec {
@@ -160,11 +165,15 @@ func (x *Index) compare(ctx context.Context, tx *store.Tx, w *weights, a, b *row
 
 // judge is the verdict on two unpacked rows, with its evidence where somebody will read it. Somebody whose name nobody knows
 // is linked by people only.
-func (w *weights) judge(a, b *row, explained bool) match.Verdict {
+func (w *weights) judge(a, b *row, explained bool) (v match.Verdict) {
+	defer func() {
+		if recover() != nil { // a comparison that fails joins nothing
+			v = match.Verdict{}
+		}
+	}()
 	if a.patient > b.patient {
 		a, b = b, a
 	}
-	v := match.Verdict{}
 	if explained {
 		v = w.m.Judge(a.ready, b.ready)
 	} else {
@@ -338,12 +347,15 @@ func (x *Index) conclude(ctx context.Context, tx *store.Tx, batch []judged) erro
 		if stands[j.rec] != j.rev {
 			continue // it has changed since, and is due again
 		}
-		todo[j.rec] = j
-		recs = append(recs, j.rec)
-		why = j.why
 		if err := tx.Queue(ctx, `DELETE FROM empi_due WHERE rec = ?`, j.rec); err != nil {
 			return err
 		}
+		if j.broken {
+			continue
+		}
+		todo[j.rec] = j
+		recs = append(recs, j.rec)
+		why = j.why
 	}
 	if len(recs) == 0 {
 		return nil
