@@ -28,6 +28,7 @@ import (
 //	  is status = requested
 //	clock +2h1m
 //	events @xiangcun → referral.late       waits until this person has such a notice
+//	await get Patient/1 @xinnei has 张三     asks until the answer contains it; lacks = until it does not
 //
 // name=value pairs make a Parameters resource (Type/id becomes a reference, true and false booleans);
 // a file of the archive is the body as it is; captured names stand for ids wherever they are written
@@ -61,7 +62,7 @@ func TestStories(t *testing.T) {
 
 // The stories that lean most on the database are told on PostgreSQL too.
 func TestStoriesOnPostgres(t *testing.T) {
-	for _, name := range []string{"referral-goes-up-and-comes-home", "referral-open-one-is-shown-not-doubled", "stranger-sees-nothing", "lost-update-is-refused", "repeated-command-changes-nothing-twice"} {
+	for _, name := range []string{"referral-goes-up-and-comes-home", "referral-open-one-is-shown-not-doubled", "stranger-sees-nothing", "lost-update-is-refused", "repeated-command-changes-nothing-twice", "records-clerk-links-asks-and-undoes"} {
 		t.Run(name, func(t *testing.T) {
 			database := storetest.PostgresURL(t)
 			archive, err := txtar.ParseFile("stories/" + name + ".txtar")
@@ -116,6 +117,8 @@ func (s *story) run(line string) error {
 		return os.WriteFile(s.hub.clock, []byte(s.offset.String()), 0o600)
 	case "events":
 		return s.events(words[1:], wanted)
+	case "await":
+		return s.await(strings.TrimPrefix(s.fill(said), "await "))
 	}
 	return s.request(words, wanted)
 }
@@ -216,6 +219,26 @@ func (s *story) request(words, wanted []string) error {
 		}
 	}
 	return nil
+}
+
+// await asks again until the answer has, or lacks, a text: what follows a write comes in its own time.
+func (s *story) await(said string) error {
+	ask, text, has := strings.Cut(said, " has ")
+	if !has {
+		ask, text, _ = strings.Cut(said, " lacks ")
+	}
+	text = strings.TrimSpace(text)
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if err := s.request(strings.Fields(ask), []string{"200"}); err != nil {
+			return err
+		}
+		if strings.Contains(string(s.last.body), text) == has {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("waited in vain for %q", text)
+		}
+	}
 }
 
 var resourceReference = regexp.MustCompile(`^[A-Z][A-Za-z]+/[A-Za-z0-9.\-]{1,64}$`)

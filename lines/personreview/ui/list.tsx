@@ -64,7 +64,7 @@ export function Desk({ line }: { line: Line }) {
   }, [at]);
 
   return (
-    <section className={at ? 'pairs pairs-open' : 'pairs'} aria-label={say(line.name)}>
+    <section className={['pairs', at ? 'pairs-open' : rows.length === 0 ? 'pairs-alone' : ''].join(' ')} aria-label={say(line.name)}>
       <div className="sheet pairs-list">
         <div className="sheet-head">
           <h1>{say(line.name)}</h1>

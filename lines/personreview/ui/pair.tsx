@@ -124,7 +124,7 @@ function FieldLine({ row: r, line: l }: { row: PairRow; line: Line }) {
   const t = useWords({ zh, en });
   const marks = marksOf(l).filter((m) => m !== 'differs');
   const one = !textOf(l.left) !== !textOf(l.right);
-  const kind = l.same ? 'same' : one ? 'one' : 'apart';
+  const kind = l.same ? 'same' : one || l.field === 'record-number' ? 'one' : 'apart';
   return (
     <tr className={`line-${kind}`}>
       <th scope="row">{label(t, l)}</th>
@@ -133,7 +133,7 @@ function FieldLine({ row: r, line: l }: { row: PairRow; line: Line }) {
       <td className="c-evidence">
         {l.evidence && <Bar of={l.evidence} />}
         {marks.length > 0 && <span className="small marks">{marks.map((m) => t(`mark.${m}`)).join(t('comma'))}</span>}
-        {one && <span className="small quiet">{t('oneSide')}</span>}
+        {one && l.field !== 'record-number' && <span className="small quiet">{t('oneSide')}</span>}
       </td>
     </tr>
   );
