@@ -93,20 +93,25 @@ var levelNames = [fields][levels]string{
 // Ready is a record normalised for comparison; it does not change any more.
 type Ready struct {
 	id        string
-	org       string
 	names     []name
 	numbers   []number
-	cards     []card
 	phones    []string
 	addresses []address
-	apart     []string
-	mother    string
+	*more     // what few records have
 	birth     date
 	sex       byte
 	order     uint8
 	unknown   bool
 	standIn   bool // no name but 某之子
 }
+
+type more struct {
+	cards  []card
+	apart  []string
+	mother string
+}
+
+var nothingMore = &more{}
 
 // card is a number that means something together with its assigner only.
 type card struct{ system, value string }
@@ -118,7 +123,10 @@ const most = 12 // names, numbers, phones and addresses of a record that are loo
 
 // Prepare normalises a record once, so that it can be compared many times.
 func Prepare(r *Record) *Ready {
-	out := &Ready{id: r.ID, org: r.Org, mother: r.Mother, order: uint8(max(0, min(r.Order, 20))), unknown: r.Unknown, apart: r.Apart}
+	out := &Ready{id: r.ID, more: nothingMore, order: uint8(max(0, min(r.Order, 20))), unknown: r.Unknown}
+	if r.Mother != "" || len(r.Apart) > 0 {
+		out.more = &more{mother: r.Mother, apart: r.Apart}
+	}
 	for _, n := range r.Names[:min(most, len(r.Names))] {
 		read, ok := readName(n)
 		if !ok || read.empty() && !read.standIn {
@@ -166,6 +174,9 @@ func Prepare(r *Record) *Ready {
 			}
 		default:
 			if v := foldNumber(n.Value); v != "" && !(dummy(v) && len(v) > 5) {
+				if out.more == nothingMore {
+					out.more = &more{}
+				}
 				out.cards = add(out.cards, card{n.System, v})
 			}
 		}

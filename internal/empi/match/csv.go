@@ -150,7 +150,7 @@ func ReadCSV(r io.Reader, columns Columns, each func(line int, rec *Record) erro
 }
 
 func toRecord(get func(string) string) *Record {
-	rec := &Record{ID: get("rec"), Org: get("org"), Sex: get("sex"), Birth: get("birth"), Mother: get("mother")}
+	rec := &Record{ID: strings.Clone(get("rec")), Org: get("org"), Sex: get("sex"), Birth: get("birth"), Mother: strings.Clone(get("mother"))}
 	if n := (Name{get("name"), get("family"), get("given")}); n != (Name{}) {
 		rec.Names = []Name{n}
 	}
