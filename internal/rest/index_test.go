@@ -511,7 +511,10 @@ func TestWhoMayNotMerge(t *testing.T) {
 		{name: "no target", as: clerk, body: `{"resourceType":"Parameters","parameter":[` + reason + `,{"name":"source-patient","valueReference":{"reference":"Patient/c2"}}]}`, status: 400, detail: "patient-required"},
 		{name: "no patient", as: clerk, body: there("Group/1", "Patient/c1", ""), status: 400, detail: "bad-value"},
 		{name: "identifiers of somebody else", as: clerk, body: there("Patient/c2", "Patient/c1", `{"name":"source-patient-identifier","valueIdentifier":{"system":"urn:mrn:c","value":"MR-c1"}},`), status: 422, detail: "unknown-patient"},
-		{name: "a result", as: clerk, body: there("Patient/c2", "Patient/c1", reason+`,{"name":"result-patient","resource":{"resourceType":"Patient","id":"c1"}},`), status: 422, detail: "no-result-patient"},
+		{name: "a result that loses a number", as: clerk, body: there("Patient/c2", "Patient/c1", reason+`,{"name":"result-patient","resource":{"resourceType":"Patient","id":"c1"}},`), status: 422, detail: "bad-result-patient"},
+		{name: "a result of another id", as: clerk, body: there("Patient/c2", "Patient/c1", reason+`,{"name":"result-patient","resource":`+meng("c2", "孟小茹", "1")+`},`), status: 422, detail: "bad-result-patient"},
+		{name: "a result that is no good", as: clerk, body: there("Patient/c2", "Patient/c1", reason+`,{"name":"result-patient","resource":`+strings.Replace(meng("c1", "孟小茹", "1"), `"gender":"female"`, `"gender":"f"`, 1)+`},`), status: 422, detail: "unknown-code"},
+		{name: "a result that refers to what he does not see", as: clerk, body: there("Patient/c2", "Patient/c1", reason+`,{"name":"result-patient","resource":`+strings.Replace(meng("c1", "孟小茹", "1"), `"gender"`, `"generalPractitioner":[{"reference":"Practitioner/none"}],"gender"`, 1)+`},`), status: 422, detail: "unknown-reference"},
 		{name: "an undo of nothing", as: clerk, body: there("Patient/c2", "Patient/c1", ""), status: 422, detail: "not-merged", same: true},
 	} {
 		operation := "merge"
@@ -533,4 +536,39 @@ func TestWhoMayNotMerge(t *testing.T) {
 	if r := h.want(200, clerk, "GET", "/Patient/c2", ""); r.node.Str("active") != "true" || r.Header.Get("ETag") != `W/"1"` {
 		t.Errorf("a refusal wrote: %s", r.body)
 	}
+}
+
+func TestAMergeWithAResultIsTakenBackWhole(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, open storetest.Open) {
+		for _, touched := range []bool{false, true} {
+			h := newIndexed(t, open)
+			h.put(county, meng("c1", "孟小如", "15124298289"))
+			h.put(county, meng("c2", "孟小茹", "15124298280"))
+			h.settle()
+			name := func() string {
+				t.Helper()
+				return h.want(200, clerk, "GET", "/Patient/c1", "").node.Str("name[0].text")
+			}
+			result := `{"name":"result-patient","resource":` + meng("c1", "孟小茹", "15124298289") + `}`
+			if r := h.merging(clerk, "merge", "c2", "c1", reason, result, `{"name":"preview","valueBoolean":true}`); r.StatusCode != 200 || part(r, "result").Str("name[0].text") != "孟小茹" || name() != "孟小如" {
+				t.Fatalf("preview: got %s, and then %s", r.body, name())
+			}
+			if r := h.merging(clerk, "merge", "c2", "c1", reason, result); r.StatusCode != 200 || name() != "孟小茹" || linksOf(part(r, "result")) != "c2 replaces" {
+				t.Fatalf("got %s", r.body)
+			}
+			h.settle()
+			want := "孟小如"
+			if touched {
+				h.put(county, strings.Replace(h.want(200, county, "GET", "/Patient/c1", "").body, "孟小茹", "孟晓茹", 1))
+				want = "孟晓茹"
+			}
+			r := h.merging(clerk, "unmerge", "c2", "c1", reason)
+			if r.StatusCode != 200 || name() != want || strings.Contains(r.body, "content-stays") != touched {
+				t.Errorf("touched %v: got %s, %s; want %s", touched, name(), r.body, want)
+			}
+			if got := h.want(200, clerk, "GET", "/Patient/c2", "").node; got.Str("active") != "true" || strings.Contains(string(got.JSON()), "replaced-by") {
+				t.Errorf("the source: got %s", got.JSON())
+			}
+		}
+	})
 }

@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/empi"
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/bundle"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
@@ -53,9 +55,7 @@ func (s *server) merge(ctx context.Context, c Call) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	if c.Value("result-patient") != nil {
-		return Answer{}, fhir.Refuse(http.StatusUnprocessableEntity, "not-supported", "no-result-patient", "the target stays as it is: correct it by an update of its own (result-patient)", "合并不修改保留的档案内容，请另行更新（result-patient）")
-	}
+	result := c.Value("result-patient")
 	if err := s.settle(ctx); err != nil {
 		return Answer{}, err
 	}
@@ -66,12 +66,20 @@ func (s *server) merge(ctx context.Context, c Call) (Answer, error) {
 		if err != nil {
 			return err
 		}
+		if result != nil {
+			if err := s.putResult(ctx, tx, c, both.target, result.Copy()); err != nil {
+				return err
+			}
+		}
 		source, target := both.refs()
 		if d, err = s.Persons.Merge(ctx, tx, source, target, c.why(caller), empi.Caller(ctx)); err != nil {
 			return err
 		}
 		if after.source, err = tx.Read(ctx, c.Scope, "Patient", both.source.ID); err == nil {
 			after.target, err = tx.Read(ctx, c.Scope, "Patient", both.target.ID)
+		}
+		if err == nil && result != nil {
+			err = tx.Claim(ctx, resultOf, strconv.FormatInt(d.ID, 10), fmt.Sprintf("%d %d", both.target.VID, after.target.VID))
 		}
 		if err == nil && preview {
 			err = errPreview
@@ -88,14 +96,14 @@ func (s *server) merge(ctx context.Context, c Call) (Answer, error) {
 	if preview {
 		done = fhir.Issue{Severity: "information", Code: "informational", Detail: "preview", Text: "preview only: nothing was written", Zh: "仅预览，未写入"}
 	}
-	result, err := fhir.Parse(after.target.JSON)
+	kept, err := fhir.Parse(after.target.JSON)
 	if err != nil {
 		return Answer{}, err
 	}
 	parameters := fhir.Arr{
 		fhir.Obj{"name", "input", "resource", c.Body},
 		fhir.Obj{"name", "outcome", "resource", outcome([]fhir.Issue{done}, c.Lang, c.Request)},
-		fhir.Obj{"name", "result", "resource", result}}
+		fhir.Obj{"name", "result", "resource", kept}}
 	if !preview {
 		parameters = append(parameters, fhir.Obj{"name", "task", "resource", s.taskOf(d)})
 	}
@@ -115,6 +123,7 @@ func (s *server) unmerge(ctx context.Context, c Call) (Answer, error) {
 		return Answer{}, err
 	}
 	var after sides
+	restored := true
 	err := s.Store.Update(ctx, func(tx *store.Tx) error {
 		both, err := s.sidesOf(ctx, tx, caller, c)
 		if err != nil {
@@ -134,6 +143,9 @@ func (s *server) unmerge(ctx context.Context, c Call) (Answer, error) {
 		if err := s.Persons.Unmerge(ctx, tx, said[i].ID, c.why(caller), empi.Caller(ctx)); err != nil {
 			return err
 		}
+		if restored, err = s.takeResultBack(ctx, tx, c, both.target, said[i].ID); err != nil {
+			return err
+		}
 		if after.source, err = tx.Read(ctx, c.Scope, "Patient", both.source.ID); err == nil {
 			after.target, err = tx.Read(ctx, c.Scope, "Patient", both.target.ID)
 		}
@@ -143,8 +155,11 @@ func (s *server) unmerge(ctx context.Context, c Call) (Answer, error) {
 		return Answer{}, err
 	}
 	var parameters fhir.Arr
-	done := fhir.Issue{Severity: "information", Code: "informational", Detail: "unmerged", Text: "taken back", Zh: "已撤销合并"}
-	parameters = append(parameters, fhir.Obj{"name", "outcome", "resource", outcome([]fhir.Issue{done}, c.Lang, c.Request)})
+	done := []fhir.Issue{{Severity: "information", Code: "informational", Detail: "unmerged", Text: "taken back", Zh: "已撤销合并"}}
+	if !restored {
+		done = append(done, fhir.Issue{Severity: "warning", Code: "informational", Detail: "content-stays", Text: "the target has been changed since it was merged: its content stays", Zh: "保留的档案在合并后又有修改，其内容未恢复"})
+	}
+	parameters = append(parameters, fhir.Obj{"name", "outcome", "resource", outcome(done, c.Lang, c.Request)})
 	for _, v := range []store.Version{after.source, after.target} {
 		n, err := fhir.Parse(v.JSON)
 		if err != nil {
@@ -237,6 +252,90 @@ func (s *server) sideOf(ctx context.Context, tx *store.Tx, c Call, side string) 
 		return v, unknown
 	}
 	return v, err
+}
+
+// resultOf claims, for the merge that a result-patient came with, the target's versions before and after it.
+const resultOf = "merge-result"
+
+// putResult writes the target as the client wants it to be, under the rules of an update, and without losing a number of it.
+func (s *server) putResult(ctx context.Context, tx *store.Tx, c Call, target store.Version, n *fhir.Node) error {
+	differs := func(text, zh string) error {
+		return fhir.Refuse(http.StatusUnprocessableEntity, "business-rule", "bad-result-patient", "result-patient "+text, "result-patient "+zh)
+	}
+	if n.Type() != "Patient" || n.ID() != target.ID || n.Str("active") == "false" {
+		return differs("is the target, with its id, and stays active", "须为目标档案（同一 id），且保持有效")
+	}
+	before, err := fhir.Parse(target.JSON)
+	if err != nil {
+		return err
+	}
+	has := map[[2]string]bool{}
+	for _, i := range n.All("identifier") {
+		has[[2]string{i.Str("system"), i.Str("value")}] = true
+	}
+	for _, i := range before.All("identifier") {
+		if !has[[2]string{i.Str("system"), i.Str("value")}] {
+			return differs("lacks an identifier of the target", "缺少目标档案已有的号码")
+		}
+	}
+	withoutLinks(n)
+	if err := s.writer.fit(&change{}, n); err != nil {
+		return err
+	}
+	for _, r := range bundle.References(n) {
+		r.Text = strings.TrimPrefix(r.Text, c.Base+"/")
+		typ, id, ok := localReference(r.Text)
+		if !ok {
+			continue
+		}
+		seen, err := tx.Sees(ctx, c.Scope, typ, []string{id})
+		if err == nil && !seen[id] {
+			err = at(fhir.Refuse(http.StatusUnprocessableEntity, "not-found", "unknown-reference", r.Text+" is not here, or not for you to see", "引用的记录不存在或无权查看："+r.Text), n, r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	ready, err := store.Prepare(n)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Put(ctx, store.Put{Op: store.Update, Type: "Patient", ID: target.ID, Resource: ready, IfMatch: target.VID})
+	return err
+}
+
+// takeResultBack gives the target the content that it had before a merge with a result-patient, unless somebody has
+// changed it since.
+func (s *server) takeResultBack(ctx context.Context, tx *store.Tx, c Call, target store.Version, merge int64) (restored bool, err error) {
+	key := strconv.FormatInt(merge, 10)
+	held, ok, err := tx.Claimed(ctx, resultOf, key)
+	if err != nil || !ok {
+		return true, err
+	}
+	if err := tx.Release(ctx, resultOf, key); err != nil {
+		return false, err
+	}
+	var before, after int64
+	if _, err := fmt.Sscan(held, &before, &after); err != nil {
+		return false, fmt.Errorf("rest: unmerge: %w", err)
+	}
+	if target.VID != after {
+		return false, nil
+	}
+	v, err := tx.ReadVersion(ctx, c.Scope, "Patient", target.ID, before)
+	if err != nil {
+		return false, err
+	}
+	n, err := fhir.Parse(v.JSON)
+	if err != nil {
+		return false, err
+	}
+	ready, err := store.Prepare(n)
+	if err != nil {
+		return false, err
+	}
+	_, err = tx.Put(ctx, store.Put{Op: store.Update, Type: "Patient", ID: target.ID, Resource: ready})
+	return err == nil, err
 }
 
 // taskOf tells of a merge that is done; it is shown only, and stands for the index's own decision.
