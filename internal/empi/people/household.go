@@ -212,8 +212,8 @@ func (p population) family(h int, d dice) []person {
 			a.is("ethnic-name")
 		default:
 			with := shared
-			if second && d.is(0.7) {
-				with = string([]rune(all[len(all)-1].given)[:1])
+			if of := []rune(all[len(all)-1].given); second && len(of) == 2 && d.is(0.7) {
+				with = string(of[:1])
 			}
 			a = add(father.surname, given(d, man, born.Year(), with), man, born)
 			for tries := 0; tries < 9 && slices.ContainsFunc(all[:len(all)-1], func(b person) bool { return alike(a.given, b.given) }); tries++ {
