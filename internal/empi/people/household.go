@@ -207,7 +207,12 @@ func (p population) family(h int, d dice) []person {
 		var a *person
 		switch {
 		case minority:
-			a = add(father.given, d.one(map[bool][]string{true: ethnicMen, false: ethnicWomen}[man]), man, born)
+			names := map[bool][]string{true: ethnicMen, false: ethnicWomen}[man]
+			name := d.one(names)
+			for slices.ContainsFunc(all, func(b person) bool { return b.given == name }) {
+				name = d.one(names)
+			}
+			a = add(father.given, name, man, born)
 			a.ethnic = true
 			a.is("ethnic-name")
 		default:
