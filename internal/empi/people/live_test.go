@@ -45,6 +45,16 @@ func open(t testing.TB, dsn string) *register {
 	if err := g.index.Open(g.ctx, g.store, nil, nil); err != nil {
 		t.Fatal(err)
 	}
+	// it follows while the register is filled, as it does in a hub
+	ctx, stop := context.WithCancel(g.ctx)
+	done := make(chan error, 1)
+	go func() { done <- g.index.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 	return g
 }
 
