@@ -12,7 +12,7 @@ type Rates struct {
 	// nothing there
 	NoNumber, NoNumberChild, NoPhone, NoAddress, NoBirth, NoSex float64
 	// name
-	Homophone, LookAlike, OtherCharacter, Swapped, Shortened, Width, EarlierName, Pinyin, RareLost, FamilyFirst, Traditional float64
+	Homophone, LookAlike, OtherCharacter, Swapped, Shortened, Width, EarlierName, RareLost, FamilyFirst, Traditional float64
 	// number
 	NumberTyped, NumberTransposed, NumberOld, NumberOfMother float64
 	// birthday; Lunar is for those born before 1975
@@ -33,7 +33,7 @@ type Rates struct {
 // Usual rates: estimates for registers that are partly typed, partly read from cards.
 var Usual = Rates{
 	NoNumber: 0.16, NoNumberChild: 0.35, NoPhone: 0.10, NoAddress: 0.09, NoBirth: 0.008, NoSex: 0.004,
-	Homophone: 0.016, LookAlike: 0.008, OtherCharacter: 0.004, Swapped: 0.004, Shortened: 0.003, Width: 0.010, EarlierName: 0.4, Pinyin: 0.002, RareLost: 0.35, FamilyFirst: 0.25, Traditional: 0.3,
+	Homophone: 0.016, LookAlike: 0.008, OtherCharacter: 0.004, Swapped: 0.004, Shortened: 0.003, Width: 0.010, EarlierName: 0.4, RareLost: 0.35, FamilyFirst: 0.25, Traditional: 0.3,
 	NumberTyped: 0.010, NumberTransposed: 0.006, NumberOld: 0.03, NumberOfMother: 0.02,
 	BirthTyped: 0.008, DayForMonth: 0.004, Lunar: 0.025, YearOnly: 0.008, YearOff: 0.005, SexWrong: 0.004,
 	PhoneBefore: 0.13, PhoneTyped: 0.010, PhoneOfFamily: 0.08, Moved: 0.08, AddressShort: 0.25,
@@ -364,4 +364,15 @@ func (p population) dialled(s string, org int) string {
 		return s[:3] + " " + s[3:7] + " " + s[7:]
 	}
 	return s
+}
+
+// Times f: that much more or less goes wrong; who lives where stays.
+func (x Rates) Times(f float64) Rates {
+	for _, rate := range []*float64{&x.NoNumber, &x.NoNumberChild, &x.NoPhone, &x.NoAddress, &x.NoBirth, &x.NoSex,
+		&x.Homophone, &x.LookAlike, &x.OtherCharacter, &x.Swapped, &x.Shortened, &x.Width, &x.EarlierName, &x.RareLost, &x.FamilyFirst, &x.Traditional,
+		&x.NumberTyped, &x.NumberTransposed, &x.NumberOld, &x.NumberOfMother, &x.BirthTyped, &x.DayForMonth, &x.Lunar, &x.YearOnly, &x.YearOff, &x.SexWrong,
+		&x.PhoneBefore, &x.PhoneTyped, &x.PhoneOfFamily, &x.Moved, &x.AddressShort, &x.Columns, &x.Nameless} {
+		*rate = min(0.9, *rate*f)
+	}
+	return x
 }
