@@ -2,6 +2,7 @@ package match
 
 import (
 	"bytes"
+	"encoding/csv"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -324,5 +325,20 @@ func TestFiguresDoNotDependOnTheOrderOfRows(t *testing.T) {
 	slices.Reverse(turned)
 	if got := group(turned); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Error("got other persons with the rows turned round")
+	}
+}
+
+func TestNoAreaInUseIsRetired(t *testing.T) {
+	rows, err := csv.NewReader(outside(t, "cn-divisions/areas.csv")).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows[1:] {
+		if retired(row[0]) || !provinces[row[0][:2]] {
+			t.Errorf("%s %s is in use; got retired", row[0], row[1])
+		}
+	}
+	if len(rows) < 2000 {
+		t.Errorf("got %d areas; want all", len(rows))
 	}
 }
