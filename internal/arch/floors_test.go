@@ -28,7 +28,7 @@ var besides = map[string][]string{
 	"internal/access": {"internal/identity", "internal/audit", "internal/event", "internal/job", "internal/blob", "internal/subscription", "internal/registry", "internal/empi"},
 	"internal/audit":  {"internal/identity", "internal/subscription", "internal/empi"},
 	// a link made or undone is an event
-	"internal/event": {"internal/empi"},
+	"internal/event": {"internal/empi", "internal/subscription"},
 	// a line lists its numbers
 	"internal/indicator": {"internal/line"},
 }

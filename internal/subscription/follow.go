@@ -500,6 +500,12 @@ func (e *Engine) followForever(ctx context.Context) error {
 				break
 			}
 		}
+		for more := true; more && ctx.Err() == nil; {
+			var err error
+			if more, err = e.followLinks(ctx); err != nil {
+				return err
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return nil

@@ -141,6 +141,12 @@ func (e *Engine) Tick(ctx context.Context) error {
 			break
 		}
 	}
+	for more := true; more; {
+		var err error
+		if more, err = e.followLinks(ctx); err != nil {
+			return err
+		}
+	}
 	if err := e.lapse(ctx); err != nil {
 		return err
 	}

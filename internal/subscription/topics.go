@@ -12,7 +12,7 @@ type Topic struct {
 	URL      string
 	Zh, En   string
 	Type     string   // of the resource whose change is the event, and the focus of its notification
-	On       string   // letters of c u d: which interactions count
+	On       string   // letters of c u d: which interactions count; l = links between records, which no interaction makes
 	Now      string   // search criteria that the new version must meet; "" = none
 	Before   string   // search criteria that the old version must not meet; "" = none
 	Changed  []string // paths of which one must differ from the old version; nil = any change
@@ -34,6 +34,7 @@ var Topics = []*Topic{
 	{URL: topicBase + "report-final", Zh: "诊断报告已审核或已更正", En: "a DiagnosticReport becomes final, or is amended afterwards", Type: "DiagnosticReport", On: "cu",
 		Now: "status=final,amended,corrected,appended", Filters: []string{"patient", "code", "category", "performer", "status"}},
 	{URL: topicBase + "patient-changed", Zh: "患者基本信息新建、变更或删除", En: "a Patient is created, changed or deleted", Type: "Patient", On: "cud", Filters: []string{"organization", "active"}},
+	{URL: topicBase + "patient-linked", Zh: "患者档案与同一人的其他档案关联或解除关联", En: "a Patient is linked with another record of the same person, or not any more", Type: "Patient", On: onLink, Filters: []string{"organization", "active"}},
 	{URL: topicBase + "document-ready", Zh: "病历文书可查阅", En: "a DocumentReference becomes current", Type: "DocumentReference", On: "cu",
 		Now: "status=current", Filters: []string{"patient", "type", "category", "custodian"}},
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/clock"
+	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/store"
@@ -89,7 +91,7 @@ func newWorld(t testing.TB, open storetest.Open, o subscription.Options) *world 
 		o.Log = slog.Default()
 	}
 	w.engine = subscription.New(o)
-	w.store = open(t, store.Options{Clock: w.clock, Migrations: subscription.Migrations, Derive: []store.Deriver{access.Derive, w.engine.Derive}, Guard: []store.Guard{w.engine.Guard}})
+	w.store = open(t, store.Options{Clock: w.clock, Migrations: slices.Concat(event.Migrations, subscription.Migrations), Derive: []store.Deriver{access.Derive, w.engine.Derive}, Guard: []store.Guard{w.engine.Guard}})
 	w.engine.Open(w.store, w.audit, w.standing)
 	for _, org := range []string{"county", "centre", "stranger"} {
 		w.put(nil, `{"resourceType":"Organization","id":"`+org+`","name":"某院"}`)

@@ -1,4 +1,4 @@
-// Package match says whether two records of patients are about the same person, and why. No tables, no I/O.
+// Package match says whether two records of patients are about the same person, and why, without tables or files.
 package match
 
 // Record is what a source says of a patient, as it came.
