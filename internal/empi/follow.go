@@ -21,7 +21,7 @@ const (
 )
 
 // atOnce is how many Patients one unit takes in.
-const atOnce = 200
+const atOnce = 400
 
 var errMoved = errors.New("another process has followed the log")
 

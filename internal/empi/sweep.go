@@ -35,7 +35,7 @@ func (x *Index) sweep(ctx context.Context) (more bool, err error) {
 			return nil
 		}
 		var recs []int64
-		err = tx.Query(ctx, `SELECT rec FROM empi_record WHERE rec > ? ORDER BY rec LIMIT ?`, []any{at, 5 * dueAtOnce}, func(scan func(...any) error) error {
+		err = tx.Query(ctx, `SELECT rec FROM empi_record WHERE rec > ? ORDER BY rec LIMIT ?`, []any{at, dueAtOnce}, func(scan func(...any) error) error {
 			var rec int64
 			err := scan(&rec)
 			recs = append(recs, rec)

@@ -20,7 +20,7 @@ var crowd, throng = 100, 2000
 const candidates = 1000
 
 // dueAtOnce is how many records one unit decides.
-const dueAtOnce = 100
+const dueAtOnce = 400
 
 // judged is what a record has in common with others now.
 type judged struct {
