@@ -20,6 +20,9 @@ import (
 // maxTimeline bounds how many resources a person's timeline looks at.
 const maxTimeline = 1000
 
+// maxRecords bounds how many records of one person the page joins.
+const maxRecords = 100
+
 type banner struct {
 	Reference   string   `json:"reference"`
 	Name        string   `json:"name"`
@@ -140,9 +143,10 @@ func (p Patients) linked(ctx context.Context, tx *store.Tx, scope search.Scope, 
 	if err != nil || len(linked) == 0 {
 		return nil, err
 	}
-	ids := make([]string, len(linked[patient]))
-	for i, other := range linked[patient] {
-		ids[i] = strings.TrimPrefix(other, "Patient/")
+	others := linked[patient]
+	ids := make([]string, min(len(others), maxRecords))
+	for i := range ids {
+		ids[i] = strings.TrimPrefix(others[i], "Patient/")
 	}
 	found, err := tx.ReadMany(ctx, scope, "Patient", ids)
 	if err != nil {

@@ -34,6 +34,9 @@ func (s *server) everythingOperations() []Operation {
 // supporting are the types that come along when something refers to them.
 var supporting = []string{"Practitioner", "PractitionerRole", "Organization", "HealthcareService", "Location", "Endpoint", "Medication", "Substance", "Device", "CareTeam", "RelatedPerson"}
 
+// mostRecords of one person are gone through at once.
+const mostRecords = 500
+
 // gathering is one page of $everything in the making.
 type gathering struct {
 	walk    store.Walk
@@ -202,6 +205,9 @@ func (s *server) aim(ctx context.Context, tx *store.Tx, c Call, g *gathering) (e
 			linked, err := tx.Linked(ctx, c.Scope, home)
 			if err != nil {
 				return err
+			}
+			if len(linked[home]) > mostRecords {
+				return fhir.Refuse(http.StatusBadRequest, "too-costly", "too-many-records", fmt.Sprintf("more than %d records are linked with this one; ask for each with _person=false", mostRecords), "关联的档案过多，请用 _person=false 逐份查询")
 			}
 			g.walk.Patients = append(g.walk.Patients, linked[home]...)
 		}

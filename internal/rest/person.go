@@ -176,8 +176,11 @@ func survivor(n *fhir.Node, f empi.Field, record *fhir.Node) {
 	n.Add(list, value)
 }
 
-// mostAsked bounds the records that a search for Persons goes through.
-const mostAsked = store.MaxCount
+// mostAsked bounds the records that a search for Persons goes through, mostNamed the ids and records that it names.
+const (
+	mostAsked = store.MaxCount
+	mostNamed = 200
+)
 
 func (s *server) searchPersons(c *call) (*answer, error) {
 	var asked, applied []search.Param
@@ -213,7 +216,11 @@ func (s *server) searchPersons(c *call) (*answer, error) {
 			count = min(n, s.MaxCount)
 		case name == "_id" && modifier == "":
 			only = []int64{}
-			for text := range strings.SplitSeq(p.Value, ",") {
+			texts := strings.Split(p.Value, ",")
+			if len(texts) > mostNamed {
+				return nil, tooManyNamed(p.Name)
+			}
+			for _, text := range texts {
 				if id, err := strconv.ParseInt(text, 10, 64); err == nil {
 					only = append(only, id)
 				}
@@ -226,7 +233,9 @@ func (s *server) searchPersons(c *call) (*answer, error) {
 				if !validID(id) {
 					return nil, fhir.Refuse(http.StatusBadRequest, "value", "bad-value", p.Name+": Patient/… is expected", p.Name+"：应为 Patient/…")
 				}
-				refs = append(refs, "Patient/"+id)
+				if refs = append(refs, "Patient/"+id); len(refs) > mostNamed {
+					return nil, tooManyNamed(p.Name)
+				}
 			}
 			within = append(within, refs)
 		case slices.Contains(ofPatient, name):
@@ -253,15 +262,16 @@ func (s *server) searchPersons(c *call) (*answer, error) {
 		count = 0
 	}
 	var shown []*shownPerson
+	total := 0
 	err = s.Store.View(c.ctx, func(tx *store.Tx) (err error) {
-		shown, err = s.findPersons(c, tx, query, len(asked) > 0, within, only)
+		shown, total, err = s.findPersons(c, tx, query, len(asked) > 0, within, only, count)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	b := newBundleWriter("searchset", s.Clock.Now())
-	b.total(int64(len(shown)))
+	b.total(int64(total))
 	b.link("self", c.base+"/"+c.place()+personType, applied)
 	entry := c.entry("R", c.place()+auditTarget(personType, applied))
 	for _, p := range shown[:min(len(shown), count)] {
@@ -281,8 +291,12 @@ func (s *server) searchPersons(c *call) (*answer, error) {
 	return &answer{status: http.StatusOK, body: b.done(), audit: &entry}, nil
 }
 
-// findPersons goes from records that the caller sees to their persons, in the order of their numbers.
-func (s *server) findPersons(c *call, tx *store.Tx, query search.Request, searched bool, within [][]string, only []int64) ([]*shownPerson, error) {
+func tooManyNamed(name string) error {
+	return fhir.Refuse(http.StatusBadRequest, "too-costly", "too-many-values", name+" has too many values", "一个条件里的值过多："+name)
+}
+
+// findPersons goes from records that the caller sees to their persons, in the order of their numbers, and shows the first.
+func (s *server) findPersons(c *call, tx *store.Tx, query search.Request, searched bool, within [][]string, only []int64, count int) (shown []*shownPerson, total int, err error) {
 	var left []int64 // persons that hold for all conditions so far
 	begun := false
 	keep := func(ids []int64) {
@@ -316,36 +330,39 @@ func (s *server) findPersons(c *call, tx *store.Tx, query search.Request, search
 	}
 	for _, refs := range within {
 		if err := persons(refs); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	if searched {
 		page, err := tx.Search(c.ctx, query.Query)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if page.Next != "" {
-			return nil, fhir.Refuse(http.StatusBadRequest, "too-costly", "too-many-matches", "more than "+strconv.Itoa(mostAsked)+" records: ask more narrowly", "符合条件的档案过多，请缩小范围")
+			return nil, 0, fhir.Refuse(http.StatusBadRequest, "too-costly", "too-many-matches", "more than "+strconv.Itoa(mostAsked)+" records: ask more narrowly", "符合条件的档案过多，请缩小范围")
 		}
 		var patients []string
 		for _, v := range page.Matches {
 			patients = append(patients, "Patient/"+v.ID)
 		}
 		if err := persons(patients); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	var shown []*shownPerson
 	for _, id := range left {
+		if only == nil && len(shown) >= count { // of those that records led to, two are seen
+			total++
+			continue
+		}
 		p, err := s.personFor(c.ctx, tx, c.scope, id)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if p != nil {
-			shown = append(shown, p)
+			shown, total = append(shown, p), total+1
 		}
 	}
-	return shown, nil
+	return shown, total, nil
 }
 
 func personCapability() fhir.Obj {
