@@ -78,7 +78,9 @@ func compare(left, right *fhir.Node, fields []match.Evidence) []compared {
 	put("sex", "", one(left.Str("gender")), one(right.Str("gender")), 0, 0, "whole")
 	put("birth", "", one(left.Str("birthDate")), one(right.Str("birthDate")), 0, 0, level("birth"))
 	systems := slices.Compact(slices.Sorted(slices.Values(slices.Concat(systemsOf(left), systemsOf(right)))))
-	slices.SortStableFunc(systems, func(a, b string) int { return rankOf(!strings.HasSuffix(a, "/resident-id")) - rankOf(!strings.HasSuffix(b, "/resident-id")) })
+	slices.SortStableFunc(systems, func(a, b string) int {
+		return rankOf(!strings.HasSuffix(a, "/resident-id")) - rankOf(!strings.HasSuffix(b, "/resident-id"))
+	})
 	for _, s := range systems[:min(len(systems), many)] {
 		put("number", s, numbersOf(left, s), numbersOf(right, s), 3, 4, level("number"))
 	}

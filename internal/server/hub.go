@@ -51,7 +51,7 @@ type Hub struct {
 	Agreements    *agreement.Room
 	Index         *empi.Index
 
-	reviewed int64 // the last event after which no pair waited for its case, and one more
+	reviewed int64 // the last event of which the cases of pairs know; 0 = none were looked at since the start
 
 	rules   *identity.Rules
 	issuers []identity.Issuer

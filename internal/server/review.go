@@ -53,18 +53,77 @@ func (h *Hub) deciding(ctx context.Context, tx *store.Tx, w store.Written) error
 	return err
 }
 
-// review keeps the cases in step with the pairs until nothing is left to do: what the index asks gets a case, and a case
-// whose question is gone ends. It looks only when something has happened since it last found nothing.
+// review keeps the cases in step with the pairs: what the index asks gets a case, and a case whose question is gone ends.
+// It looks at all of them once, and then at those of which events tell.
 func (h *Hub) review(ctx context.Context) error {
-	var now int64
-	err := h.Store.View(ctx, func(tx *store.Tx) (err error) { now, err = event.Last(ctx, tx); return err })
-	if err != nil || h.reviewed == now+1 {
-		return err
+	if h.reviewed == 0 {
+		var last int64
+		err := h.Store.View(ctx, func(tx *store.Tx) (err error) { last, err = event.Last(ctx, tx); return err })
+		if err != nil {
+			return fmt.Errorf("server: review: %w", err)
+		}
+		if err := h.Review(ctx); err != nil {
+			return err
+		}
+		h.reviewed = max(last, 1)
 	}
-	if err := h.Review(ctx); err != nil {
-		return err
+	for {
+		var events []event.Event
+		err := h.Store.View(ctx, func(tx *store.Tx) (err error) { events, err = event.After(ctx, tx, "", h.reviewed, 500); return err })
+		if err != nil {
+			return fmt.Errorf("server: review: %w", err)
+		}
+		for _, e := range events {
+			if id, err := strconv.ParseInt(e.Data["pair"], 10, 64); err == nil && (e.Kind == "person.possible" || e.Kind == "person.decided") {
+				if err := h.reviewPair(ctx, id); err != nil {
+					return err
+				}
+			}
+			h.reviewed = e.Seq
+		}
+		if len(events) < 500 {
+			return nil
+		}
 	}
-	h.reviewed = now + 1
+}
+
+// reviewPair opens or ends the case of one pair, as the pair stands now.
+func (h *Hub) reviewPair(ctx context.Context, id int64) error {
+	var pair empi.Pair
+	var task, reason string
+	err := h.Store.View(ctx, func(tx *store.Tx) (err error) {
+		if task, _, err = tx.Claimed(ctx, claimOfPair, strconv.FormatInt(id, 10)); err != nil {
+			return err
+		}
+		pair, err = h.Index.Pair(ctx, tx, id)
+		var no *fhir.Error
+		if errors.As(err, &no) && no.Status == 404 {
+			pair, err = empi.Pair{}, nil
+		}
+		reason = why[pair.State]
+		return err
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("server: review of pair %d: %w", id, err)
+	case pair.State == empi.Open && task == "":
+		return h.openReview(ctx, pair)
+	case pair.State != empi.Open && task != "":
+		return h.closeReview(ctx, task, reason)
+	}
+	return nil
+}
+
+// claimOfPair is what the open case of a pair holds.
+const claimOfPair = "person-pair"
+
+func (h *Hub) closeReview(ctx context.Context, task, reason string) error {
+	params := fhir.New("Parameters", "parameter", fhir.Arr{fhir.Obj{"name", "reason", "valueString", reason}})
+	_, err := h.Runner.Do(access.With(ctx, reviewer("")), line.DoCall{Task: task, Step: "obsolete", Params: params})
+	var no *fhir.Error
+	if err != nil && !errors.As(err, &no) { // else somebody has decided meanwhile
+		return fmt.Errorf("server: review of %s: %w", task, err)
+	}
 	return nil
 }
 
@@ -84,7 +143,7 @@ func (h *Hub) Review(ctx context.Context) error {
 			}
 			pairs, next = pairs[:0], more
 			for _, p := range list {
-				task, _, err := tx.Claimed(ctx, "person-pair", strconv.FormatInt(p.ID, 10))
+				task, _, err := tx.Claimed(ctx, claimOfPair, strconv.FormatInt(p.ID, 10))
 				if err != nil {
 					return err
 				}
@@ -144,7 +203,10 @@ func (h *Hub) openReview(ctx context.Context, p empi.Pair) error {
 	}
 	_, err := h.Runner.Start(access.With(ctx, reviewer(owner)), line.StartCall{Line: api.Review, Flow: "pair", Params: params})
 	var no *fhir.Error
-	if errors.As(err, &no) && no.Status == 409 { // another process was faster
+	if errors.As(err, &no) { // 409: another process was faster; else one pair must not hold up the others
+		if no.Status != 409 {
+			h.Log.Error("review", "pair", p.ID, "error", err)
+		}
 		return nil
 	}
 	if err != nil {
@@ -200,12 +262,8 @@ func (h *Hub) closeReviews(ctx context.Context) error {
 			return fmt.Errorf("server: review: %w", err)
 		}
 		for _, o := range over {
-			params := fhir.New("Parameters", "parameter", fhir.Arr{fhir.Obj{"name", "reason", "valueString", o.why}})
-			if _, err := h.Runner.Do(access.With(ctx, hub), line.DoCall{Task: o.task, Step: "obsolete", Params: params}); err != nil {
-				var no *fhir.Error
-				if !errors.As(err, &no) { // somebody has decided meanwhile
-					return fmt.Errorf("server: review of %s: %w", o.task, err)
-				}
+			if err := h.closeReview(ctx, o.task, o.why); err != nil {
+				return err
 			}
 		}
 		if next == "" {
