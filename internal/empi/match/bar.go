@@ -52,10 +52,8 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 		return "spouse", true
 	case !nearNumber && number != slip && !sameCard && !home && c.level[fieldPhone] != slip && address != slip && address != addressNumber && c.level[fieldPlace] > slip && c.level[fieldMother] != exact:
 		return "namesake", false // nothing but name and birthday
-	case (family == missing || given == missing) && !sameNumber && !sameCard:
-		if number == slip && sameBirth {
-			return "", false
-		}
+	case family == missing && given == missing && !(sameNumber && sameBirth):
+		return "thin", false
 	}
 	return "", false
 }

@@ -303,6 +303,9 @@ func compareNames(c *compared, a, b *Ready) {
 			familyText, givenText := x.family, x.given
 			if family|given != exact && sameWhole(x, y) {
 				family, given = exact, exact
+				if len(y.family) < len(x.family) {
+					familyText, givenText = y.family, y.given
+				}
 			}
 			crossed := false
 			score := rank[family] + rank[given]
@@ -338,10 +341,11 @@ func compareNames(c *compared, a, b *Ready) {
 // sameWhole says whether two Chinese names are one that was taken apart at different places.
 func sameWhole(x, y *name) bool {
 	n := len(x.family) + len(x.given)
-	if n != len(y.family)+len(y.given) || len(x.family) == len(y.family) || x.family == "" || y.family == "" || x.family[0] != y.family[0] || !hasHan(x.family) {
+	if n != len(y.family)+len(y.given) || len(x.family) == len(y.family) || x.family == "" || y.family == "" || x.family[0] != y.family[0] {
 		return false
 	}
-	return x.family+x.given == y.family+y.given
+	whole := x.family + x.given
+	return whole == y.family+y.given && hasHan(whole)
 }
 
 func compareName(a, b string, family bool) uint8 {
@@ -491,7 +495,7 @@ func compareNumbers(c *compared, a, b *Ready) {
 				c.level[fieldNumber] = level
 				c.left[fieldNumber], c.right[fieldNumber] = int16(i), int16(j)
 				c.inRow = inRow(x.value, y.value)
-				c.number, c.dated = x.value, len(x.value) == 18 && (x.kind == residentNumber || x.kind == foreignNumber)
+				c.number, c.dated = x.value, len(x.value) == 18 && (x.kind == residentNumber || x.kind == foreignNumber || y.kind == residentNumber || y.kind == foreignNumber)
 			}
 		}
 	}
@@ -511,7 +515,7 @@ func compareNumber(x, y *number) uint8 {
 		switch {
 		case x.old != y.old:
 			return numberOld
-		case x.kind == residentNumber && !x.valid:
+		case (x.kind == residentNumber || y.kind == residentNumber) && !x.valid && !y.valid:
 			return numberTyped
 		}
 		return exact

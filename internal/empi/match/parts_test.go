@@ -185,6 +185,7 @@ func TestHouseholdsAreNotJoined(t *testing.T) {
 		{"newborn by the mother", &Record{Names: []Name{{Text: "孟小茹之子"}}, Birth: "2026-05-01", Numbers: []Number{{ResidentID, "990313196105236840", false}}}},
 		{"child under her number", &Record{Names: []Name{{Text: "孟晓"}}, Birth: "1990-05-01", Numbers: []Number{{ResidentID, "990313196105236840", false}}}},
 		{"somebody else's card", &Record{Names: []Name{{Text: "赵强"}}, Birth: "1961-05-23", Numbers: []Number{{ResidentID, "990313196105236840", false}}}},
+		{"no name at all", &Record{Sex: "female", Numbers: []Number{{ResidentID, "990313196105236840", false}}}},
 		{"nobody knows", &Record{Unknown: true, Names: []Name{{Text: "无名氏"}}, Sex: "female", Birth: "1961-05-23"}},
 	} {
 		a, b := person1(), c.b
