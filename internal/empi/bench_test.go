@@ -54,8 +54,11 @@ func BenchmarkPersons(b *testing.B) {
 	}
 	b.Logf("%d records kept in %v", n-have, time.Since(begun).Round(time.Second))
 	begun = time.Now()
-	if err := x.Settle(ctx); err != nil {
-		b.Fatal(err)
+	asking := os.Getenv("XINGLIN_BENCH_ASK") != "" // the questions only: another process may still be matching
+	if !asking {
+		if err := x.Settle(ctx); err != nil {
+			b.Fatal(err)
+		}
 	}
 	took := time.Since(begun)
 	b.Logf("matched in %v, %v a record", took.Round(time.Second), (took / time.Duration(n)).Round(time.Microsecond))
@@ -82,6 +85,9 @@ func BenchmarkPersons(b *testing.B) {
 	slices.Sort(times)
 	b.Logf("%d questions, %d found: p50 %v p99 %v max %v", len(times), found, times[len(times)/2], times[len(times)*99/100], times[len(times)-1])
 
+	if asking {
+		return
+	}
 	times = times[:0]
 	for j := range 200 {
 		p := meng(fmt.Sprint("live", j), county)
