@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -163,7 +164,7 @@ func (l Lines) caseOf(ctx context.Context, tx *store.Tx, caller *access.Caller, 
 	v.Path = pathOf(f, task)
 	v.Open = l.openSteps(caller, f, task, c.State)
 	v.Waiting = waitingOf(v.Row)
-	v.Packet = packetOf(task, seen)
+	v.Packet = packetOf(f, task, seen)
 	v.Insurance = insuranceOf(task, chain)
 	for _, k := range chain {
 		if t := seen[k.Task]; t != nil && l.flowOf(k) != nil {
@@ -257,7 +258,7 @@ func waitingOf(x row) *waitingView {
 	return w
 }
 
-func packetOf(task *fhir.Node, seen map[string]*fhir.Node) packetView {
+func packetOf(f *line.Flow, task *fhir.Node, seen map[string]*fhir.Node) packetView {
 	p := packetView{FrozenAt: line.FactText(task, "packet-frozen"), Hash: line.FactText(task, "packet-hash"), Complete: true, Missing: []flow.Name{}, Items: []packetItem{}}
 	kinds := map[string]bool{}
 	for _, x := range task.All("input") {
@@ -277,6 +278,9 @@ func packetOf(task *fhir.Node, seen map[string]*fhir.Node) packetView {
 		kinds[it.Kind] = true
 		p.Items = append(p.Items, it)
 	}
+	if len(p.Items) == 0 && !asksForDocuments(f) {
+		return p
+	}
 	if !kinds["summary"] && !kinds["document"] {
 		p.Missing = append(p.Missing, flow.Name{Zh: "没有病历摘要或文书", En: "No summary or document"})
 	}
@@ -284,6 +288,16 @@ func packetOf(task *fhir.Node, seen map[string]*fhir.Node) packetView {
 		p.Missing = append(p.Missing, flow.Name{Zh: "没有检验检查结果", En: "No results"})
 	}
 	return p
+}
+
+// asksForDocuments: only then can some be missing.
+func asksForDocuments(f *line.Flow) bool {
+	for _, form := range f.Forms {
+		if slices.ContainsFunc(form.Fields, func(x line.Field) bool { return x.Type == "documents" && !x.Hidden }) {
+			return true
+		}
+	}
+	return false
 }
 
 func insuranceOf(task *fhir.Node, chain []line.Case) *insuranceView {

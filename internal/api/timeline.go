@@ -453,13 +453,34 @@ func count(n, what string) string {
 	return n + " " + what
 }
 
+// fileKind is the word of a desk for a type of file; plain text needs none.
+func fileKind(contentType string) string {
+	switch {
+	case contentType == "application/pdf":
+		return "PDF"
+	case strings.HasPrefix(contentType, "image/"):
+		return "图片"
+	case contentType == "application/dicom":
+		return "影像"
+	case strings.Contains(contentType, "wordprocessingml"):
+		return "Word"
+	case strings.Contains(contentType, "spreadsheetml"), contentType == "text/csv":
+		return "表格"
+	}
+	return ""
+}
+
 func tellDocument(n *fhir.Node, m *moment) {
 	m.At = first(n, "date", "content[0].attachment.creation")
 	m.Title = first(n, "content[0].attachment.title", "description")
 	if m.Title == "" {
 		m.Title = words(n.Get("type"))
 	}
-	m.Detail = joined(words(n.Get("type")), n.Str("content[0].attachment.contentType"))
+	kind := words(n.Get("type"))
+	if kind == m.Title {
+		kind = ""
+	}
+	m.Detail = joined(kind, fileKind(n.Str("content[0].attachment.contentType")))
 	if n.Str("docStatus") == "preliminary" {
 		m.Detail = joined("尚未传完", m.Detail)
 	}

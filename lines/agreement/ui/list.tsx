@@ -96,12 +96,14 @@ export function State({ a }: { a: Agreement }) {
   return <span className={`mark ${expired ? 'mark-closed' : marks[a.state] ?? 'mark-open'}`}>{expired ? t('expired') : say(a.stateName)}</span>;
 }
 
+const slash = (day: string) => day.replaceAll('-', '/');
+
 export function Term({ a }: { a: Agreement }) {
   const t = useWords({ zh, en });
   if (!a.from) return <span className="quiet">—</span>;
   return (
     <span className="nowrap num">
-      {a.from} – {a.until ?? t('open')}{' '}
+      {slash(a.from)} – {a.until ? slash(a.until) : t('open')}{' '}
       {a.daysLeft !== undefined && a.daysLeft <= 60 && <b className="soon-word">{t('left', { n: a.daysLeft })}</b>}
     </span>
   );

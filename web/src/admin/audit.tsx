@@ -4,6 +4,7 @@ import { Link, useSearchParams } from 'react-router';
 import { idOf, query } from '../fhir/client';
 import { useAudit, useAuditGroups, useAuditWhy, type AuditAsk } from '../fhir/queries';
 import type { AuditEntry, AuditGroup } from '../fhir/types';
+import { useReasonWords } from '../patient/reasons';
 import { PatientSearch } from '../shell/search';
 import { useWho } from '../shell/who';
 import { EmptyState, ErrorState, Loading } from '../states/states';
@@ -99,6 +100,7 @@ function Groups({ ask, onPatient, onOrg }: { ask: AuditAsk; onPatient: OnPatient
 function Group({ group: g, open, onOpen, onPatient, onOrg }: { group: AuditGroup; open: boolean; onOpen: () => void; onPatient: OnPatient; onOrg: (reference: string) => void }) {
   const t = useWords({ zh, en });
   const say = useName();
+  const reason = useReasonWords();
   return (
     <tr>
       <td className="nowrap num">{timeOf(g.from)}</td>
@@ -107,7 +109,7 @@ function Group({ group: g, open, onOpen, onPatient, onOrg }: { group: AuditGroup
       <td className="nowrap"><button type="button" className="row-open num" aria-expanded={open} onClick={onOpen}>{t('timesN', { n: g.count })} {open ? '▾' : '▸'}</button></td>
       <td>{(g.acts ?? []).slice(0, 4).map((a) => `${say(a.name)}${a.count > 1 ? ` ×${a.count}` : ''}`).join('、')}{g.refused > 0 && <b className="late-word"> {t('refusedN', { n: g.refused })}</b>}</td>
       <td><Patients list={g.patients ?? []} others={g.others} onPatient={onPatient} /></td>
-      <td>{(g.purposes ?? []).map((p) => say(p)).join('、')}{g.marked && <b className="late-word"> {t('reasonGiven')}{g.reasons?.length ? `：${g.reasons.join('、')}` : ''}</b>}</td>
+      <td>{(g.purposes ?? []).map((p) => say(p)).join('、')}{g.marked && <b className="late-word"> {t('reasonGiven')}{g.reasons?.length ? `：${g.reasons.map(reason).join('、')}` : ''}</b>}</td>
       <td className="quiet small num">{(g.remotes ?? []).join(' ')}</td>
     </tr>
   );
@@ -145,6 +147,7 @@ function Singles({ ask, onPatient, inside }: { ask: AuditAsk; onPatient: OnPatie
 function Entry({ entry: r, inside, onPatient }: { entry: AuditEntry; inside?: boolean; onPatient: OnPatient }) {
   const t = useWords({ zh, en });
   const say = useName();
+  const reason = useReasonWords();
   const [why, setWhy] = useState(false);
   const word = (kind: string, v = '') => (t(`${kind}.${v}`) === `${kind}.${v}` ? v : t(`${kind}.${v}`));
   const bad = r.outcome && !/^(ok|success|allowed|0)$/.test(r.outcome);
@@ -158,7 +161,7 @@ function Entry({ entry: r, inside, onPatient }: { entry: AuditEntry; inside?: bo
         <td><Patients list={r.patients ?? []} onPatient={onPatient} /></td>
         <td>{say(r.whatName) || r.what} {r.target && (r.target.startsWith('Task/')
           ? <Link className="small" title={r.target} to={`/lines/referral/cases/${idOf(r.target)}`}>{brief(r.target)}</Link> : <span className="quiet small" title={r.target}>{brief(r.target)}</span>)}</td>
-        <td>{say(r.purposeName)}{r.reason && <b className="late-word"> {r.reason}</b>}
+        <td>{say(r.purposeName)}{r.reason && <b className="late-word"> {reason(r.reason)}</b>}
           {(r.patients?.length ?? 0) > 0 && <button type="button" className="row-why" aria-expanded={why} onClick={() => setWhy(!why)}>{t('whyAllowed')}</button>}</td>
         <td>{bad ? <b className="late-word">{word('outcome', r.outcome)}</b> : word('outcome', r.outcome)}</td>
         <td className="quiet small num" title={r.request}>{r.remote}</td>

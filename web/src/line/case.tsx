@@ -13,6 +13,7 @@ import { isoSpan, timeOf } from '../words/time';
 import { useName, useWords } from '../words/words';
 import { Actions } from './action';
 import en from './en.json';
+import { Facts } from './facts';
 import { StateMark, UrgencyMark } from './marks';
 import { StepBar } from './stepbar';
 import zh from './zh.json';
@@ -58,6 +59,7 @@ export function CaseView({ line, id, onClose, aside }: Props) {
       </div>
       <p className="case-way">{say(flow?.name)} · {c.row.from?.display} <span aria-label={t('to')} role="img">→</span> {c.row.to?.display}</p>
       <Asked request={c.request} what={c.row.what} />
+      {!aside && <Facts line={line} data={c} />}
       <StepBar flow={flow} row={c.row} path={c.path ?? []} />
       <Actions slug={line.slug} data={c} />
       <Insurance data={c} />

@@ -76,7 +76,7 @@ function Control({ field: f, id, value, wrong, patient, set, values, task, owner
   const status = wrong ? ('error' as const) : undefined;
   const options = (f.options ?? []).map((o) => ({ value: o.code, label: say(o.name) }));
   if (f.repeats && f.type === 'choice')
-    return <Select {...aria} status={status} mode="tags" options={options} tokenSeparators={[',', '，', ' ']} value={lines(value)} onChange={set} style={{ width: '100%' }} />;
+    return <Select {...aria} status={status} mode="tags" placeholder={t('choose')} options={options} tokenSeparators={[',', '，', ' ']} value={lines(value)} onChange={set} style={{ width: '100%' }} />;
   if (f.repeats && f.type === 'text')
     return (
       <Input.TextArea {...aria} status={status} autoSize={{ minRows: 2, maxRows: 8 }} placeholder={t('onePerLine')} value={Array.isArray(value) ? value.join('\n') : String(value ?? '')} onChange={(e) => set(e.target.value)} />

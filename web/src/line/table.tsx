@@ -96,8 +96,8 @@ function CaseRow({ row: r, compact, current, isNew, onOpen }: {
         <button type="button" className="row-open" onClick={(e) => {
           e.stopPropagation();
           onOpen(r);
-        }}>{r.patient?.name || t('noName')}</button>
-        <span className="quiet"> {sex(r.patient?.sex)} {ageOf(r.patient?.age, r.patient?.birthDate, lang)}</span>
+        }}>{r.patient?.reference ? r.patient.name || t('noName') : t('nobody')}</button>
+        {r.patient?.reference && <span className="quiet"> {sex(r.patient.sex)} {ageOf(r.patient.age, r.patient.birthDate, lang)}</span>}
       </td>
       <td role="cell" className="c-what" title={r.what}>{r.what}</td>
       {!compact && (

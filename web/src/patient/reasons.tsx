@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { App, Button } from 'antd';
 import { lazy, Suspense, useState } from 'react';
 import { get, post } from '../fhir/client';
-import { useWords } from '../words/words';
+import { useName, useWords } from '../words/words';
 import type { Coded } from './reason-dialog';
 import en from './reasons.en.json';
 import zh from './reasons.zh.json';
@@ -13,6 +13,16 @@ interface Reasons { mayBreakGlass: boolean; breakGlass: Coded[]; further: Coded[
 interface Opened { parameter?: { name: string; valueReference?: { reference: string } }[] }
 
 export const useReasons = () => useQuery({ queryKey: ['reasons'], queryFn: ({ signal }) => get<Reasons>('/api/reasons', signal), staleTime: Infinity });
+
+// useReasonWords says a reason as a person reads it.
+export function useReasonWords() {
+  const name = useName();
+  const known = useReasons().data;
+  return (code: string) => {
+    const one = known && [...known.breakGlass, ...known.further].find((r) => r.code === code);
+    return one ? name(one.name) : code;
+  };
+}
 
 // whole is a number that names one person: an ID number, an insurance or record number.
 export const whole = (typed: string) => /^[0-9A-Za-z-]{6,30}$/.test(typed.trim()) && /[0-9]{5}/.test(typed);

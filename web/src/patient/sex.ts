@@ -13,6 +13,7 @@ export function ageOf(age: number | string | undefined, birthDate: string | unde
   const zh = lang === 'zh';
   if (typeof age === 'string' && age && Number.isNaN(Number(age))) return age;
   let years = age === undefined || age === '' ? undefined : Number(age);
+  if (!birthDate && !years) return ''; // nobody knows
   if (birthDate && (years === undefined || years < 2)) {
     const days = Math.floor((Date.now() - new Date(birthDate).getTime()) / 86_400_000);
     if (days < 31) return zh ? `${Math.max(0, days)}天` : `${days}d`;

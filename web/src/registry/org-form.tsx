@@ -23,7 +23,7 @@ export function OrgPanel({ org, parent, onDone, onPerson }: { org?: OrgNode; par
   if (!org) return <OrgForm parent={parent} onDone={onDone} />;
   return (
     <>
-      <h2>{org.name} <span className="quiet small">{idOf(org.reference)}</span></h2>
+      <h2>{org.name} <span className="quiet small">{t('recordNumber')} {idOf(org.reference)}</span></h2>
       <Tabs size="small" items={[
         { key: 'facts', label: t('facts'), children: <OrgForm org={org} onDone={onDone} /> },
         { key: 'heads', label: t('heads'), children: <Heads org={org.reference} onPerson={onPerson} /> },

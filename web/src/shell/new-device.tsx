@@ -6,12 +6,13 @@ import zh from '../account/zh.json';
 import { timeOf } from '../words/time';
 import { useWords } from '../words/words';
 
-export default function NewDevice({ at, agent, remote }: { at: string; agent?: string; remote: string }) {
+export default function NewDevice({ at, agent, remote, onTold }: { at: string; agent?: string; remote: string; onTold: () => void }) {
   const t = useWords({ zh, en });
   const { notification } = App.useApp();
   const go = useNavigate();
   const key = `device-${at} ${remote}`;
   useEffect(() => {
+    onTold();
     notification.warning({
       key, title: t('strangers'), placement: 'bottomRight', duration: 0, role: 'status',
       description: `${timeOf(at)} · ${agent || t('unknownAgent')} · ${remote}`,
