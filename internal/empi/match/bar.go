@@ -46,8 +46,8 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 		return "newborn", false
 	case nearNumber && c.a != nil && family == differs && given == differs && !(sameNumber && !c.dated && sameBirth):
 		return "name", false // somebody else's card, or the mother's
-	case home && !sameNumber && perhapsSameDay(c.level[fieldBirth]) && given != missing && !(sameGiven || nearNumber || (number == slip || number == numberTwo) && sameName(c) && given != namePart) && !(given == slip && number == missing):
-		return "twin", given != namePart
+	case home && !sameNumber && perhapsSameDay(c.level[fieldBirth]) && given != missing && !sameGiven && !nearNumber:
+		return "twin", given != namePart && given != slip
 	case c.level[fieldSex] == differs && !nearNumber && (phone == exact || address == exact) && !sameGiven:
 		return "spouse", true
 	case !nearNumber && number != slip && !sameCard && !home && c.level[fieldPhone] != slip && address != slip && address != addressNumber && c.level[fieldPlace] > slip && c.level[fieldMother] != exact:

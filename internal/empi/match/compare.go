@@ -501,13 +501,24 @@ func compareNumbers(c *compared, a, b *Ready) {
 	}
 }
 
-// inRow says whether two numbers differ in the last places only: sequence and check digit of a resident number, two of others.
+// inRow says whether two numbers may have been given out together: resident numbers that differ in sequence and check digit
+// only, other numbers that are at most nine apart.
 func inRow(a, b string) bool {
-	end := 2
-	if len(a) == 18 {
-		end = 4
+	if a == b || len(a) != len(b) || len(a) < 5 {
+		return false
 	}
-	return a != b && len(a) == len(b) && len(a) > end && a[:len(a)-end] == b[:len(b)-end]
+	if len(a) == 18 {
+		return a[:14] == b[:14]
+	}
+	end := len(a) - 3
+	if a[:end] != b[:end] {
+		return false
+	}
+	apart := 0
+	for i := end; i < len(a); i++ {
+		apart = 10*apart + int(a[i]) - int(b[i])
+	}
+	return apart >= -9 && apart <= 9
 }
 
 func compareNumber(x, y *number) uint8 {

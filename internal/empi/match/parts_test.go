@@ -174,6 +174,20 @@ func upgradeOf(s string) string {
 	return s[:17] + string(checkDigit(s[:17]))
 }
 
+func TestNumbersInARow(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"990917196301171827", "990917196301171843", true}, {"990917196301171827", "990917196301271827", false},
+		{"48273615", "48273616", true}, {"48273599", "48273604", true}, {"48273615", "48273651", false}, {"48273615", "48273615", false}, {"1", "2", false},
+	} {
+		if got := inRow(c.a, c.b); got != c.want || inRow(c.b, c.a) != got {
+			t.Errorf("%s and %s: got %v; want %v", c.a, c.b, got, c.want)
+		}
+	}
+}
+
 func TestHouseholdsAreNotJoined(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -193,6 +207,16 @@ func TestHouseholdsAreNotJoined(t *testing.T) {
 		if v := Default().Compare(a, b); v.Outcome == Same {
 			t.Errorf("%s: got joined (%.1f bits, %v)", c.name, v.Score, v.Fields)
 		}
+	}
+	jayden := &Record{ID: "1", Names: []Name{{Family: "Hobson", Given: "Jayden"}}, Sex: "male", Birth: "2015-03-09", Phones: []string{"0418365290"}, Address: []Address{{Text: "12 Oliver Street"}}}
+	hayden := *jayden
+	hayden.ID, hayden.Names = "2", []Name{{Family: "Hobson", Given: "Hayden"}}
+	if v := Default().Compare(jayden, &hayden); v.Outcome == Same {
+		t.Errorf("twins whose names rhyme: got joined")
+	}
+	jayden.Numbers, hayden.Numbers = []Number{{Value: "48273615"}}, []Number{{Value: "48273616"}}
+	if v := Default().Compare(jayden, &hayden); v.Outcome == Same {
+		t.Errorf("twins whose names rhyme, with numbers in a row: got joined")
 	}
 	a, b := person1(), person1()
 	b.ID, b.Apart = "Patient/2", []string{a.ID}
