@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/empi"
+	"github.com/xinglin-health/xinglin/internal/empi/match"
 	"github.com/xinglin-health/xinglin/internal/empi/people"
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/keys"
@@ -210,18 +211,20 @@ func TestManyClientsAsOne(t *testing.T) {
 		w := newWorld(t, open)
 		running, stop := context.WithCancel(ctx)
 		var follower, clients sync.WaitGroup
-		follower.Go(func() { // killed and started again all the time
-			for running.Err() == nil {
-				x := empi.New(empi.Options{Clock: w.clock})
-				if err := x.Open(ctx, w.s, nil, nil); err != nil {
-					t.Error(err)
-					return
+		for range 2 { // two processes, killed and started again all the time
+			follower.Go(func() {
+				for running.Err() == nil {
+					x := empi.New(empi.Options{Clock: w.clock})
+					if err := x.Open(ctx, w.s, nil, nil); err != nil {
+						t.Error(err)
+						return
+					}
+					some, end := context.WithTimeout(running, 30*time.Millisecond)
+					x.Settle(some)
+					end()
 				}
-				some, end := context.WithTimeout(running, 30*time.Millisecond)
-				x.Settle(some)
-				end()
-			}
-		})
+			})
+		}
 		for c := range 32 {
 			clients.Go(func() {
 				for i := c; i < len(records); i += 32 {
@@ -355,5 +358,39 @@ func TestCrowdsDoNotDependOnWhoCameFirst(t *testing.T) {
 		if got := w.together() + " | " + w.questions(); got != at2 {
 			t.Fatalf("round %d, after many had come and gone: %s", round, differ(got, at2))
 		}
+	}
+}
+
+// TestTheLiveIndexDecidesAsABatch: what follows the log gives the persons that one look at the whole file gives.
+func TestTheLiveIndexDecidesAsABatch(t *testing.T) {
+	records := population(1500)
+	w := newWorld(t, storetest.Memory)
+	if err := putAll(w.s, records); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	var ready []*match.Ready
+	for _, p := range records {
+		r := empi.FromPatient(p.node(), p.org)
+		ready = append(ready, match.Prepare(&r))
+	}
+	res, err := match.Batch{Fixed: true}.Run(ctx, ready)
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := map[int][]string{}
+	for i, first := range res.Person {
+		by[first] = append(by[first], records[i].id)
+	}
+	var all []string
+	for _, list := range by {
+		if len(list) > 1 {
+			slices.Sort(list)
+			all = append(all, strings.Join(list, "+"))
+		}
+	}
+	slices.Sort(all)
+	if got, want := w.together(), strings.Join(all, " "); got != want {
+		t.Errorf("%s", differ(got, want))
 	}
 }
