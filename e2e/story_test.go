@@ -32,7 +32,7 @@ import (
 //
 // name=value pairs make a Parameters resource (Type/id becomes a reference, true and false booleans);
 // a file of the archive is the body as it is; captured names stand for ids wherever they are written
-// as a path segment or as {name}, {today} and {nextweek} for days. key= is the Idempotency-Key, at= the Upload-Offset of a part.
+// as a path segment or as {name}, {today}, {today+90} and {nextweek} for days. key= is the Idempotency-Key, at= the Upload-Offset of a part.
 // "# …" is a comment.
 type story struct {
 	t      *testing.T
@@ -75,7 +75,6 @@ func TestStoriesOnPostgres(t *testing.T) {
 }
 
 func tell(t *testing.T, h *hub, archive *txtar.Archive) {
-	day := func(n int) string { return time.Now().In(line.Zone()).AddDate(0, 0, n).Format(time.DateOnly) }
 	s := &story{t: t, hub: h, people: map[string]*person{}, files: map[string]string{}, names: map[string]string{"today": day(0), "nextweek": day(7)}}
 	for _, f := range archive.Files {
 		s.files[f.Name] = string(f.Data)
@@ -123,12 +122,18 @@ func (s *story) run(line string) error {
 	return s.request(words, wanted)
 }
 
-var named = regexp.MustCompile(`\{(\w+)\}`)
+var named = regexp.MustCompile(`\{(\w+(?:\+\d+)?)\}`)
+
+func day(n int) string { return time.Now().In(line.Zone()).AddDate(0, 0, n).Format(time.DateOnly) }
 
 func (s *story) fill(text string) string {
 	return named.ReplaceAllStringFunc(text, func(m string) string {
 		if v, ok := s.names[m[1:len(m)-1]]; ok {
 			return v
+		}
+		var days int
+		if _, err := fmt.Sscanf(m, "{today+%d}", &days); err == nil {
+			return day(days)
 		}
 		return m
 	})
