@@ -328,7 +328,7 @@ func (x *Index) stated(ctx context.Context, tx *store.Tx, n *news, known bool) e
 		switch {
 		case d.Right == n.replacedBy:
 			there = true
-		case d.statement() || n.replacedBy == "":
+		case d.statement(): // what somebody said holds, also when the hospital's system writes its record anew
 			if err := back(ctx, tx, d.ID, By{}, statedReplaced); err != nil {
 				return err
 			}

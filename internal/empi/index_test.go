@@ -168,6 +168,22 @@ func TestAWrongLinkIsUndone(t *testing.T) {
 				refused(t, w.s.Update(ctx, func(tx *store.Tx) error { return w.x.Noted(ctx, tx, "somebody", one.ID) }), "unknown-notice")
 			}
 		}
+		var pair []empi.Told
+		w.put(changed(meng("4", county), func(p *one) { p.name, p.number, p.birth, p.phone = "钱多多", "", "1970-02-03", "13900000022" }), changed(meng("5", centre), func(p *one) { p.name, p.number, p.birth, p.phone = "钱多多", "", "1970-02-03", "13900000022" }))
+		w.want("2+3 4+5", "")
+		w.trail.read = []audit.Entry{{At: w.clock.Turn(time.Hour), User: "pair", Outcome: "0", Patients: []string{"Patient/4", "Patient/5"}}}
+		w.clock.Turn(time.Hour)
+		w.update(func(tx *store.Tx) (err error) {
+			_, err = w.x.Unlink(ctx, tx, w.person("4").ID, "Patient/4", "不是同一人", clerk)
+			return err
+		})
+		w.settle()
+		w.view(func(tx *store.Tx) (err error) { pair, err = w.x.Told(ctx, tx, "pair"); return err })
+		if len(pair) != 1 {
+			t.Errorf("got %+v; want him told once of two records", pair)
+		}
+		w.delete("4")
+		w.delete("5")
 		// writes do not bring it back
 		w.put(changed(meng("1", county), func(p *one) { p.phone = "15124298281" }))
 		w.want("2+3", "")
@@ -245,6 +261,8 @@ func TestAHospitalMergesItsOwnRecords(t *testing.T) {
 		}
 		_, err = merge("Patient/2", "Patient/1")
 		refused(t, err, "merged-already")
+		w.put(second) // the hospital's system knows nothing of it
+		w.want("1+2+3", "")
 		refused(t, w.s.Update(ctx, func(tx *store.Tx) error {
 			_, err := w.x.Unlink(ctx, tx, w.person("2").ID, "Patient/2", "x", clerk)
 			return err

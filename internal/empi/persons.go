@@ -72,6 +72,7 @@ func (n *net) assign(ctx context.Context, groups [][]*row) error {
 			}
 		}
 	}
+	parted := map[[2]string]bool{}
 	for _, m := range moves { // first out, then in: a record is of one person at a time
 		if m.r.person == 0 {
 			continue
@@ -83,7 +84,10 @@ func (n *net) assign(ctx context.Context, groups [][]*row) error {
 				continue
 			}
 			if !slices.Contains(m.group, o) {
-				others = append(others, o.patient)
+				if pair := both(o.patient, m.r.patient); !parted[pair] {
+					parted[pair] = true
+					others = append(others, o.patient)
+				}
 				if d := n.said[both(o.patient, m.r.patient)]; d != nil && d.What == Different {
 					with = o.patient
 				}
