@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
@@ -25,6 +26,8 @@ type cache struct {
 const (
 	cacheParts   = 16
 	cacheLargest = 256 << 10 // a longer body is not kept
+	// Commands that run beside the server link records, too: it learns of that within this time.
+	cacheLinks = 10 * time.Second
 )
 
 type cachePart struct {
@@ -42,6 +45,7 @@ type cached struct {
 	key          ident
 	rid          int64
 	v            Version
+	asked        time.Time // machine's: when it was looked up whether a Patient is linked
 	newer, older *cached
 }
 
@@ -59,20 +63,30 @@ func (c *cache) part(key ident) *cachePart {
 	return &c.parts[maphash.String(c.seed, key.id)%cacheParts]
 }
 
-// get returns what is kept, and the mark that put wants if there is nothing.
-func (c *cache) get(key ident) (v Version, rid int64, ok bool, mark uint64) {
+// get returns what is kept, and the mark that put wants if there is nothing; sure says that a Patient's Linked is not old.
+func (c *cache) get(key ident) (v Version, rid int64, ok, sure bool, mark uint64) {
 	p := c.part(key)
 	p.Lock()
 	defer p.Unlock()
 	e := p.entries[key]
 	if e == nil || p.writing[key] > 0 {
 		c.misses.Add(1)
-		return Version{}, 0, false, p.writes
+		return Version{}, 0, false, false, p.writes
 	}
 	c.hits.Add(1)
 	p.unlink(e)
 	p.link(e)
-	return e.v, e.rid, true, p.writes
+	return e.v, e.rid, true, key.typ != patientType || time.Since(e.asked) < cacheLinks, p.writes
+}
+
+// learn keeps whether a Patient is linked, asked just now, unless something was written since get gave mark.
+func (c *cache) learn(key ident, linked bool, mark uint64) {
+	p := c.part(key)
+	p.Lock()
+	defer p.Unlock()
+	if e := p.entries[key]; e != nil && p.writes == mark && p.writing[key] == 0 {
+		e.v.Linked, e.asked = linked, time.Now()
+	}
 }
 
 // put keeps a version that was read after get had given mark, unless something was written since.
@@ -84,7 +98,7 @@ func (c *cache) put(key ident, v Version, rid int64, mark uint64) {
 		return
 	}
 	p.remove(key)
-	e := &cached{key: ident{key.typ, strings.Clone(key.id)}, v: v, rid: rid}
+	e := &cached{key: ident{key.typ, strings.Clone(key.id)}, v: v, rid: rid, asked: time.Now()}
 	p.entries[e.key] = e
 	p.bytes += e.size()
 	p.link(e)
@@ -160,17 +174,16 @@ func (s *Store) Kept() (hits, misses, bytes int64) {
 // Read returns the current version as of now; ErrNotFound, ErrGone. Its JSON is shared: do not change it.
 func (s *Store) Read(ctx context.Context, scope search.Scope, typ, id string) (Version, error) {
 	key := ident{spec.TypeID(typ), id}
-	kept, rid, ok, mark := s.cache.get(key)
-	if ok && s.opts.Alone && scope.All && scope.Only == nil && (scope.Types == nil || slices.Contains(scope.Types, typ)) {
+	kept, rid, ok, sure, mark := s.cache.get(key)
+	if sure = sure && s.opts.Alone; ok && sure && scope.All && scope.Only == nil && (scope.Types == nil || slices.Contains(scope.Types, typ)) {
 		return kept, nil
 	}
 	var v Version
 	err := s.View(ctx, func(tx *Tx) (err error) {
 		if ok {
 			// Only whether it is still current and visible is asked.
-			var linked bool
-			if ok, linked, err = tx.stands(ctx, scope, key, rid, kept.Seq); ok || err != nil {
-				v, v.Linked = kept, kept.Linked && s.opts.Alone || linked
+			v = kept
+			if ok, v.Linked, err = tx.stands(ctx, scope, key, rid, kept, sure); ok || err != nil {
 				return err
 			}
 		}
@@ -184,30 +197,33 @@ func (s *Store) Read(ctx context.Context, scope search.Scope, typ, id string) (V
 	}
 	if !ok {
 		s.cache.put(key, v, rid, mark)
+	} else if !sure && typ == "Patient" {
+		s.cache.learn(key, v.Linked, mark)
 	}
 	return v, nil
 }
 
-// stands tells whether a version is the current one and visible, and whether a person has this record; who writes alone
-// knows that.
-func (tx *Tx) stands(ctx context.Context, scope search.Scope, key ident, rid, seq int64) (found, linked bool, err error) {
+// stands tells whether a version is the current one and visible, and whether a person has this record, which is asked
+// unless what is kept is sure.
+func (tx *Tx) stands(ctx context.Context, scope search.Scope, key ident, rid int64, kept Version, sure bool) (found, linked bool, err error) {
 	see, err := tx.sight(ctx, scope)
 	if err != nil || !see.reads(key.typ) {
 		return false, false, err
 	}
 	q := &sql{}
-	if key.typ == patientType && !tx.s.opts.Alone {
+	ask := key.typ == patientType && !sure
+	if ask {
 		q.add("SELECT EXISTS (SELECT 1 FROM person_member m WHERE m.patient = r.rid AND m." + standing + ")")
 	} else {
 		q.add("SELECT 0")
 	}
-	q.add(" FROM resource r WHERE r.rid = ? AND r.seq = ? AND r.deleted = 0", rid, seq)
+	q.add(" FROM resource r WHERE r.rid = ? AND r.seq = ? AND r.deleted = 0", rid, kept.Seq)
 	see.visible(q, "r", key.typ)
 	found, err = tx.one(ctx, q.String(), q.args, &linked)
 	if err != nil {
 		return false, false, fmt.Errorf("store: %w", err)
 	}
-	return found, linked, nil
+	return found, ask && linked || !ask && kept.Linked, nil
 }
 
 var patientType = spec.TypeID("Patient")
