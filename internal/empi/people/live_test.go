@@ -105,6 +105,36 @@ func (g *register) ask(r people.Row) (took time.Duration, candidates int, found 
 	return took, len(list), found
 }
 
+// XINGLIN_BENCH_STORE names a folder with an index that has been filled before: it is only asked.
+func TestAskAFilledIndex(t *testing.T) {
+	dir := os.Getenv("XINGLIN_BENCH_STORE")
+	if dir == "" {
+		t.Skip("XINGLIN_BENCH_STORE names no folder")
+	}
+	s, err := store.Open(context.Background(), dir, store.Options{Migrations: slices.Concat(event.Migrations, empi.Migrations), Alone: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	g := &register{t: t, ctx: context.Background(), store: s, index: empi.New(empi.Options{})}
+	if err := g.index.Open(g.ctx, s, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	for round := range 2 {
+		var took []time.Duration
+		n, candidates := 0, 0
+		for r := range people.Make(people.Options{Records: 100_000, Seed: 3, Today: storetest.Start}) {
+			if n++; n%20 != 0 {
+				continue
+			}
+			d, found, _ := g.ask(r)
+			took = append(took, d)
+			candidates += found
+		}
+		t.Logf("round %d: match: %s; %.2f candidates", round+1, spread(took), float64(candidates)/float64(len(took)))
+	}
+}
+
 // XINGLIN_BENCH_PERSONS="100000 1000000" fills an index to each size through the store and measures; see make bench-persons.
 func TestPersonsAtScale(t *testing.T) {
 	sizes := strings.Fields(os.Getenv("XINGLIN_BENCH_PERSONS"))
