@@ -50,7 +50,7 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 		return "twin", given != namePart && given != slip
 	case c.level[fieldSex] == differs && !nearNumber && (phone == exact || address == exact) && !sameGiven:
 		return "spouse", true
-	case !nearNumber && number != slip && !sameCard && !home && c.level[fieldPhone] != slip && address != slip && address != addressNumber && c.level[fieldPlace] > slip && c.level[fieldMother] != exact:
+	case !nearNumber && number != slip && !sameCard && (!home || c.common) && c.level[fieldPhone] != slip && address != slip && address != addressNumber && c.level[fieldPlace] > slip && c.level[fieldMother] != exact:
 		return "namesake", false // nothing but name and birthday
 	case family == missing && given == missing && !(sameNumber && sameBirth):
 		return "thin", false

@@ -233,6 +233,8 @@ type compared struct {
 	right                 [fields]int16
 	inRow                 bool // the numbers differ at their ends only, as those of twins and of families do
 	dated                 bool // the number that was compared holds a birthday
+	address               *address
+	common                bool // so many share the phone or the address that it is nobody's home
 	parent                bool // the one's own number stands on the other, a child of his
 	lent                  bool // both have a parent's number, and it is the same
 	conflict              bool // two right numbers of one kind that differ
@@ -582,8 +584,8 @@ func comparePhones(c *compared, a, b *Ready) {
 			} else if min(len(x), len(y)) >= 8 && edits(x, y) == 1 {
 				level = slip
 			}
-			if old := c.level[fieldPhone]; level < old || level == exact && old == exact && x < c.phone {
-				c.level[fieldPhone], c.phone = level, x
+			if old := c.level[fieldPhone]; level < old || level == exact && old == exact && min(x, y) < c.phone {
+				c.level[fieldPhone], c.phone = level, min(x, y)
 				c.left[fieldPhone], c.right[fieldPhone] = int16(i), int16(j)
 			}
 		}
@@ -603,6 +605,9 @@ func compareAddresses(c *compared, a, b *Ready) {
 				best = score
 				c.level[fieldAddress], c.level[fieldPlace], c.level[fieldArea] = line, place, area
 				c.left[fieldAddress], c.right[fieldAddress] = int16(i), int16(j)
+				if c.address = x; y.road < x.road { // with and without the city: one of the two, either way round
+					c.address = y
+				}
 			}
 		}
 	}

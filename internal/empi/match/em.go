@@ -20,6 +20,7 @@ const (
 	countGiven
 	countNumber
 	countPhone
+	countAddress
 )
 
 func (c *counts) share(s string, family bool, known float64) float64 {
@@ -31,20 +32,16 @@ func (c *counts) share(s string, family bool, known float64) float64 {
 	return (float64(c.names[hash(kind, s)]) + trust*known) / (c.people + trust)
 }
 
-// often is the share of people with a number or phone, when it is too many for one household; else 0.
-func (c *counts) often(field int, s string) float64 {
-	kind := byte(countNumber)
-	if field == fieldPhone {
-		kind = countPhone
-	}
-	n := c.shared[hash(kind, s)]
-	if n <= household8 {
-		return 0
-	}
-	return float64(n) / c.people
+// often is the share of people with a number, phone or address, when it is too many for one household; else 0.
+func (c *counts) often(kind byte, parts ...string) float64 {
+	return float64(c.shared[hash(kind, parts...)]) / c.people
 }
 
-const household8 = 8 // people who may share a phone and still be one household
+// How many people may share something and still be one household; an address without its room is a whole house.
+const (
+	sharedPhone   = 8
+	sharedAddress = 40
+)
 
 // countTerms counts names once for each name and birthday, so that a person's many records do not make a name common.
 func countTerms(records []*Ready) *counts {
@@ -81,7 +78,7 @@ func countTerms(records []*Ready) *counts {
 	}
 	type held struct{ value, who uint64 }
 	var list []held
-	count := func() {
+	count := func(limit uint32) {
 		slices.SortFunc(list, func(x, y held) int { return cmp.Or(cmp.Compare(x.value, y.value), cmp.Compare(x.who, y.who)) })
 		for from := 0; from < len(list); {
 			n, to := uint32(1), from+1
@@ -90,7 +87,7 @@ func countTerms(records []*Ready) *counts {
 					n++
 				}
 			}
-			if n > household8 {
+			if n > limit {
 				c.shared[list[from].value] = n
 			}
 			from = to
@@ -102,13 +99,19 @@ func countTerms(records []*Ready) *counts {
 			list = append(list, held{hash(countNumber, n.value), who[i]})
 		}
 	}
-	count()
+	count(sharedPhone)
 	for i, r := range records {
 		for _, p := range r.phones {
 			list = append(list, held{hash(countPhone, p), who[i]})
 		}
 	}
-	count()
+	count(sharedPhone)
+	for i, r := range records {
+		for _, a := range r.addresses {
+			list = append(list, held{hash(countAddress, a.road, a.numbers), who[i]})
+		}
+	}
+	count(sharedAddress)
 	return c
 }
 

@@ -168,17 +168,8 @@ func (m *Model) weigh(c *compared) (sum [3]float64, by [fields][3]float64) {
 			share := m.share(c.givenText, false)
 			w[stranger] = math.Log2(share)
 			w[household] = math.Log2(max(math.Exp2(w[household]), share))
-		case m.counts != nil && (f == fieldNumber && (l == exact || l == numberTyped) || f == fieldPhone && l == exact):
-			value := c.number
-			if f == fieldPhone {
-				value = c.phone
-			}
-			if often := m.counts.often(f, value); often > 0 {
-				w[stranger] = max(w[stranger], math.Log2(often))
-				if f == fieldNumber {
-					w[household] = max(w[household], math.Log2(often))
-				}
-			}
+		case m.counts != nil && (l == exact || l == numberTyped && f == fieldNumber):
+			w = m.often(c, f, w)
 		}
 		by[f] = w
 		for class := range sum {
@@ -186,6 +177,28 @@ func (m *Model) weigh(c *compared) (sum [3]float64, by [fields][3]float64) {
 		}
 	}
 	return sum, by
+}
+
+// often takes from a number, phone or address what it is worth when many share it.
+func (m *Model) often(c *compared, f int, w [3]float64) [3]float64 {
+	if m.counts == nil {
+		return w
+	}
+	share := 0.0
+	switch f {
+	case fieldNumber:
+		share = m.counts.often(countNumber, c.number)
+	case fieldPhone:
+		share = m.counts.often(countPhone, c.phone)
+	case fieldAddress:
+		share = m.counts.often(countAddress, c.address.road, c.address.numbers)
+	}
+	if share > 0 {
+		w[stranger] = max(w[stranger], math.Log2(share))
+		w[household] = max(w[household], math.Log2(share))
+		c.common = c.common || f != fieldNumber
+	}
+	return w
 }
 
 // posterior gives the probability of one person and its score in bits.

@@ -332,6 +332,22 @@ func TestNumbersThatManyShareAreWorthNothing(t *testing.T) {
 	}
 }
 
+func TestAPhoneThatAHospitalWritesOnEverybodyIsNoHome(t *testing.T) {
+	var records []*Ready
+	for i := range 60 {
+		records = append(records, Prepare(&Record{ID: fmt.Sprintf("p%02d", i), Names: []Name{{Text: string([]rune{'孟', rune('一' + 37*i)})}}, Birth: fmt.Sprintf("19%02d-05-23", i+20),
+			Phones: []string{"16400000912"}, Address: []Address{{Text: "中山路1号"}}}))
+	}
+	records = append(records, Prepare(&Record{ID: "q", Names: []Name{{Text: string([]rune{'孟', '一'})}}, Birth: "1920-05-23", Phones: []string{"16400000912"}, Address: []Address{{Text: "中山路1号"}}}))
+	res, err := Batch{}.Run(t.Context(), records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Persons != len(records) || !slices.ContainsFunc(res.Possible, func(f Found) bool { return f.Bar == "namesake" }) {
+		t.Errorf("got %d persons of %d records, possible %v; want p00 and q asked about as namesakes", res.Persons, len(records), res.Possible)
+	}
+}
+
 func TestFiguresDoNotDependOnTheOrderOfRows(t *testing.T) {
 	records := load(t, "empi-zh/pairs-6158.csv")[:2000]
 	group := func(rs []*Ready) map[string]string {
