@@ -1,6 +1,7 @@
 package region
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -11,37 +12,46 @@ import (
 var alike = strings.NewReplacer("伟", "玮", "英", "瑛", "志", "智", "国", "帼", "芳", "方", "丽", "莉", "军", "君", "涛", "焘", "静", "靖", "敏", "闵", "华", "桦", "平", "萍", "红", "虹", "玉", "钰",
 	"浩", "皓", "博", "伯", "子", "梓", "宇", "羽", "文", "雯", "海", "亥", "建", "健", "强", "蔷", "秀", "绣", "兰", "岚", "珍", "真", "梅", "玫", "燕", "雁", "春", "椿", "福", "富", "生", "声", "金", "今")
 
-// mistakes is how another hospital wrote the same person, and in the end somebody else: a twin.
-var mistakes = []func(r *Region, first, second *Patient){
-	func(*Region, *Patient, *Patient) {}, // no mistake at all
-	func(_ *Region, _, p *Patient) { p.given = alike.Replace(p.given); p.Name = p.family + p.given },
-	func(_ *Region, p, second *Patient) { // the old number of 15 digits
+// mistakes is how another hospital wrote the same person, and in the end somebody else: a twin, a namesake. Each answers with
+// the address that was written, "" = the same.
+var mistakes = []func(r *Region, first, second *Patient) string{
+	func(*Region, *Patient, *Patient) string { return "" }, // no mistake at all
+	func(_ *Region, _, p *Patient) string { return p.renamed(alike.Replace(p.given)) },
+	func(_ *Region, p, second *Patient) string { // the old number of 15 digits
 		second.IDNumber = p.IDNumber[:6] + p.IDNumber[8:17]
+		return ""
 	},
-	func(_ *Region, _, p *Patient) { // no number, name by ear
+	func(_ *Region, _, p *Patient) string { // no number, name by ear
 		p.IDNumber = ""
-		p.given = alike.Replace(p.given)
-		p.Name = p.family + p.given
+		return p.renamed(alike.Replace(p.given))
 	},
-	func(_ *Region, p, second *Patient) { second.IDNumber = swapDigits(p.IDNumber, 14) },
-	func(_ *Region, _, p *Patient) { // day and month, no number
+	func(_ *Region, p, second *Patient) string { second.IDNumber = swapDigits(p.IDNumber, 14); return "" },
+	func(_ *Region, _, p *Patient) string { // name by ear, no number, and moved since: nothing but name and birthday
+		p.IDNumber, p.Phone = "", fmt.Sprintf("1998%07d", p.order*7919%10_000_000)
+		p.renamed(alike.Replace(p.given))
+		return fmt.Sprintf("南屿省南屿市海滨大道%d号", p.order%90+9)
+	},
+	func(r *Region, first, p *Patient) string { // a twin: born the same day in the same house
+		d := r.dice("twin", first.order)
+		p.IDNumber = ""
+		_, given := personName(d, p.Male, p.Born.Year())
+		if given == first.given {
+			given = "晓" + string([]rune(given)[:1])
+		}
+		return p.renamed(given)
+	},
+	func(_ *Region, _, p *Patient) string { // day and month the wrong way round
 		p.IDNumber = ""
 		if d := p.Born; d.Day() <= 12 && d.Day() != int(d.Month()) {
 			p.Born = time.Date(d.Year(), time.Month(d.Day()), int(d.Month()), 0, 0, 0, 0, d.Location())
-		} else {
-			p.Phone = swapDigits(p.Phone, 8)
 		}
+		return ""
 	},
-	func(r *Region, first, p *Patient) { // a twin: born the same day in the same house
-		d := r.dice("twin", first.order)
-		_, p.given = personName(d, p.Male, p.Born.Year())
-		if p.given == first.given {
-			p.given = "晓" + string([]rune(p.given)[:1])
-		}
-		p.Name = p.family + p.given
-		p.IDNumber = ""
-	},
-	func(_ *Region, _, p *Patient) { p.IDNumber, p.Phone = "", "" }, // name and birthday alone
+}
+
+func (p *Patient) renamed(given string) string {
+	p.given, p.Name = given, p.family+given
+	return ""
 }
 
 func swapDigits(s string, at int) string {
@@ -82,8 +92,10 @@ func (r *Region) doubles() []*Patient {
 		p := *first
 		p.ID, p.Home, p.order = first.ID+"-"+in.ID, in, first.order+100_000
 		p.Illnesses = illnessesOf(r.dice("double", i), &p, r.Present)[:1]
-		mistakes[i%len(mistakes)](r, first, &p)
-		address := first.resource().Str("address[0].text")
+		address := mistakes[i%len(mistakes)](r, first, &p)
+		if address == "" {
+			address = first.resource().Str("address[0].text")
+		}
 		p.typed = func(n *fhir.Node) {
 			n.Set("address[0].text", address)
 			var kept fhir.Arr
@@ -93,9 +105,6 @@ func (r *Region) doubles() []*Patient {
 				}
 			}
 			n.Set("identifier", kept)
-			if p.Phone == "" {
-				n.Set("telecom", nil)
-			}
 		}
 		list = append(list, &p)
 	}

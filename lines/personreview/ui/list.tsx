@@ -129,7 +129,7 @@ function Who({ side: s }: { side: Side | null }) {
   return <span><b>{s.name}</b> <span className="quiet small">{sex(s.sex)} {ageOf(s.age, s.birthDate, lang)}</span></span>;
 }
 
-export const percent = (p: number) => (p > 0.995 && p < 1 ? '>99 %' : p < 0.005 && p > 0 ? '<1 %' : `${Math.round(p * 100)} %`);
+export const percent = (p: number) => (p > 0.995 ? '>99 %' : p < 0.005 && p > 0 ? '<1 %' : `${Math.round(p * 100)} %`);
 
 // bar says why two records are not joined without asking; a rule that the page does not know keeps its code's words.
 export const bar = (t: (k: string) => string, code: string) => (t(`bar.${code}`) === `bar.${code}` ? t('bar') : t(`bar.${code}`));
