@@ -48,6 +48,8 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 		return "name", false // somebody else's card, or the mother's
 	case home && !sameNumber && perhapsSameDay(c.level[fieldBirth]) && given != missing && !sameGiven && !nearNumber:
 		return "twin", given != namePart && given != slip
+	case home && !sameNumber && perhapsSameDay(c.level[fieldBirth]) && family == differs && !nearNumber && dotted(c.a) && dotted(c.b):
+		return "twin", true // the own name stands before the dot, the father's after it
 	case c.level[fieldSex] == differs && !nearNumber && (phone == exact || address == exact) && !sameGiven:
 		return "spouse", true
 	case !nearNumber && number != slip && !sameCard && (!home || c.common) && c.level[fieldPhone] != slip && address != slip && address != addressNumber && c.level[fieldPlace] > slip && c.level[fieldMother] != exact:
@@ -56,6 +58,11 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 		return "thin", false
 	}
 	return "", false
+}
+
+// dotted says whether a name has two parts with a dot between them, of two characters at least; compound surnames look like one.
+func dotted(n *name) bool {
+	return n != nil && len(n.family) > 3 && len(n.given) > 3 && hasHan(n.family)
 }
 
 // perhapsSameDay says whether two birthdays may be one, with a mistake.

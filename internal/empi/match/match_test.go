@@ -30,6 +30,12 @@ func TestWhatIsDecided(t *testing.T) {
 		{"old number", func(a, b *Record) { b.Numbers[0].Value = "990313610523684" }, Same, ""},
 		{"twin sister", func(a, b *Record) { b.Names[0].Text, b.Numbers[0].Value = "孟小兰", "990313196105236867" }, Different, "twin"},
 		{"twin sister without number", func(a, b *Record) { b.Names[0].Text, b.Numbers = "孟大兰", nil }, Possible, "twin"},
+		{"twin with a dot in the name", func(a, b *Record) {
+			a.Names[0].Text, b.Names[0].Text, b.Numbers = "萨仁·阿卜杜", "努尔比娅·阿卜杜", nil
+		}, Possible, "twin"},
+		{"name with a dot, no number", func(a, b *Record) {
+			a.Names[0].Text, b.Names[0].Text, b.Numbers = "萨仁·阿卜杜", "萨仁•阿卜杜", nil
+		}, Same, ""},
 		{"daughter", func(a, b *Record) { b.Names[0].Text, b.Birth, b.Numbers = "孟小兰", "1985-03-02", nil }, Different, "parent-child"},
 		{"daughter under the mother's number", func(a, b *Record) { b.Names[0].Text, b.Birth = "孟兰", "1985-03-02" }, Different, "parent-child"},
 		{"blank in the name, month and day exchanged", func(a, b *Record) { b.Names[0].Text = "孟 小茹"; b.Birth = "1961-23-05" }, Same, ""},
