@@ -20,6 +20,9 @@ func bar(c *compared, a, b *Ready) (code string, firm bool) {
 	sameBirth := c.level[fieldBirth] == exact || c.level[fieldBirth] == birthSaid
 	home := phone == exact || address == exact || address == addressHouse || c.level[fieldMother] == exact || c.level[fieldMother] == motherOrder
 	sameGiven := given == exact || given == nameSound || given == nameSpelt || given == nameTurned
+	if sameGiven && hasHan(c.givenText) && (family == differs || family == nameHalf || family == namePart) {
+		sameGiven = false // 买买提·多吉 and 艾合买提·多吉: brothers, whose father's name stands last
+	}
 	sameCard := c.level[fieldCard] == exact
 
 	switch {

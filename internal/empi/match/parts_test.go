@@ -218,6 +218,12 @@ func TestHouseholdsAreNotJoined(t *testing.T) {
 	if v := Default().Compare(jayden, &hayden); v.Outcome == Same {
 		t.Errorf("twins whose names rhyme, with numbers in a row: got joined")
 	}
+	brother := &Record{ID: "1", Names: []Name{{Text: "买买提·多吉"}}, Sex: "male", Birth: "2021-04-23", Phones: []string{"16446971585"}, Address: []Address{{Text: "双坝村6组224号"}}}
+	other := *brother
+	other.ID, other.Names = "2", []Name{{Text: "艾合买提·多吉"}}
+	if v := Default().Compare(brother, &other); v.Outcome == Same || !v.Firm {
+		t.Errorf("twins with their father's name: got joined or not firmly apart (%v)", v)
+	}
 	a, b := person1(), person1()
 	b.ID, b.Apart = "Patient/2", []string{a.ID}
 	if v := Default().Compare(a, b); v.Outcome != Different || v.Bar != "apart" {
