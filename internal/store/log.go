@@ -27,7 +27,9 @@ func (tx *Tx) Heads(ctx context.Context, seq int64, limit int, fn func(Logged) e
 func (tx *Tx) HeadsOf(ctx context.Context, typ string, seq int64, limit int, fn func(Logged) error) error {
 	q := &sql{}
 	q.add("SELECT v.seq, v.vid, v.op, v.updated, v.type, r.id, r.seq FROM version v JOIN resource r ON r.rid = v.rid WHERE ")
-	if typ != "" {
+	if typ != "" && tx.s.db.Dialect() == engine.Postgres {
+		q.add("v.type + 0 = ? AND ", spec.TypeID(typ)) // down the log: the index of the type is in another order and would be sorted whole
+	} else if typ != "" {
 		q.add("v.type = ? AND ", spec.TypeID(typ))
 	}
 	if tx.s.db.Dialect() == engine.Postgres {
@@ -63,7 +65,7 @@ func (tx *Tx) Head(ctx context.Context) (seq int64, err error) {
 func (tx *Tx) Behind(ctx context.Context, typ string, seq int64) (bool, error) {
 	query, args := "SELECT 1 FROM version v WHERE v.type = ? AND v.seq > ? LIMIT 1", []any{spec.TypeID(typ), seq}
 	if tx.s.db.Dialect() == engine.Postgres {
-		query, args = `SELECT 1 FROM version v WHERE v.type = ? AND (v.xid, v.seq) > (coalesce((SELECT o.xid FROM version o WHERE o.seq = ?), '0'::xid8), ?) LIMIT 1`, []any{spec.TypeID(typ), seq, seq}
+		query, args = `SELECT 1 FROM version v WHERE v.type + 0 = ? AND (v.xid, v.seq) > (coalesce((SELECT o.xid FROM version o WHERE o.seq = ?), '0'::xid8), ?) ORDER BY v.xid, v.seq LIMIT 1`, []any{spec.TypeID(typ), seq, seq}
 	}
 	var one int64
 	return tx.one(ctx, query, args, &one)
