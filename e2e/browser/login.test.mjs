@@ -115,6 +115,7 @@ test('an authenticator is scanned, confirmed and asked for; a recovery code help
   for (const [code, how] of [['000000', null], [recovery, 'in'], [recovery, null], [() => totp(secret, Date.now() + 30_000), 'in']]) {
     if (await page.locator('nav.side').count()) await leave(page);
     await page.goto(hub.url);
+    await page.waitForLoadState('networkidle'); // a second step that is still open takes the place of the form
     await page.getByLabel('账号', { exact: true }).or(page.getByLabel('验证码')).waitFor();
     if (await page.getByLabel('账号', { exact: true }).count()) await first(page, 'yiwuchu');
     await page.getByLabel('验证码').fill(typeof code === 'function' ? code() : code);
