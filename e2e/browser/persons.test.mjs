@@ -79,7 +79,7 @@ test('a pair is decided by keyboard and the next opens', { timeout: 120_000 }, a
   await page.keyboard.press('1');
   await page.keyboard.press('Enter');
   await page.waitForFunction((was) => {
-    const now = new URL(location.href).searchParams.get('case');
+    const now = new URL(window.location.href).searchParams.get('case');
     return now && now !== was;
   }, first);
   await page.getByRole('table', { name: '并列比对' }).waitFor();
