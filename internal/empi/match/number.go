@@ -80,7 +80,8 @@ func checkResident(s string) []Finding {
 // provinces of GB/T 2260 and 81, 82, 83 of the residence permits; 99 is unassigned and stands for what is made up.
 var provinces = words(`11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83 99`)
 
-// retired prefectures of GB/T 2260 whose numbers went to cities of another code, and Chongqing's while it was Sichuan's.
+// retired prefectures of GB/T 2260 whose numbers went to cities of another code, and Chongqing's while it was Sichuan's. From memory,
+// not complete, counties left out; the tests check only that none is in use today.
 var retiredAreas = words(`5102 5112 5122 5123 5124 5129 5130 1321 1322 1323 1324 1325 1326 1327 1328 1329 1330 1421 1422 1423 1424 1425 1426 1427 2323 2324 2321 2326
 	3221 3421 3422 3423 3424 3425 3426 3427 3428 3429 3521 3522 3526 3621 3622 3623 3624 3625 3626 3720 3721 3722 3723 3724 3725 3726 3727 3728 3729 3730
 	4121 4122 4123 4124 4125 4126 4127 4128 4129 4221 4222 4223 4224 4225 4226 4227 4321 4322 4323 4324 4325 4326 4327 4328 4329 4330
