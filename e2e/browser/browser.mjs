@@ -126,6 +126,8 @@ const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-cor
 
 // serious lists axe's serious and critical findings in words.
 export async function serious(page) {
+  // what is half faded in or out has no colours of its own
+  await page.evaluate(() => Promise.all(document.getAnimations().filter((a) => a.effect?.getComputedTiming().iterations !== Infinity).map((a) => a.finished.catch(() => {}))));
   await page.evaluate(axeSource);
   const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }));
   return found.violations.filter((v) => ['serious', 'critical'].includes(v.impact))

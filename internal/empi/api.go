@@ -101,7 +101,7 @@ type Field struct {
 	Value string
 	From  string    // "Patient/…"
 	At    time.Time // when that record was last changed
-	Rule  string    // why this value: verified, valid, newest, longest, most, only
+	Rule  string    // why this value: verified, valid, newest, longest, most, only; none = equals
 	Other int       // other values that the records have
 }
 

@@ -207,6 +207,9 @@ func survivors(all []value) (golden []Field) {
 			}
 		}
 		rule := "only"
+		if len(count) > 1 {
+			rule = "none" // of the rules decides
+		}
 		for _, v := range values {
 			if v.value != best.value {
 				if r, by := why(best, v); by > 0 {
