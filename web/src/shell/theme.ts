@@ -4,7 +4,14 @@ import type { ThemeConfig } from 'antd';
 export const theme: ThemeConfig = {
   token: {
     colorPrimary: '#A85A0B',
+    // Ant Design lightens what the mouse is over, which leaves 3.8:1; here it darkens.
+    colorPrimaryHover: '#8F4B08',
+    colorPrimaryActive: '#7A4006',
+    colorPrimaryTextHover: '#8F4B08',
+    colorPrimaryTextActive: '#7A4006',
     colorLink: '#8F4B08',
+    colorLinkHover: '#7A4006',
+    colorLinkActive: '#6A3705',
     colorInfo: '#1D5FBF',
     colorSuccess: '#1B7F3B',
     colorWarning: '#8A5A00',
