@@ -12,7 +12,7 @@ var floors = [][]string{
 	{"internal/store"},
 	{"internal/identity", "internal/access", "internal/audit", "internal/event", "internal/job", "internal/term",
 		"internal/empi", "internal/registry", "internal/subscription", "internal/blob", "internal/booking", "internal/ledger"},
-	{"internal/line", "internal/indicator", "internal/conform", "internal/bulk", "internal/agreement", "internal/smart"},
+	{"internal/line", "internal/indicator", "internal/conform", "internal/bulk", "internal/agreement", "internal/smart", "internal/beds"},
 	{"internal/rest", "internal/api", "internal/gateway", "internal/room", "internal/region", "internal/transfer", "internal/bench"},
 	{"web", "lines"},
 	{"internal/server"},
@@ -25,12 +25,15 @@ var free = []string{"internal/arch"}
 // siblings on one floor stand apart; these few may be imported beside.
 // access: who asks is in every context. audit: one entry form for all.
 var besides = map[string][]string{
-	"internal/access": {"internal/identity", "internal/audit", "internal/event", "internal/job", "internal/blob", "internal/subscription", "internal/registry", "internal/empi"},
-	"internal/audit":  {"internal/identity", "internal/subscription", "internal/empi"},
+	"internal/access": {"internal/identity", "internal/audit", "internal/event", "internal/job", "internal/blob", "internal/subscription", "internal/registry", "internal/empi", "internal/booking"},
+	"internal/audit":  {"internal/identity", "internal/subscription", "internal/empi", "internal/booking"},
 	// a link made or undone is an event
-	"internal/event": {"internal/empi", "internal/subscription"},
+	// a link made or undone, a thing held or freed is an event
+	"internal/event": {"internal/empi", "internal/subscription", "internal/booking"},
 	// a line lists its numbers
 	"internal/indicator": {"internal/line"},
+	// hard rules of beds stand with the beds; a step that books is a line's
+	"internal/line": {"internal/beds"},
 }
 
 func floorOf(dir string) int {
@@ -70,7 +73,7 @@ func TestImportsGoDownOnly(t *testing.T) {
 func TestLinesMeetThroughResourcesOnly(t *testing.T) {
 	// what a line may stand on; everything else reaches it through internal/line
 	allowed := []string{"internal/line", "internal/indicator", "internal/flow", "internal/fhir", "internal/clock", "internal/access", "internal/event",
-		"internal/booking", "internal/ledger", "internal/term", "internal/agreement"}
+		"internal/booking", "internal/ledger", "internal/term", "internal/agreement", "internal/beds/allocate"}
 	for _, p := range house(t) {
 		if !strings.HasPrefix(p.Dir, "lines/") {
 			continue

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/flow"
@@ -114,6 +115,11 @@ type Snapshot interface {
 	Agreed(from, to, service string) error
 	// Chain returns the cases that share a requisition, oldest first.
 	Chain(requisition string) []Case
+	// Booking returns the live booking of a case ("Task/…"), nil when it has none; a hold that has run out counts as none.
+	// Where it changes before the step is applied, the runner prepares again.
+	Booking(holder string) *booking.Booking
+	// Waiting returns what a case waits for, nil when it does not.
+	Waiting(holder string) *booking.Wait
 }
 
 // Change is what a step writes, all or nothing. Task and Request start as copies of the current ones;
@@ -124,8 +130,10 @@ type Change struct {
 	Next    []Next        // Tasks that begin with this step
 	Claims  []Claim       // held until the case ends
 	Events  []event.Event // beside the step's own event
-	Due     time.Time     // the state's own end, where it has one of its own; zero = the table's limit
-	Note    string        // free words of the step, kept in the history
+	// Bookings are done in the unit of the step, in order, by Runner.Book: what is taken meanwhile refuses the step.
+	Bookings []booking.Command
+	Due      time.Time // the state's own end, where it has one of its own; zero = the table's limit
+	Note     string    // free words of the step, kept in the history
 
 	puts  []*fhir.Node
 	newID func() string

@@ -15,6 +15,7 @@ import (
 
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/audit"
+	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/clock"
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/fhir"
@@ -40,7 +41,19 @@ type Runner struct {
 	// Allowed refuses an act for which the caller has no licence, registration or privilege in force; nil = all are allowed.
 	Allowed func(ctx context.Context, tx *store.Tx, by *access.Caller, act string) error
 
+	Bookings Bookings // nil = a step that books fails
+
 	places sync.Map // side and role -> where it must act
+}
+
+// Bookings is the room that holds and reserves.
+type Bookings interface {
+	// Do performs the commands in the unit of a step. What is taken or not allowed is a *fhir.Error for the person.
+	Do(ctx context.Context, tx *store.Tx, by *access.Caller, commands ...booking.Command) error
+	// Of is the live booking of a holder ("Task/…") at tx.Now(), nil when there is none.
+	Of(ctx context.Context, tx *store.Tx, holder string) (*booking.Booking, error)
+	// WaitOf is what a holder waits for, nil when it does not.
+	WaitOf(ctx context.Context, tx *store.Tx, holder string) (*booking.Wait, error)
 }
 
 // StartCall begins a case.
@@ -202,7 +215,7 @@ func (r *Runner) prepareStart(ctx context.Context, tx *store.Tx, by *access.Call
 	if by.Institution == "" {
 		return nil, fhir.Refuse(403, "forbidden", "no-institution", "your role belongs to no institution", "您的角色不属于任何机构")
 	}
-	c := Call{Line: l, Flow: f, Now: tx.Now(), By: by, Side: flow.Requester, Params: p, Read: &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution, legal: r.Legal, agreed: r.Agreed, allowed: r.Allowed}}
+	c := Call{Line: l, Flow: f, Now: tx.Now(), By: by, Side: flow.Requester, Params: p, Read: &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution, legal: r.Legal, agreed: r.Agreed, allowed: r.Allowed, bookings: r.Bookings}}
 	c.Urgency = flow.Urgency(p.Str("urgency"))
 	if c.Urgency == "" {
 		c.Urgency = flow.Routine
@@ -258,7 +271,7 @@ func (r *Runner) prepareStep(ctx context.Context, tx *store.Tx, by *access.Calle
 		return nil, refusal(f, err)
 	}
 	c.Step = step
-	shot := &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution, legal: r.Legal, agreed: r.Agreed, allowed: r.Allowed}
+	shot := &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution, legal: r.Legal, agreed: r.Agreed, allowed: r.Allowed, bookings: r.Bookings}
 	shot.vids = map[string]int64{"Task/" + id: v.VID}
 	c.Read = shot
 	if ref := task.Str("focus.reference"); ref != "" {

@@ -75,7 +75,7 @@ func (r *Runner) overdue(ctx context.Context, c Case) (bool, error) {
 				return err
 			}
 		}
-		shot := &snapshot{ctx: ctx, tx: tx, scope: search.Everything, institution: r.Institution, legal: r.Legal, agreed: r.Agreed, allowed: r.Allowed, vids: map[string]int64{c.Task: v.VID}}
+		shot := &snapshot{ctx: ctx, tx: tx, scope: search.Everything, institution: r.Institution, legal: r.Legal, agreed: r.Agreed, allowed: r.Allowed, bookings: r.Bookings, vids: map[string]int64{c.Task: v.VID}}
 		w = &work{runner: r, call: Call{Line: l, Flow: f, Now: tx.Now(), By: hub, Side: flow.System, Task: task, Urgency: c.Urgency, Read: shot,
 			Step: flow.Step{Do: "late"}}, patient: c.Patient}
 		w.change = &Change{newID: newID, Task: task.Copy()}
@@ -104,4 +104,17 @@ func (w *work) late(c Case) error {
 		w.events = append(w.events, e)
 	}
 	return w.prepare()
+}
+
+// System takes a step of the hub itself on a case, as time or another room demands: a hold that has lapsed, a bed that
+// an emergency took. It answers false when the step is not open any more.
+func (r *Runner) System(ctx context.Context, task, step string, params *fhir.Node) (bool, error) {
+	_, err := r.perform(access.With(ctx, hub), "system "+task+" "+step, "", params, func(ctx context.Context, tx *store.Tx, by *access.Caller) (*work, error) {
+		return r.prepareStep(ctx, tx, by, strings.TrimPrefix(task, "Task/"), DoCall{Step: step, Params: params})
+	})
+	var no *fhir.Error
+	if errors.As(err, &no) {
+		return false, nil
+	}
+	return err == nil, err
 }

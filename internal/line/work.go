@@ -10,6 +10,7 @@ import (
 
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/audit"
+	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
@@ -263,6 +264,15 @@ func (r *Runner) apply(ctx context.Context, w *work, by *access.Caller, key, has
 				return err
 			}
 		}
+		for holder, version := range w.call.Read.(*snapshot).booked {
+			b, err := r.Bookings.Of(ctx, tx, holder)
+			if err != nil {
+				return err
+			}
+			if b == nil && version != 0 || b != nil && b.Version != version {
+				return store.ErrTryAgain
+			}
+		}
 		for _, t := range w.released {
 			if err := tx.ReleaseHolder(ctx, t); err != nil {
 				return err
@@ -276,6 +286,11 @@ func (r *Runner) apply(ctx context.Context, w *work, by *access.Caller, key, has
 				}
 				return Duplicate(held.Holder)
 			} else if err != nil {
+				return err
+			}
+		}
+		if len(w.change.Bookings) > 0 {
+			if err := r.Bookings.Do(ctx, tx, by, w.change.Bookings...); err != nil {
 				return err
 			}
 		}
@@ -343,7 +358,9 @@ type snapshot struct {
 	nodes map[string]*fhir.Node
 	err   error
 
-	agreements  [][3]string // from, to, service: what was found to be agreed
+	bookings    Bookings
+	booked      map[string]int64 // by holder: the version of his booking that was seen, 0 = none
+	agreements  [][3]string      // from, to, service: what was found to be agreed
 	institution func(string) string
 	legal       func(string) string
 	agreed      func(ctx context.Context, tx *store.Tx, from, to, service string) error
@@ -431,6 +448,31 @@ func (s *snapshot) Chain(requisition string) []Case {
 	cases, err := selectCases(s.ctx, s.tx, "WHERE requisition = ? ORDER BY opened, task", requisition)
 	s.fail(err)
 	return cases
+}
+
+func (s *snapshot) Booking(holder string) *booking.Booking {
+	if s.bookings == nil {
+		return nil
+	}
+	b, err := s.bookings.Of(s.ctx, s.tx, holder)
+	s.fail(err)
+	if s.booked == nil {
+		s.booked = map[string]int64{}
+	}
+	s.booked[holder] = 0
+	if b != nil {
+		s.booked[holder] = b.Version
+	}
+	return b
+}
+
+func (s *snapshot) Waiting(holder string) *booking.Wait {
+	if s.bookings == nil {
+		return nil
+	}
+	w, err := s.bookings.WaitOf(s.ctx, s.tx, holder)
+	s.fail(err)
+	return w
 }
 
 // fail keeps the first error that is not simply "nothing there".
