@@ -69,6 +69,11 @@ export async function open() {
   };
 }
 
+// sizes of PAGE.md. Every page is looked at with data at each of them; empty and failing at the desk's, and at all of them
+// with XINGLIN_ALL=1.
+export const sizes = [['desk', 1366, 768], ['wide', 1920, 1080], ['phone', 390, 844]];
+export const states = (size) => (size === 'desk' || process.env.XINGLIN_ALL ? ['data', 'empty', 'failing'] : ['data']);
+
 // enter logs a person in and returns the page; what the browser complains about is collected.
 export async function enter(context, url, username) {
   const page = await context.newPage();

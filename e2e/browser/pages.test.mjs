@@ -1,10 +1,9 @@
-// Every page with data, empty and failing, at the three sizes of PAGE.md: no serious finding of axe, no complaint of the
+// Every page with data, empty and failing, at the sizes of PAGE.md: no serious finding of axe, no complaint of the
 // browser, a picture of each in test-results/pages.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { enter, open, serious, serve, settled, shoot } from './browser.mjs';
+import { enter, open, serious, serve, settled, shoot, sizes, states } from './browser.mjs';
 
-const sizes = [['desk', 1366, 768], ['wide', 1920, 1080], ['phone', 390, 844]];
 const nothing = { rows: [], total: 0, next: '', counts: {} };
 
 let hub, browser, people;
@@ -52,7 +51,7 @@ for (const [size, width, height] of sizes) {
     };
     for (const p of pages()) {
       if (p.only && !p.only.includes(size)) continue;
-      for (const state of ['data', 'empty', 'failing']) {
+      for (const state of states(size)) {
         if ((state === 'empty' && p.empty === undefined) || (state === 'failing' && !p.ask)) continue;
         await t.test(`${p.name}, ${state}`, async () => {
           const page = await as(p.as);

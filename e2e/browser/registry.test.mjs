@@ -1,10 +1,9 @@
-// The registry as an administrator sees it: every page with data, empty and failing, at the three sizes of PAGE.md, and a
+// The registry as an administrator sees it: every page with data, empty and failing, at the sizes of PAGE.md, and a
 // dispatch from a spreadsheet to the list of people.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { enter, open, serious, serve, settled, shoot } from './browser.mjs';
+import { enter, open, serious, serve, settled, shoot, sizes, states } from './browser.mjs';
 
-const sizes = [['desk', 1366, 768], ['wide', 1920, 1080], ['phone', 390, 844]];
 let hub, browser;
 before(async () => {
   hub = await serve({ patients: 60, referrals: 20 });
@@ -35,7 +34,7 @@ for (const [size, width, height] of sizes) {
       return logged.get(who);
     };
     for (const p of pages)
-      for (const state of ['data', 'empty', 'failing']) {
+      for (const state of states(size)) {
         if (state !== 'data' && !p.ask) continue;
         await t.test(`${p.name}, ${state}`, async () => {
           const page = await as(p.as);
