@@ -73,7 +73,7 @@ func TestImportsGoDownOnly(t *testing.T) {
 func TestLinesMeetThroughResourcesOnly(t *testing.T) {
 	// what a line may stand on; everything else reaches it through internal/line
 	allowed := []string{"internal/line", "internal/indicator", "internal/flow", "internal/fhir", "internal/clock", "internal/access", "internal/event",
-		"internal/booking", "internal/ledger", "internal/term", "internal/agreement", "internal/beds/allocate"}
+		"internal/booking", "internal/ledger", "internal/term", "internal/agreement", "internal/beds/allocate", "internal/beds/hold"}
 	for _, p := range house(t) {
 		if !strings.HasPrefix(p.Dir, "lines/") {
 			continue

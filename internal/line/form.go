@@ -113,7 +113,7 @@ const longest = 4000 // characters in a text field
 var (
 	phone     = regexp.MustCompile(`^\+?[0-9][0-9 \-]{4,19}$`)
 	reference = regexp.MustCompile(`^[A-Z][A-Za-z]+/[A-Za-z0-9.\-]{1,64}$`)
-	refTypes  = map[string][]string{"organization": {"Organization"}, "practitioner": {"Practitioner", "PractitionerRole"}, "patient": {"Patient"}, "task": {"Task"}}
+	refTypes  = map[string][]string{"organization": {"Organization"}, "practitioner": {"Practitioner", "PractitionerRole"}, "patient": {"Patient"}, "task": {"Task"}, "bed": {"Location"}}
 )
 
 // Check refuses a call that leaves out what is required or says what the form does not know.
@@ -176,7 +176,7 @@ func (x Field) wrong(v string, p Params) (en, zh string) {
 		if strings.HasPrefix(v, "Organization/") && !reference.MatchString(v) || utf8.RuneCountInString(v) > 200 {
 			return "needs a department", "选择无效"
 		}
-	case "organization", "practitioner", "patient", "task", "documents":
+	case "organization", "practitioner", "patient", "task", "bed", "documents":
 		typ, _, _ := strings.Cut(v, "/")
 		if !reference.MatchString(v) || (refTypes[x.Type] != nil && !slices.Contains(refTypes[x.Type], typ)) {
 			return fmt.Sprintf("needs a reference to %s", x.Type), "选择无效"

@@ -120,6 +120,8 @@ type Snapshot interface {
 	Booking(holder string) *booking.Booking
 	// Waiting returns what a case waits for, nil when it does not.
 	Waiting(holder string) *booking.Wait
+	// Beds says whether an institution keeps its beds in the register, so that its patients wait for one.
+	Beds(institution string) bool
 }
 
 // Change is what a step writes, all or nothing. Task and Request start as copies of the current ones;
@@ -133,17 +135,19 @@ type Change struct {
 	// Bookings are done in the unit of the step, in order, by Runner.Book: what is taken meanwhile refuses the step.
 	Bookings []booking.Command
 	Due      time.Time // the state's own end, where it has one of its own; zero = the table's limit
+	To       string    // another state than the step's, where what the call finds decides; "" = the step's
 	Note     string    // free words of the step, kept in the history
 
 	puts  []*fhir.Node
 	newID func() string
 }
 
-// Next is a Task that begins with a step of another one.
+// Next is a Task that begins with a step of another one, or a copy of one that is there and moves with it.
 type Next struct {
 	Flow, Do, State string
 	Task            *fhir.Node
 	Claims          []Claim
+	Due             time.Time // as Change.Due
 }
 
 // Claim is something that may exist once while the case is open, such as a referral of one patient to one place.

@@ -66,10 +66,11 @@ func (w *work) build() error {
 	if state == flow.Same {
 		state = StateOf(c.Task)
 	}
-	w.finish(c.Flow, ch.Task, c.Step.Do, c.Step.Name, state, c.Step.Renews, ch.Note, c.Urgency)
-	if s, _ := c.Flow.State(state); !ch.Due.IsZero() && s.Kind == flow.Open {
-		ch.Task.Set("restriction", fhir.Obj{"period", fhir.Obj{"end", Stamp(ch.Due)}})
+	if ch.To != "" {
+		state = ch.To
 	}
+	w.finish(c.Flow, ch.Task, c.Step.Do, c.Step.Name, state, c.Step.Renews, ch.Note, c.Urgency)
+	ends(c.Flow, ch.Task, state, ch.Due)
 	w.settle(c.Flow, ch.Task, ch.Claims)
 	w.tell(c.Flow, ch.Task, c.Step.Do)
 	for _, n := range ch.Next {
@@ -78,6 +79,7 @@ func (w *work) build() error {
 			return fmt.Errorf("line: %s begins the unknown flow %q", c.Step.Do, n.Flow)
 		}
 		w.finish(f, n.Task, n.Do, c.Step.Name, n.State, false, "", UrgencyOf(n.Task))
+		ends(f, n.Task, n.State, n.Due)
 		w.settle(f, n.Task, n.Claims)
 		w.tell(f, n.Task, n.Do)
 	}
@@ -86,6 +88,13 @@ func (w *work) build() error {
 		return err
 	}
 	return w.prepare()
+}
+
+// ends writes a state's own end into a Task.
+func ends(f *Flow, task *fhir.Node, state string, due time.Time) {
+	if s, _ := f.State(state); !due.IsZero() && s.Kind == flow.Open {
+		task.Set("restriction", fhir.Obj{"period", fhir.Obj{"end", Stamp(due)}})
+	}
 }
 
 // finish writes what every step writes into a Task: status, state, deadline, history.
@@ -359,6 +368,7 @@ type snapshot struct {
 	err   error
 
 	bookings    Bookings
+	beds        func(ctx context.Context, tx *store.Tx, institution string) (bool, error)
 	booked      map[string]int64 // by holder: the version of his booking that was seen, 0 = none
 	agreements  [][3]string      // from, to, service: what was found to be agreed
 	institution func(string) string
@@ -473,6 +483,15 @@ func (s *snapshot) Waiting(holder string) *booking.Wait {
 	w, err := s.bookings.WaitOf(s.ctx, s.tx, holder)
 	s.fail(err)
 	return w
+}
+
+func (s *snapshot) Beds(institution string) bool {
+	if s.beds == nil || s.bookings == nil {
+		return false
+	}
+	has, err := s.beds(s.ctx, s.tx, institution)
+	s.fail(err)
+	return has
 }
 
 // fail keeps the first error that is not simply "nothing there".
