@@ -1,0 +1,159 @@
+package beds
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/beds/allocate"
+	"github.com/xinglin-health/xinglin/internal/booking"
+	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/store"
+)
+
+// RequestOf is what a waiting case asks of a bed.
+func RequestOf(w booking.Wait) (allocate.Request, error) {
+	var q allocate.Request
+	q.Age = -1
+	if len(w.Needs) > 0 {
+		if err := json.Unmarshal(w.Needs, &q); err != nil {
+			return q, fmt.Errorf("beds: needs of %s: %w", w.Holder, err)
+		}
+	}
+	q.ID, q.Since = w.Holder, w.Since
+	if q.Promised.IsZero() {
+		q.Promised = w.Promised
+	}
+	if q.Level == "" {
+		q.Level = allocate.General
+	}
+	return q, nil
+}
+
+// remember keeps what a case needs for the time when it waits no more.
+func (r *Room) remember(ctx context.Context, tx *store.Tx, holder, patient string, q allocate.Request) error {
+	since := q.Since
+	needs, err := json.Marshal(q)
+	if err != nil {
+		return fmt.Errorf("beds: needs of %s: %w", holder, err)
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO bed_case (holder, patient, needs, since, changed) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (holder) DO UPDATE SET patient = excluded.patient, needs = excluded.needs, since = excluded.since, changed = excluded.changed`,
+		holder, patient, string(needs), micros(since), tx.Now().UnixMicro())
+	if err != nil {
+		return fmt.Errorf("beds: needs of %s: %w", holder, err)
+	}
+	return nil
+}
+
+// known is what a case needs: as it waits now, else as it was remembered, else what its patient's record says.
+func (r *Room) known(ctx context.Context, tx *store.Tx, holder, patient string, said *booking.Wait) (allocate.Request, error) {
+	w := said
+	if w == nil && r.Bookings != nil {
+		var err error
+		if w, err = r.Bookings.WaitOf(ctx, tx, holder); err != nil {
+			return allocate.Request{}, fmt.Errorf("beds: %w", err)
+		}
+	}
+	if w != nil && len(w.Needs) > 0 {
+		q, err := RequestOf(*w)
+		if err != nil {
+			return q, err
+		}
+		q.ID = holder
+		return r.sexed(ctx, tx, q, patient)
+	}
+	q, found, err := remembered(ctx, tx, holder)
+	if err != nil {
+		return q, err
+	}
+	if !found {
+		q = allocate.Request{ID: holder, Level: allocate.General, Age: -1}
+		if w != nil {
+			q.Since = w.Since
+		}
+	}
+	return r.sexed(ctx, tx, q, patient)
+}
+
+func remembered(ctx context.Context, tx *store.Tx, holder string) (q allocate.Request, found bool, err error) {
+	err = tx.Query(ctx, "SELECT needs, since FROM bed_case WHERE holder = ?", []any{holder}, func(scan func(...any) error) error {
+		var needs string
+		var since int64
+		if err := scan(&needs, &since); err != nil {
+			return err
+		}
+		found = true
+		if err := json.Unmarshal([]byte(needs), &q); err != nil {
+			return err
+		}
+		q.ID, q.Since = holder, moment(since)
+		return nil
+	})
+	if err != nil {
+		return q, false, fmt.Errorf("beds: needs of %s: %w", holder, err)
+	}
+	return q, found, nil
+}
+
+// sexed fills in what the patient's record says where the case did not say it.
+func (r *Room) sexed(ctx context.Context, tx *store.Tx, q allocate.Request, patient string) (allocate.Request, error) {
+	id, ok := strings.CutPrefix(patient, "Patient/")
+	if !ok || q.Sex != "" && q.Age > 0 {
+		return q, nil
+	}
+	v, err := tx.Read(ctx, search.Everything, "Patient", id)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone) {
+		return q, nil
+	}
+	if err != nil {
+		return q, fmt.Errorf("beds: %s: %w", patient, err)
+	}
+	n, err := fhir.Parse(v.JSON)
+	if err != nil {
+		return q, fmt.Errorf("beds: %s: %w", patient, err)
+	}
+	if s := n.Str("gender"); q.Sex == "" && (s == "male" || s == "female") {
+		q.Sex = allocate.Sex(s)
+	}
+	if q.Age <= 0 {
+		q.Age = ageOf(n, tx.Now())
+	}
+	return q, nil
+}
+
+// ageOf is in whole years, -1 = unknown.
+func ageOf(patient *fhir.Node, now time.Time) int {
+	born := patient.Str("birthDate")
+	if len(born) < 4 {
+		return -1
+	}
+	year, err := strconv.Atoi(born[:4])
+	if err != nil {
+		return -1
+	}
+	age := now.Year() - year
+	if len(born) == 10 && now.Format("01-02") < born[5:] {
+		age--
+	}
+	return max(age, 0)
+}
+
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func moment(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us)
+}

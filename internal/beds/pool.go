@@ -1,0 +1,167 @@
+package beds
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/beds/allocate"
+	"github.com/xinglin-health/xinglin/internal/booking"
+	"github.com/xinglin-health/xinglin/internal/store"
+)
+
+// Pool is everything that a decision about an institution's beds looks at, as of the unit's time.
+func (r *Room) Pool(ctx context.Context, tx *store.Tx, institution string) (allocate.Pool, error) {
+	g, err := r.register(ctx, tx)
+	if err != nil {
+		return allocate.Pool{}, err
+	}
+	l, err := r.look(ctx, tx, institution, r.wardsOf(g, institution), "", "")
+	return l.Pool, err
+}
+
+// look is a pool with what the decision does not need and people ask for.
+type look struct {
+	allocate.Pool
+	wards []*Ward // as Pool.Wards
+	uses  map[string]Use
+	said  map[string]said
+	rules Rules
+	shift Shift
+	from  time.Time // of the shift
+	until time.Time
+}
+
+// said is what bed_state has of a bed.
+type said struct {
+	State, Reason, By string
+	Since, Until      time.Time
+	Confirm           bool
+}
+
+// look reads the live state of some wards of one institution. With ward, it is only one of them; holder is left out of
+// what is counted, for a decision about him.
+func (r *Room) look(ctx context.Context, tx *store.Tx, institution string, wards []*Ward, ward, holder string) (l look, err error) {
+	now := tx.Now()
+	l = look{wards: wards, uses: map[string]Use{}, said: map[string]said{}}
+	l.Now = now
+	if l.rules, err = r.RulesOf(ctx, tx, institution); err != nil {
+		return l, err
+	}
+	l.shift, l.from, l.until = l.rules.ShiftAt(now.In(r.zone()))
+	where, args := "WHERE pool = ? AND ended = 0", []any{institution}
+	if ward != "" {
+		where, args = where+" AND ward = ?", append(args, ward)
+	}
+	all, err := uses(ctx, tx, where, args...)
+	if err != nil {
+		return l, err
+	}
+	for _, u := range all {
+		if !u.live(now) || u.Holder == holder && holder != "" {
+			continue
+		}
+		if was, taken := l.uses[u.Bed]; taken && was.State == booking.Occupied {
+			continue
+		}
+		l.uses[u.Bed] = u
+	}
+	if l.said, err = states(ctx, tx, wards, ward); err != nil {
+		return l, err
+	}
+	shifts, err := shiftsAt(ctx, tx, now, ward)
+	if err != nil {
+		return l, err
+	}
+	for _, w := range wards {
+		l.add(w, shifts)
+	}
+	return l, nil
+}
+
+func (l *look) add(w *Ward, shifts map[string]Staffing) {
+	at, rooms := len(l.Wards), len(l.Rooms)
+	out := allocate.Ward{ID: w.Org, Name: w.Name, Campus: w.Campus, Specialties: w.Specialties, Neighbours: w.Neighbours,
+		Kinds: w.Protected, Lends: w.Lends, Reserve: w.Reserve, Teams: map[string]int{}}
+	s, set := shifts[w.ID]
+	out.Capacity, out.Stale = s.Points, !set
+	for _, c := range w.Rooms {
+		l.Rooms = append(l.Rooms, allocate.Room{ID: c.ID, Rule: c.Rule})
+	}
+	for _, b := range w.Beds {
+		bed := allocate.Bed{ID: b.ID, Name: b.Name, Ward: at, Room: rooms + b.Chamber, Level: b.Level, Equipment: b.Equipment, State: allocate.Free}
+		switch said := l.said[b.ID]; {
+		case b.Off || said.State == string(allocate.Closed):
+			bed.State = allocate.Closed
+		case said.State == string(allocate.Cleaning):
+			bed.State, bed.Frees, bed.Likely = allocate.Cleaning, said.Until, 1
+			if said.Confirm {
+				bed.Likely = 0.9
+			}
+		}
+		if u, taken := l.uses[b.ID]; taken {
+			bed.State = u.bedState()
+			bed.Frees, bed.Likely = u.Frees, u.Likely
+			if u.Lent && u.State != booking.Occupied {
+				bed.State = allocate.Held
+			}
+			room := &l.Rooms[bed.Room]
+			switch u.Sex {
+			case allocate.Male:
+				room.Men++
+			case allocate.Female:
+				room.Women++
+			}
+			if u.From.Before(l.until) {
+				out.Load += l.points(u.Nursing)
+			}
+			if u.Team != "" {
+				out.Teams[u.Team]++
+			}
+		}
+		if bed.State == allocate.Free {
+			out.Free++
+		}
+		l.Beds = append(l.Beds, bed)
+	}
+	l.Wards = append(l.Wards, out)
+}
+
+// points of a patient by nursing level.
+func (l *look) points(nursing string) float64 {
+	return 1
+}
+
+func states(ctx context.Context, tx *store.Tx, wards []*Ward, ward string) (map[string]said, error) {
+	all := map[string]said{}
+	read := func(where string, args ...any) error {
+		return tx.Query(ctx, "SELECT bed, state, since, until, confirm, reason, account FROM bed_state "+where, args, func(scan func(...any) error) error {
+			var bed string
+			var s said
+			var since, until, confirm int64
+			err := scan(&bed, &s.State, &since, &until, &confirm, &s.Reason, &s.By)
+			s.Since, s.Until, s.Confirm = moment(since), moment(until), confirm != 0
+			all[bed] = s
+			return err
+		})
+	}
+	if ward == "" {
+		if err := read(""); err != nil {
+			return nil, fmt.Errorf("beds: states: %w", err)
+		}
+		return all, nil
+	}
+	for _, w := range wards {
+		marks, args := "", []any{}
+		for _, b := range w.Beds {
+			marks, args = marks+", ?", append(args, b.ID)
+		}
+		if len(args) == 0 {
+			continue
+		}
+		if err := read("WHERE bed IN ("+marks[2:]+")", args...); err != nil {
+			return nil, fmt.Errorf("beds: states: %w", err)
+		}
+	}
+	return all, nil
+}
