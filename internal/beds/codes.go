@@ -62,7 +62,7 @@ func EquipmentFrom(codes []string) (e allocate.Equipment) {
 	return e
 }
 
-// place is what a Location says about itself, as bed_place.says keeps it.
+// place is what a Location says about itself, as beds_place.says keeps it.
 type place struct {
 	Kind   string `json:"-"` // bd, ro, wa, si
 	Parent string `json:"-"` // "Location/…"

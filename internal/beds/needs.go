@@ -42,7 +42,7 @@ func (r *Room) remember(ctx context.Context, tx *store.Tx, holder, patient strin
 	if err != nil {
 		return fmt.Errorf("beds: needs of %s: %w", holder, err)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO bed_case (holder, patient, needs, since, changed) VALUES (?, ?, ?, ?, ?)
+	_, err = tx.Exec(ctx, `INSERT INTO beds_case (holder, patient, needs, since, changed) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (holder) DO UPDATE SET patient = excluded.patient, needs = excluded.needs, since = excluded.since, changed = excluded.changed`,
 		holder, patient, string(needs), micros(since), tx.Now().UnixMicro())
 	if err != nil {
@@ -82,7 +82,7 @@ func (r *Room) known(ctx context.Context, tx *store.Tx, holder, patient string, 
 }
 
 func remembered(ctx context.Context, tx *store.Tx, holder string) (q allocate.Request, found bool, err error) {
-	err = tx.Query(ctx, "SELECT needs, since FROM bed_case WHERE holder = ?", []any{holder}, func(scan func(...any) error) error {
+	err = tx.Query(ctx, "SELECT needs, since FROM beds_case WHERE holder = ?", []any{holder}, func(scan func(...any) error) error {
 		var needs string
 		var since int64
 		if err := scan(&needs, &since); err != nil {

@@ -32,7 +32,7 @@ type look struct {
 	until time.Time
 }
 
-// said is what bed_state has of a bed.
+// said is what beds_state has of a bed.
 type said struct {
 	State, Reason, By string
 	Since, Until      time.Time
@@ -135,7 +135,7 @@ func (l *look) points(nursing string) float64 {
 func states(ctx context.Context, tx *store.Tx, wards []*Ward, ward string) (map[string]said, error) {
 	all := map[string]said{}
 	read := func(where string, args ...any) error {
-		return tx.Query(ctx, "SELECT bed, state, since, until, confirm, reason, account FROM bed_state "+where, args, func(scan func(...any) error) error {
+		return tx.Query(ctx, "SELECT bed, state, since, until, confirm, reason, account FROM beds_state "+where, args, func(scan func(...any) error) error {
 			var bed string
 			var s said
 			var since, until, confirm int64

@@ -74,7 +74,7 @@ func (g *register) ward(id string) *Ward {
 	return g.wards[i]
 }
 
-// Derive keeps bed_place in step with the Locations. It is a store.Deriver.
+// Derive keeps beds_place in step with the Locations. It is a store.Deriver.
 func (r *Room) Derive(ctx context.Context, tx *store.Tx, w store.Written) error {
 	if w.Type != "Location" {
 		return nil
@@ -85,7 +85,7 @@ func (r *Room) Derive(ctx context.Context, tx *store.Tx, w store.Written) error 
 	}
 	ref := "Location/" + w.ID
 	if is == nil {
-		if _, err := tx.Exec(ctx, "DELETE FROM bed_place WHERE id = ?", ref); err != nil {
+		if _, err := tx.Exec(ctx, "DELETE FROM beds_place WHERE id = ?", ref); err != nil {
 			return fmt.Errorf("beds: %s: %w", ref, err)
 		}
 		return r.renew(ctx, tx)
@@ -94,7 +94,7 @@ func (r *Room) Derive(ctx context.Context, tx *store.Tx, w store.Written) error 
 	if err != nil {
 		return fmt.Errorf("beds: %s: %w", ref, err)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO bed_place (id, kind, parent, org, name, says) VALUES (?, ?, ?, ?, ?, ?)
+	_, err = tx.Exec(ctx, `INSERT INTO beds_place (id, kind, parent, org, name, says) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, parent = excluded.parent, org = excluded.org, name = excluded.name, says = excluded.says`,
 		ref, is.Kind, is.Parent, is.Org, is.Name, string(says))
 	if err != nil {
@@ -104,7 +104,7 @@ ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, parent = excluded.parent, o
 }
 
 func (r *Room) renew(ctx context.Context, tx *store.Tx) error {
-	if _, err := tx.Exec(ctx, "UPDATE bed_register SET version = version + 1 WHERE id = 1"); err != nil {
+	if _, err := tx.Exec(ctx, "UPDATE beds_register SET version = version + 1 WHERE id = 1"); err != nil {
 		return fmt.Errorf("beds: register: %w", err)
 	}
 	return nil
@@ -152,7 +152,7 @@ func stateSaid(n *fhir.Node) (state, status string) {
 // committed, so only what a view has read is kept.
 func (r *Room) register(ctx context.Context, tx *store.Tx) (*register, error) {
 	var version int64
-	err := tx.Query(ctx, "SELECT version FROM bed_register WHERE id = 1", nil, func(scan func(...any) error) error { return scan(&version) })
+	err := tx.Query(ctx, "SELECT version FROM beds_register WHERE id = 1", nil, func(scan func(...any) error) error { return scan(&version) })
 	if err != nil {
 		return nil, fmt.Errorf("beds: register: %w", err)
 	}
@@ -181,7 +181,7 @@ func load(ctx context.Context, tx *store.Tx) (*register, error) {
 	g := &register{campuses: map[string]Campus{}, at: map[string][2]int{}, byWard: map[string]int{}}
 	all := map[string]*place{}
 	var ids []string
-	err := tx.Query(ctx, "SELECT id, kind, parent, org, name, says FROM bed_place ORDER BY org, name, id", nil, func(scan func(...any) error) error {
+	err := tx.Query(ctx, "SELECT id, kind, parent, org, name, says FROM beds_place ORDER BY org, name, id", nil, func(scan func(...any) error) error {
 		p, id, says := &place{}, "", ""
 		if err := scan(&id, &p.Kind, &p.Parent, &p.Org, &p.Name, &says); err != nil {
 			return err

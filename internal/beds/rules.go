@@ -158,7 +158,7 @@ func minutes(at string) (int, error) {
 // RulesOf are the rules of an institution in force.
 func (r *Room) RulesOf(ctx context.Context, tx *store.Tx, pool string) (Rules, error) {
 	u := shippedRules
-	err := tx.Query(ctx, "SELECT code, value FROM bed_rule WHERE pool = ? ORDER BY at", []any{pool}, func(scan func(...any) error) error {
+	err := tx.Query(ctx, "SELECT code, value FROM beds_rule WHERE pool = ? ORDER BY at", []any{pool}, func(scan func(...any) error) error {
 		var code, value string
 		if err := scan(&code, &value); err != nil {
 			return err
@@ -177,7 +177,7 @@ func (r *Room) RulesOf(ctx context.Context, tx *store.Tx, pool string) (Rules, e
 // RuleList lists the rules of an institution with what was changed, by whom and why.
 func (r *Room) RuleList(ctx context.Context, tx *store.Tx, pool string) ([]Rule, error) {
 	list := slices.Clone(shipped)
-	err := tx.Query(ctx, "SELECT code, value, at, account, reason FROM bed_rule WHERE pool = ? ORDER BY at DESC LIMIT 1000", []any{pool}, func(scan func(...any) error) error {
+	err := tx.Query(ctx, "SELECT code, value, at, account, reason FROM beds_rule WHERE pool = ? ORDER BY at DESC LIMIT 1000", []any{pool}, func(scan func(...any) error) error {
 		var code, value, by, reason string
 		var at int64
 		if err := scan(&code, &value, &at, &by, &reason); err != nil {
@@ -224,7 +224,7 @@ func (r *Room) SetRule(ctx context.Context, tx *store.Tx, by *access.Caller, poo
 	if err := json.Compact(&tight, value); err != nil {
 		return fhir.Refuse(422, "value", "bad-rule", err.Error(), "规则内容不是有效的 JSON")
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO bed_rule (pool, code, at, value, reason, account) VALUES (?, ?, ?, ?, ?, ?)
+	_, err = tx.Exec(ctx, `INSERT INTO beds_rule (pool, code, at, value, reason, account) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (pool, code, at) DO UPDATE SET value = excluded.value, reason = excluded.reason, account = excluded.account`,
 		pool, code, tx.Now().UnixMicro(), tight.String(), reason, by.User)
 	if err != nil {

@@ -23,7 +23,7 @@ type Staffing struct {
 	At     time.Time
 }
 
-const shiftColumns = "SELECT ward, shift, starts, ends, nurses, points, source, account, at FROM bed_shift "
+const shiftColumns = "SELECT ward, shift, starts, ends, nurses, points, source, account, at FROM beds_shift "
 
 func shifts(ctx context.Context, tx *store.Tx, where string, args ...any) (all []Staffing, err error) {
 	err = tx.Query(ctx, shiftColumns+where, args, func(scan func(...any) error) error {
@@ -122,7 +122,7 @@ func (r *Room) SetShift(ctx context.Context, tx *store.Tx, by *access.Caller, wa
 		points = nurses * shift.Points
 	}
 	s := Staffing{Ward: ward, Shift: shift.Code, Starts: from, Ends: until, Nurses: nurses, Points: points, Source: source, By: by.User, At: tx.Now()}
-	_, err = tx.Exec(ctx, `INSERT INTO bed_shift (ward, starts, ends, shift, nurses, points, source, account, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+	_, err = tx.Exec(ctx, `INSERT INTO beds_shift (ward, starts, ends, shift, nurses, points, source, account, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (ward, starts) DO UPDATE SET ends = excluded.ends, shift = excluded.shift, nurses = excluded.nurses, points = excluded.points,
 source = excluded.source, account = excluded.account, at = excluded.at`,
 		ward, from.UnixMicro(), until.UnixMicro(), shift.Code, nurses, points, source, by.User, tx.Now().UnixMicro())

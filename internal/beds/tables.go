@@ -6,21 +6,21 @@ import (
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
-// Migrations are the tables of this room: bed_place follows from the Locations, bed_use from the bookings, bed_case from
-// what the lines say that a case needs; bed_state, bed_shift and bed_rule are what people and time set.
+// Migrations are the tables of this room: beds_place follows from the Locations, beds_use from the bookings, beds_case from
+// what the lines say that a case needs; beds_state, beds_shift and beds_rule are what people and time set.
 var Migrations = func() []store.Migration {
 	ddl := `
-CREATE TABLE bed_register (id BIGINT NOT NULL PRIMARY KEY, version BIGINT NOT NULL);
-INSERT INTO bed_register (id, version) VALUES (1, 1);
-CREATE TABLE bed_place (
+CREATE TABLE beds_register (id BIGINT NOT NULL PRIMARY KEY, version BIGINT NOT NULL);
+INSERT INTO beds_register (id, version) VALUES (1, 1);
+CREATE TABLE beds_place (
   id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, parent TEXT NOT NULL, org TEXT NOT NULL, name TEXT NOT NULL, says TEXT NOT NULL);
-CREATE TABLE bed_state (
+CREATE TABLE beds_state (
   bed TEXT NOT NULL PRIMARY KEY, state TEXT NOT NULL, since BIGINT NOT NULL, until BIGINT NOT NULL, confirm BIGINT NOT NULL,
   reason TEXT NOT NULL, account TEXT NOT NULL);
-CREATE INDEX bed_state_until ON bed_state (until) WHERE state = 'cleaning' AND confirm = 0;
-CREATE TABLE bed_case (
+CREATE INDEX beds_state_until ON beds_state (until) WHERE state = 'cleaning' AND confirm = 0;
+CREATE TABLE beds_case (
   holder TEXT NOT NULL PRIMARY KEY, patient TEXT NOT NULL, needs TEXT NOT NULL, since BIGINT NOT NULL, changed BIGINT NOT NULL);
-CREATE TABLE bed_use (
+CREATE TABLE beds_use (
   booking TEXT NOT NULL, bed TEXT NOT NULL, began BIGINT NOT NULL, holder TEXT NOT NULL, patient TEXT NOT NULL,
   pool TEXT NOT NULL, campus TEXT NOT NULL, ward TEXT NOT NULL, host TEXT NOT NULL, level TEXT NOT NULL,
   home TEXT NOT NULL, specialty TEXT NOT NULL, team TEXT NOT NULL, sex TEXT NOT NULL, nursing TEXT NOT NULL, isolation TEXT NOT NULL,
@@ -28,19 +28,19 @@ CREATE TABLE bed_use (
   state TEXT NOT NULL, since BIGINT NOT NULL, expires BIGINT NOT NULL, frees BIGINT NOT NULL, likely DOUBLE PRECISION NOT NULL,
   ended BIGINT NOT NULL, ending TEXT NOT NULL, seq BIGINT NOT NULL,
   PRIMARY KEY (booking, seq));
-CREATE INDEX bed_use_now ON bed_use (pool, ward) WHERE ended = 0;
-CREATE INDEX bed_use_holder ON bed_use (holder);
-CREATE INDEX bed_use_patient ON bed_use (patient, ended);
-CREATE INDEX bed_use_past ON bed_use (pool, ended);
-CREATE TABLE bed_shift (
+CREATE INDEX beds_use_now ON beds_use (pool, ward) WHERE ended = 0;
+CREATE INDEX beds_use_holder ON beds_use (holder);
+CREATE INDEX beds_use_patient ON beds_use (patient, ended);
+CREATE INDEX beds_use_past ON beds_use (pool, ended);
+CREATE TABLE beds_shift (
   ward TEXT NOT NULL, starts BIGINT NOT NULL, ends BIGINT NOT NULL, shift TEXT NOT NULL, nurses DOUBLE PRECISION NOT NULL, points DOUBLE PRECISION NOT NULL,
   source TEXT NOT NULL, account TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (ward, starts));
-CREATE TABLE bed_rule (
+CREATE TABLE beds_rule (
   pool TEXT NOT NULL, code TEXT NOT NULL, at BIGINT NOT NULL, value TEXT NOT NULL, reason TEXT NOT NULL, account TEXT NOT NULL,
   PRIMARY KEY (pool, code, at));
-CREATE TABLE bed_refusal (
+CREATE TABLE beds_refusal (
   pool TEXT NOT NULL, day TEXT NOT NULL, ward TEXT NOT NULL, code TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (pool, day, ward, code));
-CREATE TABLE bed_away (
+CREATE TABLE beds_away (
   bed TEXT NOT NULL, since BIGINT NOT NULL, holder TEXT NOT NULL, back BIGINT NOT NULL, PRIMARY KEY (holder, since));`
 	lite := strings.NewReplacer("BIGINT", "INTEGER", "DOUBLE PRECISION", "REAL").Replace(ddl)
 	return []store.Migration{{Name: "beds/0001_register", SQLite: lite, Postgres: ddl}}

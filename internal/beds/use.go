@@ -47,7 +47,7 @@ func (u *Use) live(now time.Time) bool {
 }
 
 const useColumns = `SELECT booking, bed, began, holder, patient, pool, campus, ward, host, level, home, specialty, team, sex, nursing, isolation, urgency, lent, waited,
-state, since, expires, frees, likely, ended, ending, seq FROM bed_use `
+state, since, expires, frees, likely, ended, ending, seq FROM beds_use `
 
 func uses(ctx context.Context, tx *store.Tx, where string, args ...any) (all []Use, err error) {
 	err = tx.Query(ctx, useColumns+where, args, func(scan func(...any) error) error {
@@ -130,7 +130,7 @@ func (r *Room) goesOn(ctx context.Context, tx *store.Tx, g *register, before, af
 	if frees.IsZero() {
 		likely = 0
 	}
-	_, err := tx.Exec(ctx, "UPDATE bed_use SET holder = ?, began = ?, expires = ?, frees = ?, likely = ? WHERE booking = ? AND ended = 0",
+	_, err := tx.Exec(ctx, "UPDATE beds_use SET holder = ?, began = ?, expires = ?, frees = ?, likely = ? WHERE booking = ? AND ended = 0",
 		after.Holder, micros(after.From), micros(after.Expires), micros(frees), likely, after.ID)
 	if err != nil {
 		return fmt.Errorf("beds: use of %s: %w", after.Thing, err)
@@ -164,7 +164,7 @@ func (r *Room) rewrite(ctx context.Context, tx *store.Tx, g *register, b *bookin
 	if !r.atHome(w, q) {
 		lent = 1
 	}
-	_, err = tx.Exec(ctx, "UPDATE bed_use SET home = ?, specialty = ?, team = ?, sex = ?, nursing = ?, isolation = ?, lent = ? WHERE booking = ? AND ended = 0",
+	_, err = tx.Exec(ctx, "UPDATE beds_use SET home = ?, specialty = ?, team = ?, sex = ?, nursing = ?, isolation = ?, lent = ? WHERE booking = ? AND ended = 0",
 		q.Ward, q.Specialty, q.Team, string(q.Sex), q.Nursing, q.Isolation, lent, b.ID)
 	if err != nil {
 		return fmt.Errorf("beds: use of %s: %w", b.Thing, err)
@@ -181,7 +181,7 @@ func (r *Room) ends(ctx context.Context, tx *store.Tx, g *register, before, afte
 		ending = "moved"
 	}
 	now := tx.Now()
-	if _, err := tx.Exec(ctx, "UPDATE bed_use SET ended = ?, ending = ? WHERE booking = ? AND ended = 0", now.UnixMicro(), ending, before.ID); err != nil {
+	if _, err := tx.Exec(ctx, "UPDATE beds_use SET ended = ?, ending = ? WHERE booking = ? AND ended = 0", now.UnixMicro(), ending, before.ID); err != nil {
 		return fmt.Errorf("beds: use of %s: %w", before.Thing, err)
 	}
 	left := before.State == booking.Occupied && (after == nil || !after.State.Live() || after.Thing != before.Thing)
@@ -209,7 +209,7 @@ func (r *Room) begins(ctx context.Context, tx *store.Tx, g *register, before, af
 		return err
 	}
 	if after.State == booking.Occupied { // whoever lies there, the bed is not being cleaned
-		if _, err := tx.Exec(ctx, "DELETE FROM bed_state WHERE bed = ? AND state = 'cleaning'", after.Thing); err != nil {
+		if _, err := tx.Exec(ctx, "DELETE FROM beds_state WHERE bed = ? AND state = 'cleaning'", after.Thing); err != nil {
 			return fmt.Errorf("beds: %s: %w", after.Thing, err)
 		}
 	}
@@ -224,7 +224,7 @@ func (r *Room) begins(ctx context.Context, tx *store.Tx, g *register, before, af
 	if !frees.IsZero() {
 		likely = likelihood(after.Reason)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO bed_use (booking, bed, began, holder, patient, pool, campus, ward, host, level, home, specialty, team, sex, nursing, isolation, urgency, lent, waited,
+	_, err = tx.Exec(ctx, `INSERT INTO beds_use (booking, bed, began, holder, patient, pool, campus, ward, host, level, home, specialty, team, sex, nursing, isolation, urgency, lent, waited,
 state, since, expires, frees, likely, ended, ending, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?)`,
 		after.ID, after.Thing, micros(after.From), after.Holder, after.Patient, r.institution(w.Org), w.Campus, w.ID, w.Org, string(b.Level),
 		q.Ward, q.Specialty, q.Team, string(q.Sex), q.Nursing, q.Isolation, string(q.Urgency), lent, micros(q.Since),
@@ -281,9 +281,9 @@ func (r *Room) clean(ctx context.Context, tx *store.Tx, g *register, bed string)
 		confirm = 1
 	}
 	now := tx.Now()
-	_, err = tx.Exec(ctx, `INSERT INTO bed_state (bed, state, since, until, confirm, reason, account) VALUES (?, 'cleaning', ?, ?, ?, 'after-use', 'hub')
+	_, err = tx.Exec(ctx, `INSERT INTO beds_state (bed, state, since, until, confirm, reason, account) VALUES (?, 'cleaning', ?, ?, ?, 'after-use', 'hub')
 ON CONFLICT (bed) DO UPDATE SET state = excluded.state, since = excluded.since, until = excluded.until, confirm = excluded.confirm, reason = excluded.reason, account = excluded.account
-WHERE bed_state.state <> 'closed'`, bed, now.UnixMicro(), now.Add(time.Duration(minutes)*time.Minute).UnixMicro(), confirm)
+WHERE beds_state.state <> 'closed'`, bed, now.UnixMicro(), now.Add(time.Duration(minutes)*time.Minute).UnixMicro(), confirm)
 	if err != nil {
 		return fmt.Errorf("beds: clean %s: %w", bed, err)
 	}
@@ -293,7 +293,7 @@ WHERE bed_state.state <> 'closed'`, bed, now.UnixMicro(), now.Add(time.Duration(
 // stateNow is the state of one bed as everybody sees it, and whether its patient is isolated.
 func (r *Room) stateNow(ctx context.Context, tx *store.Tx, bed string, off bool) (s allocate.State, isolated bool, err error) {
 	s = allocate.Free
-	err = tx.Query(ctx, "SELECT state FROM bed_state WHERE bed = ?", []any{bed}, func(scan func(...any) error) error {
+	err = tx.Query(ctx, "SELECT state FROM beds_state WHERE bed = ?", []any{bed}, func(scan func(...any) error) error {
 		var said string
 		err := scan(&said)
 		s = allocate.State(said)
