@@ -32,6 +32,7 @@ type Booking struct {
 	State   State
 	From    time.Time
 	Until   time.Time // zero = open-ended
+	Planned time.Time // when an open-ended use is expected to end; zero = nobody has said
 	Expires time.Time // of a hold; zero = it does not run now ("in transit")
 	Since   time.Time // in this state
 	By      string    // account that did it, "hub" when time did
@@ -75,6 +76,9 @@ const (
 	Await    Verb = "wait"      // Holder waits (again) as Wait says; what it waited for before is replaced
 	Leave    Verb = "leave"     // Holder waits no more
 )
+
+// Any, as the unit of a capacity, lets Hold, Displace and Move take the lowest free one.
+const Any = "#*"
 
 // Command is one change of bookings and waiting lists, as a step puts it into its Change.
 type Command struct {

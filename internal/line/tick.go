@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/access"
@@ -107,13 +108,39 @@ func (w *work) late(c Case) error {
 }
 
 // System takes a step of the hub itself on a case, as time or another room demands: a hold that has lapsed, a bed that
-// an emergency took. It answers false when the step is not open any more.
+// an emergency took. Of the params the step's form takes what it knows. It answers false when the step is not open any
+// more, or the case has got another thing meanwhile.
 func (r *Runner) System(ctx context.Context, task, step string, params *fhir.Node) (bool, error) {
+	id := strings.TrimPrefix(task, "Task/")
 	_, err := r.perform(access.With(ctx, hub), "system "+task+" "+step, "", params, func(ctx context.Context, tx *store.Tx, by *access.Caller) (*work, error) {
-		return r.prepareStep(ctx, tx, by, strings.TrimPrefix(task, "Task/"), DoCall{Step: step, Params: params})
+		v, err := tx.Read(ctx, by.Scope, "Task", id)
+		if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone) {
+			return nil, fhir.Refuse(404, "not-found", "unknown-case", "no such case", "没有这项业务")
+		} else if err != nil {
+			return nil, err
+		}
+		known := fhir.New("Parameters")
+		if n, err := fhir.Parse(v.JSON); err != nil {
+			return nil, err
+		} else if _, f := find(r.Lines, n); f != nil {
+			for _, p := range params.All("parameter") {
+				if _, ok := f.Form(step).Field(p.Str("name")); ok {
+					known.Add("parameter", p)
+				}
+			}
+		}
+		w, err := r.prepareStep(ctx, tx, by, id, DoCall{Step: step, Params: known})
+		if err != nil {
+			return nil, err
+		}
+		shot := w.call.Read.(*snapshot)
+		if (step == "hold-lapsed" || step == "displaced") && shot.Booking("Task/"+id) != nil {
+			return nil, fhir.Refuse(409, "conflict", "holds-again", "the case has another thing meanwhile", "该业务已另有预留")
+		}
+		return w, shot.err
 	})
 	var no *fhir.Error
-	if errors.As(err, &no) {
+	if errors.As(err, &no) && len(no.Issues) > 0 && slices.Contains([]string{"step-not-open", "not-your-step", "not-a-case", "unknown-case", "holds-again"}, no.Issues[0].Detail) {
 		return false, nil
 	}
 	return err == nil, err

@@ -13,6 +13,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/agreement"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/blob"
+	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/bulk"
 	"github.com/xinglin-health/xinglin/internal/conform"
 	"github.com/xinglin-health/xinglin/internal/empi"
@@ -50,6 +51,7 @@ type Hub struct {
 	Registry      *registry.Room
 	Agreements    *agreement.Room
 	Index         *empi.Index
+	Bookings      *booking.Room
 
 	reviewed int64 // the last event of which the cases of pairs know; 0 = none were looked at since the start
 

@@ -16,6 +16,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/api"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/blob"
+	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/bulk"
 	"github.com/xinglin-health/xinglin/internal/conform"
 	"github.com/xinglin-health/xinglin/internal/empi"
@@ -38,7 +39,7 @@ import (
 // migrations of the services, in the order in which they were released. Only append.
 func migrations() []store.Migration {
 	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations, bulk.Migrations, term.Migrations, registry.Migrations,
-		agreement.Migrations, smart.Migrations, access.Migrations, empi.Migrations)
+		agreement.Migrations, smart.Migrations, access.Migrations, empi.Migrations, booking.Migrations)
 }
 
 // openStore: floor 1, with what runs in the transaction of every write.
@@ -71,9 +72,9 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Zone:       h.Zone,
 		Migrations: migrations(),
 		Derive: []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, h.countersigning, h.Relations.Derive, identity.Derive(h.who), line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive,
-			h.Agreements.Derive, access.Follow, h.Index.Derive, h.deciding},
+			h.Agreements.Derive, access.Follow, h.Index.Derive, h.deciding, booking.Derive},
 		Guard: []store.Guard{h.Tree.Guard, h.Relations.Guard, h.Registry.Guard, identity.Guard(h.who), line.Guard(lines.All), h.Subscriptions.Guard, blob.Guard,
-			h.Agreements.Guard},
+			h.Agreements.Guard, booking.Guard},
 		Guarded:  access.Guarded,
 		Kinds:    access.GuardedKinds(),
 		Watch:    h.watch,
@@ -168,6 +169,8 @@ func (h *Hub) openLines(context.Context) error {
 		Agreed:  h.Agreements.Between,
 		Legal:   h.Agreements.Legal,
 	}
+	h.Bookings = booking.New(booking.Options{Store: h.Store, Clock: h.Clock, Zone: h.Zone, Audit: h.Audit, Log: h.Log, Raise: event.Raise, Inform: h.Runner.System})
+	h.Runner.Bookings = h.Bookings
 	return nil
 }
 
@@ -230,6 +233,10 @@ func (h *Hub) Start(ctx context.Context) {
 	h.background(ctx, "pairs to review", every(2*time.Second, h.review))
 	h.background(ctx, "deadlines", every(2*time.Second, func(ctx context.Context) error {
 		_, err := h.Runner.Tick(ctx)
+		return err
+	}))
+	h.background(ctx, "bookings", every(time.Second, func(ctx context.Context) error {
+		_, err := h.Bookings.Tick(ctx)
 		return err
 	}))
 	h.background(ctx, "licences and roles that end", every(time.Minute, h.warn))

@@ -1,0 +1,506 @@
+package booking
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/event"
+	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/store"
+)
+
+// unit is the commands of one caller in one transaction.
+type unit struct {
+	*Room
+	ctx context.Context
+	tx  *store.Tx
+	by  *access.Caller
+	now time.Time
+}
+
+// Do performs commands in the unit of a step. What is taken or not allowed is a *fhir.Error for the person.
+func (r *Room) Do(ctx context.Context, tx *store.Tx, by *access.Caller, commands ...Command) error {
+	u := &unit{r, ctx, tx, by, tx.Now()}
+	for i := range commands {
+		c := commands[i]
+		if c.Holder == "" {
+			return fmt.Errorf("booking: %s without a holder", c.Do)
+		}
+		if err := u.do(&c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *unit) do(c *Command) error {
+	switch c.Do {
+	case Hold, Displace:
+		return u.hold(c)
+	case Await:
+		return u.await(c)
+	case Leave:
+		return u.leave(c.Holder)
+	}
+	b, err := ofHolder(u.ctx, u.tx, c.Holder)
+	if err != nil {
+		return err
+	}
+	if b != nil && b.runOut(u.now) && c.Do != Release {
+		if c.Do != Occupy || c.Thing == "" {
+			return gone(b)
+		}
+	}
+	switch {
+	case c.Do == Release:
+		if b == nil {
+			return nil
+		}
+		after := *b
+		after.State, after.Reason = Released, c.Reason
+		return u.end(b, &after)
+	case c.Do == Occupy:
+		return u.occupy(c, b)
+	case b == nil:
+		return fhir.Refuse(409, "conflict", "nothing-held", "the case holds nothing", "该业务没有占用或预留任何资源")
+	case c.Do == Move:
+		return u.move(c, b)
+	}
+	after := *b
+	switch c.Do {
+	case Confirm:
+		if b.State != Held {
+			return nil
+		}
+		after.State, after.Expires = Confirmed, time.Time{}
+	case Plan:
+		after.Planned = c.Until
+	case HandOver:
+		if err := u.empty(c.To); err != nil {
+			return err
+		}
+		after.Holder = c.To
+		if c.Patient != "" {
+			after.Patient = c.Patient
+		}
+	case Freeze:
+		if b.State != Held {
+			return nil
+		}
+		after.Expires = time.Time{}
+	case Thaw:
+		if b.State != Held {
+			return nil
+		}
+		if !c.Expires.After(u.now) {
+			return past()
+		}
+		after.Expires = c.Expires
+	default:
+		return fmt.Errorf("booking: unknown command %q", c.Do)
+	}
+	return u.change(b, &after)
+}
+
+// hold takes a thing for a case that has none, or lets its hold of this very thing run longer.
+func (u *unit) hold(c *Command) error {
+	if err := u.proper(c); err != nil {
+		return err
+	}
+	own, err := ofHolder(u.ctx, u.tx, c.Holder)
+	if err != nil {
+		return err
+	}
+	if own != nil && !own.runOut(u.now) {
+		if own.State == Held && own.Thing == c.Thing {
+			after := *own
+			after.Expires = c.Expires
+			return u.change(own, &after)
+		}
+		return fhir.Refuse(409, "conflict", "holds-already", "the case holds "+own.Thing+" already; release it first", "该业务已占用或预留其他资源，请先释放")
+	}
+	b := &Booking{ID: store.NewID(u.now), Thing: c.Thing, Pool: c.Pool, Holder: c.Holder, Patient: c.Patient, State: Held,
+		From: c.From, Until: c.Until, Expires: c.Expires, Reason: c.Reason}
+	return u.take(c, b, own)
+}
+
+func (u *unit) proper(c *Command) error {
+	if c.From.IsZero() {
+		c.From = u.now
+	}
+	switch {
+	case c.Thing == "" || c.Pool == "":
+		return fmt.Errorf("booking: %s for %s without a thing or pool", c.Do, c.Holder)
+	case !c.Expires.IsZero() && !c.Expires.After(u.now):
+		return past()
+	case !c.Until.IsZero() && !c.Until.After(c.From):
+		return fhir.Refuse(422, "invalid", "bad-interval", "the end must be after the beginning", "结束时间须晚于开始时间")
+	}
+	return nil
+}
+
+// empty refuses a holder who has something.
+func (u *unit) empty(holder string) error {
+	if holder == "" {
+		return errors.New("booking: hand-over to nobody")
+	}
+	own, err := ofHolder(u.ctx, u.tx, holder)
+	if err != nil || own == nil {
+		return err
+	}
+	if own.runOut(u.now) {
+		return u.lapse(own)
+	}
+	return fhir.Refuse(409, "conflict", "holds-already", "the case holds "+own.Thing+" already; release it first", "该业务已占用或预留其他资源，请先释放")
+}
+
+// occupy uses what the holder has, or a thing at once.
+func (u *unit) occupy(c *Command, own *Booking) error {
+	if own != nil && !own.runOut(u.now) && (c.Thing == "" || c.Thing == own.Thing) {
+		after := *own
+		after.State, after.Expires = Occupied, time.Time{}
+		if after.From.After(u.now) {
+			after.From = u.now
+		}
+		if !c.Until.IsZero() {
+			after.Until = c.Until
+		}
+		if own.State == Occupied {
+			return nil
+		}
+		if err := u.clear(&after, own.ID); err != nil {
+			return err
+		}
+		return u.change(own, &after)
+	}
+	if own != nil && !own.runOut(u.now) { // another thing than the one held
+		to := *c
+		to.Do, to.From = Move, u.now
+		if err := u.move(&to, own); err != nil {
+			return err
+		}
+		var err error
+		if own, err = ofHolder(u.ctx, u.tx, c.Holder); err != nil {
+			return err
+		}
+		to.Thing = ""
+		return u.occupy(&to, own)
+	}
+	if c.Thing == "" {
+		return fhir.Refuse(409, "conflict", "nothing-held", "the case holds nothing", "该业务没有占用或预留任何资源")
+	}
+	c.Expires = time.Time{}
+	if err := u.proper(c); err != nil {
+		return err
+	}
+	b := &Booking{ID: store.NewID(u.now), Thing: c.Thing, Pool: c.Pool, Holder: c.Holder, Patient: c.Patient, State: Occupied,
+		From: u.now, Until: c.Until, Reason: c.Reason}
+	return u.take(c, b, own)
+}
+
+// move ends what the holder has and takes another thing in the same state.
+func (u *unit) move(c *Command, own *Booking) error {
+	if c.Thing == "" || c.Thing == own.Thing {
+		return fhir.Refuse(422, "business-rule", "same-thing", "the case has this very thing", "目标与当前相同")
+	}
+	c.From = u.now
+	b := *own
+	b.ID, b.Thing, b.From, b.Reason, b.Planned, b.Version = store.NewID(u.now), c.Thing, u.now, c.Reason, own.Planned, 0
+	if c.Pool != "" {
+		b.Pool = c.Pool
+	}
+	if b.Until = c.Until; b.Until.IsZero() && !strings.HasPrefix(own.Thing, "capacity:") {
+		b.Until = own.Until
+	}
+	if !c.Expires.IsZero() && b.State == Held {
+		b.Expires = c.Expires
+	}
+	c.Until, c.Patient, c.Pool = b.Until, b.Patient, b.Pool
+	return u.take(c, &b, own)
+}
+
+// take writes a new row for a thing that nobody has, or whose hold has run out; old is what the holder had before.
+func (u *unit) take(c *Command, b *Booking, old *Booking) error {
+	if strings.HasSuffix(b.Thing, Any) {
+		if err := u.lowest(b); err != nil {
+			return err
+		}
+		c.Thing = b.Thing
+	}
+	others, err := overlapping(u.ctx, u.tx, b.Thing, b.From, b.Until)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		others = slices.DeleteFunc(others, func(o Booking) bool { return o.ID == old.ID })
+	}
+	for i := range others {
+		o := &others[i]
+		switch {
+		case o.runOut(u.now):
+		case c.Do != Displace:
+			return u.taken(o)
+		case o.State != Held || o.Expires.IsZero():
+			return fhir.Refuse(409, "conflict", "not-displaceable", o.Thing+" is in use, promised, or its patient is on the way", "该资源已启用、已确认或患者已在途，不能调用")
+		case c.Reason == "":
+			return fhir.Refuse(422, "required", "reason-required", "say why the hold is taken", "请说明调用他人预留资源的原因")
+		}
+	}
+	if u.Guard != nil {
+		live := old
+		if old != nil && old.runOut(u.now) {
+			live = nil
+		}
+		if err := u.Guard(u.ctx, u.tx, u.by, c, live); err != nil {
+			return err
+		}
+	}
+	for i := range others {
+		o := &others[i]
+		if o.runOut(u.now) {
+			err = u.lapse(o)
+		} else {
+			after := *o
+			after.State, after.Reason = Displaced, c.Reason
+			err = u.end(o, &after)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if old != nil {
+		if old.runOut(u.now) {
+			err = u.lapse(old)
+		} else {
+			after := *old
+			after.State, after.Reason = Released, "moved"
+			err = u.end(old, &after)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	// What the holder has lost before needs no word any more: he has something again.
+	if _, err := u.tx.Exec(u.ctx, "UPDATE booking_row SET inform_at = 0 WHERE holder = ? AND inform_at > 0", b.Holder); err != nil {
+		return fmt.Errorf("booking: %w", err)
+	}
+	return u.begin(b)
+}
+
+// clear makes way for a row that grows.
+func (u *unit) clear(b *Booking, but string) error {
+	others, err := overlapping(u.ctx, u.tx, b.Thing, b.From, b.Until)
+	if err != nil {
+		return err
+	}
+	for i := range others {
+		if o := &others[i]; o.ID == but {
+			continue
+		} else if !o.runOut(u.now) {
+			return u.taken(o)
+		} else if err := u.lapse(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lowest gives b the lowest free unit of its capacity. Who asks for one waits for the other to have his.
+func (u *unit) lowest(b *Booking) error {
+	base := strings.TrimSuffix(b.Thing, Any)
+	if err := u.tx.Lock(u.ctx, "booking/"+base); err != nil {
+		return err
+	}
+	units := 0
+	var err error
+	if u.Units != nil {
+		if units, err = u.Units(u.ctx, u.tx, base); err != nil {
+			return err
+		}
+	}
+	end := far
+	if !b.Until.IsZero() {
+		end = b.Until.UnixMicro()
+	}
+	rows, err := list(u.ctx, u.tx, "WHERE base = ? AND live = 1 AND from_at < ? AND (until_at IS NULL OR until_at > ?)", base, end, b.From.UnixMicro())
+	if err != nil {
+		return err
+	}
+	used := map[string]bool{}
+	for i := range rows {
+		if !rows[i].runOut(u.now) {
+			used[rows[i].Thing] = true
+		}
+	}
+	for n := 1; n <= units; n++ {
+		if thing := fmt.Sprintf("%s#%d", base, n); !used[thing] {
+			b.Thing = thing
+			return nil
+		}
+	}
+	e := fhir.Refuse(409, "conflict", "taken", fmt.Sprintf("all %d of %s are taken", units, base), fmt.Sprintf("该类资源共 %d 个，均已被预留", units))
+	e.Issues[0].Expression = base
+	return e
+}
+
+// begin inserts a live row.
+func (u *unit) begin(b *Booking) error {
+	b.Since, b.Version, b.By = u.now, 1, u.who()
+	_, err := u.tx.Exec(u.ctx, `INSERT INTO booking_row (id, thing, base, pool, holder, patient, state, live, from_at, until_at, planned, expires, since, by_who, reason, version, inform_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, 1, 0)`,
+		b.ID, b.Thing, base(b.Thing), b.Pool, b.Holder, b.Patient, string(b.State), b.From.UnixMicro(), ending(b.Until), micros(b.Planned), micros(b.Expires), b.Since.UnixMicro(), b.By, b.Reason)
+	if errors.Is(err, store.ErrExists) {
+		return u.taken(&Booking{Thing: b.Thing})
+	}
+	if err != nil {
+		return fmt.Errorf("booking: %w", err)
+	}
+	if err := u.given(b.Thing, b.Holder); err != nil {
+		return err
+	}
+	return u.follow(nil, b)
+}
+
+// change rewrites a live row that stays live.
+func (u *unit) change(before, after *Booking) error { return u.write(before, after, 0) }
+
+// end closes a row and frees its thing; whom it was taken from is told.
+func (u *unit) end(before, after *Booking) error {
+	inform := int64(0)
+	if after.State == Lapsed || after.State == Displaced {
+		inform = u.now.UnixMicro()
+	}
+	end := u.now
+	if after.State == Lapsed {
+		end = after.Expires
+	}
+	if after.From.Before(end) && (after.Until.IsZero() || after.Until.After(end)) {
+		after.Until = end
+	}
+	if err := u.write(before, after, inform); err != nil {
+		return err
+	}
+	return u.freed(after.Pool, after.Thing)
+}
+
+// lapse ends a hold that has run out.
+func (u *unit) lapse(b *Booking) error {
+	after := *b
+	after.State, after.Reason = Lapsed, ""
+	by := u.by
+	u.by = nil // time did it
+	defer func() { u.by = by }()
+	return u.end(b, &after)
+}
+
+// write is the one conditional update by which a row changes: where somebody was faster, all is prepared again.
+func (u *unit) write(before, after *Booking, inform int64) error {
+	after.Version, after.By = before.Version+1, u.who()
+	if after.State != before.State || after.Holder != before.Holder {
+		after.Since = u.now
+	}
+	live := 0
+	if after.State.Live() {
+		live = 1
+	}
+	n, err := u.tx.Exec(u.ctx, `UPDATE booking_row SET holder = ?, patient = ?, state = ?, live = ?, from_at = ?, until_at = ?, planned = ?, expires = ?, since = ?, by_who = ?, reason = ?, version = ?, inform_at = ?
+		WHERE id = ? AND version = ?`, after.Holder, after.Patient, string(after.State), live, after.From.UnixMicro(), ending(after.Until), micros(after.Planned), micros(after.Expires), after.Since.UnixMicro(),
+		after.By, after.Reason, after.Version, inform, before.ID, before.Version)
+	if errors.Is(err, store.ErrExists) {
+		return u.taken(&Booking{Thing: after.Thing})
+	}
+	if err != nil {
+		return fmt.Errorf("booking: %w", err)
+	}
+	if n == 0 {
+		return store.ErrTryAgain
+	}
+	return u.follow(before, after)
+}
+
+// follow writes what every change of a booking brings: history, Appointment and Slot, the hook, the event.
+func (u *unit) follow(before, after *Booking) error {
+	err := u.tx.Queue(u.ctx, "INSERT INTO booking_log (id, version, at, state, thing, holder, from_at, until_at, expires, by_who, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		after.ID, after.Version, u.now.UnixMicro(), string(after.State), after.Thing, after.Holder, after.From.UnixMicro(), micros(after.Until), micros(after.Expires), after.By, after.Reason)
+	if err != nil {
+		return fmt.Errorf("booking: %w", err)
+	}
+	if err := u.resources(before, after); err != nil {
+		return err
+	}
+	if u.Changed != nil {
+		if err := u.Changed(u.ctx, u.tx, before, after); err != nil {
+			return err
+		}
+	}
+	if before != nil && before.State == after.State && before.Holder == after.Holder && before.Expires.Equal(after.Expires) {
+		return nil
+	}
+	return u.raise("booking."+string(after.State), after)
+}
+
+func (u *unit) raise(kind string, b *Booking) error {
+	if u.Raise == nil {
+		return nil
+	}
+	var act time.Time
+	if b.State == Held {
+		act = b.Expires
+	}
+	return u.Raise(u.ctx, u.tx, event.Event{Kind: kind, Focus: b.Holder, Patient: b.Patient, Parties: []string{b.Pool}, ActBy: act, Actor: b.Pool,
+		Data: map[string]string{"booking": b.ID, "thing": b.Thing, "pool": b.Pool, "state": string(b.State)}})
+}
+
+func (u *unit) who() string {
+	if u.by == nil {
+		return "hub"
+	}
+	return u.by.User
+}
+
+// taken names the thing and, to those of its pool, until when it is taken; never who has it.
+func (u *unit) taken(o *Booking) error {
+	en, zh := o.Thing+" is taken", "该资源已被占用或预留"
+	if end := until(o); u.by != nil && u.by.Institution != "" && u.by.Institution == o.Pool && !end.IsZero() {
+		en += " until " + end.In(u.Zone).Format(time.RFC3339)
+		zh += "，至 " + end.In(u.Zone).Format("1月2日 15:04")
+	}
+	e := fhir.Refuse(409, "conflict", "taken", en, zh)
+	e.Issues[0].Expression = o.Thing
+	return e
+}
+
+// until is when a booking gives its thing back, as far as anybody knows.
+func until(b *Booking) time.Time {
+	switch {
+	case !b.Until.IsZero():
+		return b.Until
+	case !b.Expires.IsZero():
+		return b.Expires
+	}
+	return b.Planned
+}
+
+func gone(b *Booking) error {
+	e := fhir.Refuse(409, "conflict", "hold-lapsed", "the hold of "+b.Thing+" has run out", "预留已过期，请重新预留")
+	e.Issues[0].Expression = b.Thing
+	return e
+}
+
+func past() error {
+	return fhir.Refuse(422, "invalid", "expires-in-past", "a hold must end in the future", "预留的截止时间须晚于现在")
+}
+
+// base of a unit of capacity is what is counted; of everything else it is the thing.
+func base(thing string) string {
+	if strings.HasPrefix(thing, "capacity:") {
+		b, _, _ := strings.Cut(thing, "#")
+		return b
+	}
+	return thing
+}
