@@ -15,7 +15,8 @@ export interface Pools { pools: Pool[] | null }
 
 export interface Campus { id: string; name: string; role?: string }
 export interface Ward {
-  id: string; // "Organization/…"
+  id: string; // "Location/…"
+  org?: string; // "Organization/…" that answers for it
   name: string;
   campus: string;
   group?: string;
@@ -60,9 +61,13 @@ export interface Waiter {
   needs: Needs; since: string; promised?: string; reason?: string; reasonName?: Name; source?: string; from?: string; late?: boolean;
   booking?: { thing: string; state: string; expires?: string; from?: string };
 }
+export interface Waiting { rows: Waiter[] | null; total?: number }
 export interface Term { code: string; points: number; zh: string; en: string }
 export interface Proposal { request: string; bed?: string; cost: number; terms?: Term[] | null; zh: string; en: string; against?: Record<string, number> | null }
 export interface Objection { code: string; zh: string; en: string; override?: boolean }
 export interface Why { objections?: Objection[] | null; terms?: Term[] | null; cost?: number }
+
+// Of all beds at once, for one waiter: what fits, and by code what does not. GET why?task= without a bed.
+export interface Fits { fits: string[] | null; against: Record<string, string[]> | null; words?: Record<string, Name> | null }
 
 export const usePools = () => useQuery({ queryKey: ['beds', 'pools'], queryFn: ({ signal }) => get<Pools>('/api/beds/pools', signal), staleTime: 300_000 });

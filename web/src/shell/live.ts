@@ -4,6 +4,17 @@ import type { Counts, Line, Notice } from '../fhir/types';
 
 export type LineState = 'live' | 'stale' | 'offline';
 
+// onLive hears every event of the stream; null says that the stream is back after a break and something may be missed.
+const ears = new Set<(n: Notice | null) => void>();
+export function onLive(ear: (n: Notice | null) => void) {
+  ears.add(ear);
+  return () => void ears.delete(ear);
+}
+const tell = (n: Notice | null) => ears.forEach((ear) => ear(n));
+
+// What moves beds moves no case: lists stay as they are, and whoever draws beds hears it by onLive.
+const ofBeds = (kind: string) => /^(booking|beds)\./.test(kind);
+
 // useLive keeps lists and counts fresh by server-sent events, and says when it cannot.
 export function useLive(onNotice: (n: Notice) => void): LineState {
   const client = useQueryClient();
@@ -45,6 +56,7 @@ export function useLive(onNotice: (n: Notice) => void): LineState {
         grace = undefined;
         setStale(false);
         if (broken) {
+          tell(null);
           refresh();
           void client.invalidateQueries({ queryKey: ['lines'] });
         }
@@ -61,6 +73,8 @@ export function useLive(onNotice: (n: Notice) => void): LineState {
       source.addEventListener('notice', (e) => {
         const notice = read<Notice>(e);
         if (!notice) return;
+        tell(notice);
+        if (ofBeds(notice.kind)) return;
         refresh(notice.line);
         onNotice(notice);
       });

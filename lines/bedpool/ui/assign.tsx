@@ -1,0 +1,93 @@
+import { Button, Checkbox, Input } from 'antd';
+import { useEffect, useRef, useState, type FormEvent } from 'react';
+import { newKey, Refusal } from '../../../web/src/fhir/client';
+import { useWho } from '../../../web/src/shell/who';
+import { ErrorState } from '../../../web/src/states/states';
+import { localInput } from '../../../web/src/words/time';
+import { useName } from '../../../web/src/words/words';
+import type { Objection, Waiter } from './api';
+import { placeOf, type WardView, type RoomView } from './data';
+import type { Bed } from './api';
+import { useSay } from './say';
+import { StateSign, stateOf } from './signs';
+import { holdBed, useWhy } from './steps';
+import { Who } from './waiters';
+
+// mayOverride: nursing is the nursing duty chief's to answer for, limits the desk's; sex, isolation, level and equipment
+// are nobody's.
+export const mayOverride = (o: Objection, role: string) =>
+  o.override ?? (['nursing', 'stale'].includes(o.code) ? role === 'nursing-duty' : o.code === 'limit' ? /bed-desk|duty-chief/.test(role) : false);
+
+interface Props { w: Waiter; at: { ward: WardView; room: RoomView; bed: Bed }; onDone: (bed: string) => void; onClose: () => void; onLost: () => void }
+
+// Assign says what holding this bed for him will do, what speaks against it, and does it.
+export function Assign({ w, at, onDone, onClose, onLost }: Props) {
+  const t = useSay();
+  const say = useName();
+  const role = useWho()?.role?.role ?? '';
+  const why = useWhy(at.bed.id, w.task);
+  const [expected, setExpected] = useState(() => localInput(new Date(Math.max(w.promised ? Date.parse(w.promised) : 0, Date.now() + 3_600_000))));
+  const [override, setOverride] = useState<string[]>([]);
+  const [reason, setReason] = useState('');
+  const [busy, setBusy] = useState(false);
+  const [refused, setRefused] = useState<unknown>(null);
+  const box = useRef<HTMLFormElement>(null);
+  const key = useRef(newKey());
+  const taken = at.bed.state === 'held' && !at.bed.frozen && at.bed.occupant?.task !== w.task;
+  const take = taken && w.needs.urgency === 'emergency';
+  const against = (why.data?.objections ?? []).filter((o) => !(take && o.code === 'taken'));
+  const hard = against.filter((o) => !mayOverride(o, role));
+  const open = against.filter((o) => mayOverride(o, role));
+  const needsReason = take || open.length > 0;
+  const ready = !hard.length && open.every((o) => override.includes(o.code)) && (!needsReason || !!reason.trim()) && !why.isLoading;
+  useEffect(() => {
+    if (!why.isLoading) box.current?.querySelector<HTMLElement>('.assign-go')?.focus({ preventScroll: true });
+  }, [why.isLoading]);
+
+  async function go(e: FormEvent) {
+    e.preventDefault();
+    if (!ready || busy) return;
+    setBusy(true);
+    setRefused(null);
+    try {
+      await holdBed(w, { bed: at.bed.id, bedName: placeOf(at), expected, override, reason, take }, key.current);
+      onDone(at.bed.id);
+    } catch (error) {
+      key.current = newKey();
+      setRefused(error);
+      if (error instanceof Refusal && (error.status === 409 || error.status === 412)) onLost();
+    } finally {
+      setBusy(false);
+    }
+  }
+  return (
+    <form className="assign" ref={box} onSubmit={go} aria-label={t('assign')} onKeyDown={(e) => {
+      if (e.key !== 'Escape') return;
+      e.stopPropagation();
+      onClose();
+    }}>
+      <p className="assign-what"><Who w={w} /> <span className="arrow" role="img" aria-label={t('to')}>→</span> <b>{placeOf(at)}</b> <StateSign state={stateOf(at.bed)} /></p>
+      {why.error ? <p className="quiet small">{t('whyFailed')}</p> : null}
+      {hard.map((o) => <p key={o.code} className="assign-hard" role="alert"><b>{t('never')}</b> {say(o)}</p>)}
+      {open.map((o) => (
+        <p key={o.code} className="assign-soft">
+          <Checkbox checked={override.includes(o.code)} onChange={(e) => setOverride((b) => (e.target.checked ? [...b, o.code] : b.filter((x) => x !== o.code)))}>{t('override')}：{say(o)}</Checkbox>
+        </p>
+      ))}
+      {take && <p className="assign-soft">{t('takes', { who: at.bed.occupant?.name || t('another') })}</p>}
+      {!hard.length && !against.length && (why.data?.terms ?? []).length > 0 && <p className="quiet small">{(why.data!.terms ?? []).slice(0, 4).map(say).join('；')}</p>}
+      {!hard.length && !take && (
+        <label className="assign-field">{t('expected')} <input className="plain-input num" type="datetime-local" value={expected} onChange={(e) => setExpected(e.target.value)} /></label>
+      )}
+      {!hard.length && needsReason && (
+        <label className="assign-field">{t('reason')} <Input size="small" value={reason} onChange={(e) => setReason(e.target.value)} placeholder={t('reasonSays')} aria-required /></label>
+      )}
+      {refused !== null && <ErrorState error={refused} compact act />}
+      <div className="actions">
+        {!hard.length && <Button className="assign-go" type="primary" htmlType="submit" size="small" loading={busy} disabled={!ready}>{take ? t('take') : t('hold')}</Button>}
+        <Button size="small" className={hard.length ? 'assign-go' : ''} onClick={onClose}>{hard.length ? t('another-bed') : t('cancel')}</Button>
+        {!hard.length && !take && !needsReason && <span className="quiet small">{w.needs.urgency === 'urgent' || w.needs.urgency === 'emergency' ? t('holdSaysUrgent') : t('holdSays')}</span>}
+      </div>
+    </form>
+  );
+}
