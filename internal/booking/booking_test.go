@@ -345,3 +345,189 @@ func TestGuardOfTheDatabase(t *testing.T) {
 		}
 	})
 }
+
+func TestWaitersAreToldInOrder(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, open storetest.Open) {
+		fits := map[string]bool{} // "thing holder" that does not
+		b := setUp(t, open, func(o *Options) {
+			o.Fits = func(_ context.Context, _ *store.Tx, thing string, w Wait) (bool, error) { return !fits[thing+" "+w.Holder], nil }
+		})
+		turns := func() (all []string) {
+			b.tick()
+			for _, e := range b.said() {
+				if rest, ok := strings.CutPrefix(e, "turn "); ok {
+					all = append(all, rest)
+				}
+			}
+			return all
+		}
+		same := func(want ...string) {
+			t.Helper()
+			if got := turns(); !slices.Equal(got, want) {
+				t.Fatalf("got %q; want %q", got, want)
+			}
+		}
+		start := b.clock.Now()
+		b.do(held("Task/a", "Location/1", b.in(time.Hour)), held("Task/b", "Location/2", b.in(time.Hour)), held("Task/c", "Location/3", b.in(time.Hour)))
+		b.do(waits4("Task/late", 2, start), waits4("Task/first", 1, start.Add(-time.Hour)), waits4("Task/second", 1, start))
+		b.view(func(tx *store.Tx) error {
+			all, err := b.Waits(ctx, tx, centre)
+			if len(all) != 3 || all[0].Holder != "Task/first" || all[2].Holder != "Task/late" {
+				t.Errorf("got %v", all)
+			}
+			return err
+		})
+		same()
+		fits["Location/1 Task/first"] = true // the room is of the other sex
+		b.do(Command{Do: Release, Holder: "Task/a"})
+		same("Task/second Location/1")
+		same("Task/second Location/1") // not told again
+		b.do(Command{Do: Release, Holder: "Task/b"})
+		same("Task/second Location/1", "Task/first Location/2")
+		// the second takes what the first was told of: the first is looked at again, and so is Location/1
+		b.do(held("Task/second", "Location/2", b.in(time.Hour)), Command{Do: Leave, Holder: "Task/second"})
+		same("Task/second Location/1", "Task/first Location/2", "Task/late Location/1")
+		// who leaves passes on what he was told of
+		b.do(Command{Do: Leave, Holder: "Task/late"})
+		same("Task/second Location/1", "Task/first Location/2", "Task/late Location/1")
+		delete(fits, "Location/1 Task/first")
+		b.do(Command{Do: Release, Holder: "Task/c"})
+		same("Task/second Location/1", "Task/first Location/2", "Task/late Location/1", "Task/first Location/3")
+		// a bed is closed, then open again, and a new case comes
+		must := func(err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(b.Store.Update(ctx, func(tx *store.Tx) error { return b.Closed(ctx, tx, "Location/3") }))
+		fits["Location/1 Task/first"] = true
+		n := len(turns())
+		b.do(waits4("Task/new", 3, b.clock.Now()))
+		if got := turns(); len(got) != n+1 || got[n] != "Task/new Location/1" && got[n] != "Task/first Location/1" {
+			t.Fatalf("got %q", got)
+		}
+	})
+}
+
+func TestWaiterComesBackToHisPlace(t *testing.T) {
+	b := setUp(t, storetest.Memory)
+	long := b.in(-48 * time.Hour)
+	b.do(waits4("Task/a", 1, long), waits4("Task/b", 1, b.clock.Now()))
+	b.do(held("Task/a", "Location/1", b.in(time.Hour)), Command{Do: Leave, Holder: "Task/a"})
+	b.view(func(tx *store.Tx) error {
+		w, err := b.WaitOf(ctx, tx, "Task/a")
+		if w != nil {
+			t.Error("who has a bed and has left waits no more")
+		}
+		return err
+	})
+	b.clock.Turn(2 * time.Hour)
+	b.do(waits4("Task/a", 1, time.Time{}))
+	b.view(func(tx *store.Tx) error {
+		all, err := b.Waits(ctx, tx, centre)
+		if len(all) != 2 || all[0].Holder != "Task/a" || !all[0].Since.Equal(long) {
+			t.Errorf("got %+v", all)
+		}
+		return err
+	})
+}
+
+// What a crash cuts off between the freeing and the telling is told by the next tick, once.
+func TestNothingIsForgottenBetween(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, open storetest.Open) {
+		fail := true
+		b := setUp(t, open, func(o *Options) {
+			raise := o.Raise
+			o.Raise = func(ctx context.Context, tx *store.Tx, e event.Event) error {
+				if fail && e.Kind == "booking.turn" {
+					return errors.New("the power fails")
+				}
+				return raise(ctx, tx, e)
+			}
+		})
+		b.do(held("Task/a", "Location/1", b.in(time.Hour)), waits4("Task/w", 1, time.Time{}))
+		b.clock.Turn(time.Hour)
+		if _, err := b.Tick(ctx); err == nil {
+			t.Fatal("want the error")
+		}
+		fail = false
+		b.tick()
+		b.tick()
+		n := 0
+		for _, e := range b.said() {
+			if e == "turn Task/w Location/1" {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Fatalf("told %d times; want once", n)
+		}
+	})
+}
+
+func TestPlainWritesAreRefused(t *testing.T) {
+	b := setUp(t, storetest.Memory)
+	b.do(held("Task/a", "Location/1", b.in(time.Hour)))
+	id := b.of("Task/a").ID
+	put := func(n *fhir.Node) error {
+		ready, err := store.Prepare(n)
+		if err != nil {
+			return err
+		}
+		return b.Store.Update(ctx, func(tx *store.Tx) error {
+			_, err := tx.Put(ctx, store.Put{Op: store.Update, Type: n.Type(), ID: n.ID(), Resource: ready})
+			return err
+		})
+	}
+	parse := func(text string) *fhir.Node {
+		n, err := fhir.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	bed := `{"resourceType":"Location","id":"1","status":"active","physicalType":{"coding":[{"code":"bd"}]},"operationalStatus":{"code":"%s"}}`
+	if err := put(parse(fmt.Sprintf(bed, "U"))); err != nil {
+		t.Fatal("a bed may come into the register with its state:", err)
+	}
+	slot := parse(`{"resourceType":"Slot","id":"s","status":"free","schedule":{"reference":"Schedule/x"},"start":"2026-03-03T08:00:00Z","end":"2026-03-03T08:30:00Z"}`)
+	if err := put(slot); err != nil {
+		t.Fatal(err)
+	}
+	b.do(held("Task/s", "Slot/s", b.in(time.Hour)))
+	commented := b.appointment(id).Copy()
+	commented.Set("comment", "家属陪同")
+	for _, c := range []struct {
+		name   string
+		change *fhir.Node
+		ok     bool
+	}{
+		{"a comment", commented, true},
+		{"the status", b.appointment(id).Copy().Set("status", "cancelled"), false},
+		{"the end", b.appointment(id).Copy().Set("end", "2027-01-01T00:00:00Z"), false},
+		{"an Appointment that says it is a booking's", parse(`{"resourceType":"Appointment","id":"x","identifier":[{"system":"` + System + `","value":"x"}],"status":"booked","participant":[{"status":"accepted","type":[{"text":"x"}]}]}`), false},
+		{"an Appointment of somebody's own", parse(`{"resourceType":"Appointment","id":"y","status":"booked","start":"2026-03-03T08:00:00Z","end":"2026-03-03T08:30:00Z","participant":[{"status":"accepted","type":[{"text":"x"}]}]}`), true},
+		{"a Slot that is given", slot, false},
+		{"a bed's status", parse(fmt.Sprintf(bed, "O")), false},
+		{"a bed's name", parse(fmt.Sprintf(bed, "U")).Set("name", "12 床"), true},
+	} {
+		if err := put(c.change); c.ok != (err == nil) || err != nil && Detail(err) != "only-by-booking" {
+			t.Errorf("%s: got %v", c.name, err)
+		}
+	}
+	err := b.Store.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.Put(ctx, store.Put{Op: store.Delete, Type: "Location", ID: "1"})
+		return err
+	})
+	if Detail(err) != "booked" {
+		t.Errorf("a bed that somebody has: got %v", err)
+	}
+	b.do(Command{Do: Release, Holder: "Task/s"})
+	b.view(func(tx *store.Tx) error {
+		v, err := tx.Read(ctx, search.Everything, "Slot", "s")
+		if !strings.Contains(string(v.JSON), `"status":"free"`) || strings.Contains(string(v.JSON), slotBooking) {
+			t.Errorf("got %s", v.JSON)
+		}
+		return err
+	})
+}

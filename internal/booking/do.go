@@ -35,6 +35,7 @@ func (r *Room) Do(ctx context.Context, tx *store.Tx, by *access.Caller, commands
 			return err
 		}
 	}
+	tx.AfterCommit(r.wake)
 	return nil
 }
 
@@ -126,6 +127,9 @@ func (u *unit) hold(c *Command) error {
 	}
 	b := &Booking{ID: store.NewID(u.now), Thing: c.Thing, Pool: c.Pool, Holder: c.Holder, Patient: c.Patient, State: Held,
 		From: c.From, Until: c.Until, Expires: c.Expires, Reason: c.Reason}
+	if id, ok := strings.CutPrefix(c.Holder, "Appointment/"); ok {
+		b.ID = id // held for nobody's case: the Appointment itself is the holder
+	}
 	return u.take(c, b, own)
 }
 

@@ -35,29 +35,15 @@ type Options struct {
 	Changed func(ctx context.Context, tx *store.Tx, before, after *Booking) error
 	// Units says how many units there are of a capacity ("capacity:…/sex" without "#n"); nil = none.
 	Units func(ctx context.Context, tx *store.Tx, base string) (int, error)
-	// May refuses a caller who may not find, hold, book or release things of a pool by the operations.
-	May func(ctx context.Context, tx *store.Tx, by *access.Caller, pool string) error
-	// Find lists the things of a pool that may be asked for, for $find; what is taken is left out here.
-	Find func(ctx context.Context, tx *store.Tx, by *access.Caller, ask Ask) ([]Offer, error)
-	// Of names the pool of a thing, "" when it is none that can be booked.
-	PoolOf func(ctx context.Context, tx *store.Tx, thing string) (string, error)
+	// Tree says whose a thing is, for the operations; nil = they are not served.
+	Tree *access.Tree
 }
-
-// Ask is what $find looks for.
-type Ask struct {
-	Pool      string // "" = every pool that the caller may book in
-	From      time.Time
-	Until     time.Time // zero = open-ended
-	Specialty string
-	Location  string // "Location/…": within it
-	Limit     int
-}
-
-// Offer is a thing that may be asked for.
-type Offer struct{ Thing, Pool, Name string }
 
 // Room keeps bookings and waiting lists.
-type Room struct{ Options }
+type Room struct {
+	Options
+	woken chan struct{}
+}
 
 // New makes the room; its tables are in Migrations.
 func New(o Options) *Room {
@@ -70,7 +56,7 @@ func New(o Options) *Room {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Room{Options: o}
+	return &Room{Options: o, woken: make(chan struct{}, 1)}
 }
 
 // Of is the live booking of a holder at tx.Now(), nil when there is none; a hold that has run out is none.

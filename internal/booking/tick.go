@@ -26,6 +26,37 @@ func (r *Room) Tick(ctx context.Context) (int, error) {
 	return lapsed + informed + told, errors.Join(err1, err2, err3)
 }
 
+// Run ticks every second, and soon after each change, until ctx ends.
+func (r *Room) Run(ctx context.Context) error {
+	every := time.NewTicker(time.Second)
+	defer every.Stop()
+	for {
+		if _, err := r.Tick(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-every.C:
+		case <-r.woken:
+			select { // many changes make one tick
+			case <-ctx.Done():
+				return nil
+			case <-time.After(soon):
+			}
+		}
+	}
+}
+
+const soon = 50 * time.Millisecond
+
+func (r *Room) wake() {
+	select {
+	case r.woken <- struct{}{}:
+	default:
+	}
+}
+
 const some = 200 // that one look takes in
 
 // lapse ends the holds that have run out.
@@ -140,15 +171,17 @@ func isTask(holder string) bool { return len(holder) > 5 && holder[:5] == "Task/
 func (r *Room) tellAll(ctx context.Context) (done int, err error) {
 	for range 20 { // what changes meanwhile may wait for the next Tick
 		var pools []string
+		var failed error
 		if err := r.Store.View(ctx, func(tx *store.Tx) (err error) { pools, err = freshPools(ctx, tx); return err }); err != nil || len(pools) == 0 {
 			return done, err
 		}
 		for _, pool := range pools {
 			told, err := r.tell(ctx, pool)
 			done += told
-			if err != nil {
-				return done, err
-			}
+			failed = errors.Join(failed, err)
+		}
+		if failed != nil {
+			return done, failed
 		}
 	}
 	return done, nil

@@ -235,10 +235,7 @@ func (h *Hub) Start(ctx context.Context) {
 		_, err := h.Runner.Tick(ctx)
 		return err
 	}))
-	h.background(ctx, "bookings", every(time.Second, func(ctx context.Context) error {
-		_, err := h.Bookings.Tick(ctx)
-		return err
-	}))
+	h.background(ctx, "bookings", h.Bookings.Run)
 	h.background(ctx, "licences and roles that end", every(time.Minute, h.warn))
 	h.background(ctx, "organisations", every(15*time.Second, func(ctx context.Context) error { return h.Tree.Refresh(ctx, h.Store) }))
 	if h.FullText {
