@@ -72,12 +72,14 @@ type Bed struct {
 	Likely    float64   // that it frees by then, 0 to 1
 }
 
-// Room groups beds. Sexes counts who lies there or is to come.
+// Room groups beds. It counts who lies there or is to come: men, women, and others whose sex is not known.
 type Room struct {
-	ID    string
-	Rule  Sex
-	Men   int
-	Women int
+	ID        string
+	Rule      Sex
+	Men       int
+	Women     int
+	Others    int
+	Isolation string // of those who lie there: "", contact, droplet, airborne
 }
 
 // Ward is who nurses. Capacity and Load are in nursing points of the shift (rules.json says how many a level costs).
@@ -108,7 +110,7 @@ type Request struct {
 	Level     Level
 	Isolation string // "", contact, droplet, airborne
 	Equipment Equipment
-	Nursing   string   // nursing level: special, 1, 2, 3 (特级、一级、二级、三级)
+	Nursing   string   // nursing level: special, 1, 2, 3 (特级、一级、二级、三级), "" = not said
 	Kind      string   // protected kind that the patient belongs to, "" = none
 	Campuses  []string // where he may lie; nil = anywhere
 	Companion bool
@@ -119,7 +121,8 @@ type Request struct {
 	Age       int    // years; -1 = unknown
 }
 
-// Pool is everything that a decision looks at. It is not changed.
+// Pool is everything that a decision looks at. It is not changed. Who asks is not counted in it, except where he lies
+// now (Request.At): a bed that is already held for him is left out by the caller.
 type Pool struct {
 	Now   time.Time
 	Beds  []Bed
@@ -127,8 +130,8 @@ type Pool struct {
 	Wards []Ward
 }
 
-// Objection is a hard rule that speaks against a bed. Code is stable: sex, level, isolation, equipment, nursing, stale,
-// campus, protected, licence, limit, closed, taken.
+// Objection is a hard rule that speaks against a bed. Code is stable: closed, taken, sex, isolation, level, equipment,
+// protected, age, campus, licence, lending, stale, nursing, limit.
 type Objection struct {
 	Code string
 	Zh   string
@@ -137,8 +140,10 @@ type Objection struct {
 
 // Term is one soft preference in numbers: what it added to the cost, and why in words.
 type Term struct {
-	Code   string // own-ward, neighbour, campus, team, moves, reserve, fairness, level-above, …
-	Points float64
+	// Code is one of own-ward, same-specialty, protected-ward, neighbour, other-ward, campus, team, moves, reserve,
+	// near-reserve, nursing, level-above, equipment-above, blocks, opens-room, single, cleaning, fairness, promise.
+	Code   string
+	Points float64 // less than 0 speaks for him
 	Zh     string
 	En     string
 }
@@ -151,6 +156,12 @@ type Proposal struct {
 	Terms   []Term
 	Zh      string // in one sentence
 	En      string
-	// Against counts, where there is none, the beds that fail by each hard rule alone or first.
+	// Against counts, where there is none, the beds that fail by each hard rule first; "given" are beds that would fit
+	// and are proposed to others, "reserve" those that are kept for emergencies.
 	Against map[string]int
+	// Soon is, where there is none, a bed that would fit and whose patient is expected to leave by SoonAt: what may be
+	// promised. Nobody else of the same proposals is offered it.
+	Soon       string
+	SoonAt     time.Time
+	SoonLikely float64
 }
