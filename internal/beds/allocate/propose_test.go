@@ -168,7 +168,7 @@ func TestTheOrderOfInputDoesNotMatter(t *testing.T) {
 		p := hospital(d, 8, 120, 0.6)
 		waiting := patients(d, 60, 8)
 		want := Propose(p, waiting, Default())
-			d.Shuffle(len(waiting), func(i, j int) { waiting[i], waiting[j] = waiting[j], waiting[i] })
+		d.Shuffle(len(waiting), func(i, j int) { waiting[i], waiting[j] = waiting[j], waiting[i] })
 		d.Shuffle(len(p.Beds), func(i, j int) { p.Beds[i], p.Beds[j] = p.Beds[j], p.Beds[i] })
 		if got := Propose(p, waiting, Default()); !reflect.DeepEqual(got, want) {
 			t.Fatalf("seed %d: the proposals changed with the order of input", seed)

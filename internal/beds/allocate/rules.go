@@ -132,7 +132,6 @@ func Parse(data []byte) (*Rules, error) {
 }
 
 var levels = [...]Level{General, HDU, ICU, CCU, Isolation, Neonatal, VIP}
-var urgencies = [...]Urgency{Emergency, Urgent, Cancer, Elective}
 var isolations = [...]string{"", "contact", "droplet", "airborne"}
 var kinds = [...]string{"obstetrics", "neonatal", "paediatrics", "infectious", "psychiatry", "icu"}
 
@@ -213,7 +212,7 @@ func (r *Rules) Validate() error {
 		hours("night", r.Night.Hours)
 	}
 	for _, u := range r.Night.Lends {
-		known("urgency", string(u), words(urgencies[:]))
+		known("urgency", string(u), words(Urgencies))
 	}
 	points("limit wardLent", r.Limits.WardLent)
 	points("limit teamInWard", float64(r.Limits.TeamInWard))
@@ -225,11 +224,11 @@ func (r *Rules) Validate() error {
 	}
 	for what, m := range map[string]map[Urgency]float64{"leave": r.Leave, "reserve": r.Reserve, "cleaning": r.Cleaning, "fairness": r.Fairness} {
 		for u, v := range m {
-			known("urgency", string(u), words(urgencies[:]))
+			known("urgency", string(u), words(Urgencies))
 			points(what+" "+string(u), v)
 		}
 	}
-	for _, u := range urgencies {
+	for _, u := range Urgencies {
 		if !(r.Leave[u] > 0) {
 			say("leave %s is %v; want more than 0", u, r.Leave[u])
 		}
@@ -268,16 +267,6 @@ func ParseEquipment(code string) (Equipment, error) {
 	return 0, fmt.Errorf("allocate: equipment %q is not known; want one of monitor, oxygen, negative-pressure, ventilator, dialysis", code)
 }
 
-// Codes of the pieces in the set.
-func (e Equipment) Codes() (out []string) {
-	for _, p := range pieces {
-		if e&p.bit != 0 {
-			out = append(out, p.code)
-		}
-	}
-	return out
-}
-
 func minute(hhmm string) (int, bool) {
 	t, err := time.Parse("15:04", hhmm)
 	return t.Hour()*60 + t.Minute(), err == nil
@@ -290,12 +279,12 @@ type ready struct {
 	ladder    [len(levels)][len(levels)]int32 // -1 = not
 	isolation [len(isolations)]isolationReady
 	kinds     map[string]*kindReady
-	leave     [len(urgencies)]int64
-	reserve   [len(urgencies)]int64
-	cleaning  [len(urgencies)]int64
-	fairness  [len(urgencies)]int64
-	lendsAt   [len(urgencies)]bool // at night
-	night     span
+	leave     [4]int64
+	reserve   [4]int64
+	cleaning  [4]int64
+	fairness  [4]int64
+	lendsAt   [4]bool // at night
+	night     window
 	w         struct {
 		same, neighbour, other, campus, team, moves, near, equipment, blocks, opens, single, nursing, fairCap, promise, promiseCap int64
 	}
@@ -308,15 +297,15 @@ type isolationReady struct {
 
 type kindReady struct {
 	Protection
-	opens span
+	opens window
 }
 
-type span struct {
+type window struct {
 	from, to int
 	set      bool
 }
 
-func (s span) has(minute int) bool {
+func (s window) has(minute int) bool {
 	switch {
 	case !s.set || s.from == s.to:
 		return false
@@ -352,7 +341,7 @@ func (r *Rules) ready() *ready {
 			k.isolation[i].equipment |= bit
 		}
 	}
-	hours := func(h Hours) (s span) {
+	hours := func(h Hours) (s window) {
 		var a, b bool
 		s.from, a = minute(h.From)
 		s.to, b = minute(h.To)
@@ -367,7 +356,7 @@ func (r *Rules) ready() *ready {
 		k.kinds[name] = one
 	}
 	k.night = hours(r.Night.Hours)
-	for i, u := range urgencies {
+	for i, u := range Urgencies {
 		k.leave[i], k.reserve[i] = hundredths(r.Leave[u]), hundredths(r.Reserve[u])
 		k.cleaning[i], k.fairness[i] = hundredths(r.Cleaning[u]), hundredths(r.Fairness[u])
 		k.lendsAt[i] = slices.Contains(r.Night.Lends, u)
