@@ -4,6 +4,7 @@ package lines
 import (
 	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/lines/agreement"
+	"github.com/xinglin-health/xinglin/lines/bedpool"
 	"github.com/xinglin-health/xinglin/lines/countersign"
 	"github.com/xinglin-health/xinglin/lines/personreview"
 	"github.com/xinglin-health/xinglin/lines/referral"
@@ -13,4 +14,4 @@ import (
 )
 
 // All is every line, in the order in which the page shows them.
-var All = []*line.Line{referral.Line, agreement.Line, unknown.Line, safeguard.Line, secondlook.Line, countersign.Line, personreview.Line}
+var All = []*line.Line{referral.Line, bedpool.Line, agreement.Line, unknown.Line, safeguard.Line, secondlook.Line, countersign.Line, personreview.Line}
