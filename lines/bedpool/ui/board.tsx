@@ -118,8 +118,8 @@ export default function BoardTab({ line, pool }: TabProps) {
         <div className="filters beds-filters">
           <div className="legend" role="group" aria-label={t('legend')}>
             {states.map((s: BedState) => (
-              <button key={s} type="button" className={f.state === s ? 'legend-one legend-at' : 'legend-one'} aria-pressed={f.state === s} onClick={() => set({ state: f.state === s ? '' : s })}>
-                <span className={`sign sign-${s}`} aria-hidden>{t(`sign.${s}`)}</span>{t(`state.${s}`)} <b className="num">{v.counts[s]}</b>
+              <button key={s} type="button" className={f.state === s ? 'legend-one legend-at' : 'legend-one'} aria-pressed={f.state === s} title={t(`state.${s}`)} onClick={() => set({ state: f.state === s ? '' : s })}>
+                <span className={`sign sign-${s}`} aria-hidden>{t(`sign.${s}`)}</span><span className="legend-word">{t(`state.${s}`)}</span> <b className="num">{v.counts[s]}</b>
               </button>
             ))}
           </div>

@@ -13,9 +13,11 @@ const count = (beds: Bed[]) => beds.reduce((n, b) => {
   return n;
 }, none());
 
-// Beds and rooms are numbered by people: 2 床 stands before 10 床, 加1 after all.
+// Wards, rooms and beds are numbered by people: 2 床 stands before 10 床, 骨科一 before 骨科二, 加1 after all.
 const order = new Intl.Collator('zh-CN', { numeric: true });
-export const byName = (a: { name: string }, b: { name: string }) => order.compare(a.name, b.name);
+const digits = '零一二三四五六七八九';
+const counted = (name: string) => name.replace(/[零一二三四五六七八九](?=病区|科|室|$)/g, (c) => String(digits.indexOf(c)));
+export const byName = (a: { name: string }, b: { name: string }) => order.compare(counted(a.name), counted(b.name));
 
 function view(ward: Ward, campus: Campus | undefined, rooms: Map<string, Room>, beds: Bed[]): WardView {
   const by = new Map<string, Bed[]>();

@@ -160,7 +160,7 @@ const Tile = memo(function Tile({ bed: b, t, dense, here, code, why, lead }: Til
   const state = stateOf(b);
   const says = tileWords(t, b, why, code === '');
   return (
-    <button type="button" data-bed={b.id} data-state={b.state} tabIndex={here || lead ? 0 : -1} title={says} aria-label={says} aria-current={here || undefined}
+    <button type="button" data-bed={b.id} data-state={b.state} tabIndex={here || lead ? 0 : -1} title={says} aria-current={here || undefined}
       className={`tile tile-${state}${here ? ' tile-here' : ''}${code === '' ? ' tile-fits' : code ? ' tile-bars' : ''}`}>
       <span className="tile-no">{shortName(b.name)}</span>
       <span className="tile-sign">{t(`sign.${state}`)}</span>
