@@ -244,7 +244,7 @@ func TestEmergencyTakesAHold(t *testing.T) {
 func TestIntervalsAndCapacity(t *testing.T) {
 	storetest.Both(t, func(t *testing.T, open storetest.Open) {
 		b := setUp(t, open, func(o *Options) {
-			o.Units = func(_ context.Context, _ *store.Tx, base string) (int, error) {
+			o.Units = func(_ context.Context, _ *store.Tx, base string, _ time.Time) (int, error) {
 				if base != "capacity:"+centre+"/cardiology/general/male" {
 					return 0, fmt.Errorf("unknown %s", base)
 				}
@@ -350,7 +350,9 @@ func TestWaitersAreToldInOrder(t *testing.T) {
 	storetest.Both(t, func(t *testing.T, open storetest.Open) {
 		fits := map[string]bool{} // "thing holder" that does not
 		b := setUp(t, open, func(o *Options) {
-			o.Fits = func(_ context.Context, _ *store.Tx, thing string, w Wait) (bool, error) { return !fits[thing+" "+w.Holder], nil }
+			o.Fits = func(_ context.Context, _ *store.Tx, thing string, w Wait) (bool, error) {
+				return !fits[thing+" "+w.Holder], nil
+			}
 		})
 		turns := func() (all []string) {
 			b.tick()

@@ -80,7 +80,7 @@ func (u *unit) do(c *Command) error {
 		}
 		after.State, after.Expires = Confirmed, time.Time{}
 	case Plan:
-		after.Planned = c.Until
+		after.Planned, after.Reason = c.Until, c.Reason
 	case HandOver:
 		if err := u.empty(c.To); err != nil {
 			return err
@@ -323,7 +323,7 @@ func (u *unit) lowest(b *Booking) error {
 	units := 0
 	var err error
 	if u.Units != nil {
-		if units, err = u.Units(u.ctx, u.tx, base); err != nil {
+		if units, err = u.Units(u.ctx, u.tx, base, b.From); err != nil {
 			return err
 		}
 	}

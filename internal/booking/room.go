@@ -33,8 +33,8 @@ type Options struct {
 	Guard func(ctx context.Context, tx *store.Tx, by *access.Caller, c *Command, before *Booking) error
 	// Changed follows every change of a booking in its unit. before is nil for a new one.
 	Changed func(ctx context.Context, tx *store.Tx, before, after *Booking) error
-	// Units says how many units there are of a capacity ("capacity:…/sex" without "#n"); nil = none.
-	Units func(ctx context.Context, tx *store.Tx, base string) (int, error)
+	// Units says how many units there are of a capacity ("capacity:…/sex" without "#n") at a time; nil = none.
+	Units func(ctx context.Context, tx *store.Tx, base string, at time.Time) (int, error)
 	// Tree says whose a thing is, for the operations; nil = they are not served.
 	Tree *access.Tree
 }

@@ -169,7 +169,7 @@ func (h *Hub) openLines(context.Context) error {
 		Agreed:  h.Agreements.Between,
 		Legal:   h.Agreements.Legal,
 	}
-	h.Bookings = booking.New(booking.Options{Store: h.Store, Clock: h.Clock, Zone: h.Zone, Audit: h.Audit, Log: h.Log, Raise: event.Raise, Inform: h.Runner.System})
+	h.Bookings = booking.New(booking.Options{Store: h.Store, Clock: h.Clock, Zone: h.Zone, Audit: h.Audit, Log: h.Log, Raise: event.Raise, Inform: h.Runner.System, Tree: h.Tree})
 	h.Runner.Bookings = h.Bookings
 	return nil
 }
@@ -186,7 +186,7 @@ func (h *Hub) openDoors(context.Context) error {
 	mux.Handle("GET /metrics", h.metrics())
 	doors := rest.Options{
 		Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone, BaseURL: h.BaseURL, Version: Version,
-		Operations: append(operations(h.Runner), h.reasons()...), Terminology: h.Terms, Terms: h.Terms, Within: h.Tree.Within, Log: h.Log, Observe: interaction,
+		Operations: slices.Concat(operations(h.Runner), h.reasons(), bookings(h.Bookings)), Terminology: h.Terms, Terms: h.Terms, Within: h.Tree.Within, Log: h.Log, Observe: interaction,
 		Subscriptions: h.Subscriptions,
 	}
 	doors.Trail, doors.Persons = h.trail(), h.Index
