@@ -27,6 +27,7 @@ type Engine struct {
 	campus   []campusState
 	paths    map[pathKey]*path
 	campuses map[string]int
+	deciding bool // for many: a ward's own in less need do not drive out guests who have just been given a bed
 }
 
 // lying is what Place has counted and Free takes back.
@@ -35,11 +36,12 @@ type lying struct {
 	team   string
 	points float64
 	placed bool
-	lent   bool
+	guest  bool // counted against what the nurses can bear, as the ward's own are not
 }
 
 type wardState struct {
 	beds, lent, free int
+	guests           int // placed here while deciding
 	campus           int
 	open             []int32 // beds that are free or being cleaned, by rank
 }
@@ -171,12 +173,15 @@ func (e *Engine) Place(bed int, r *Request) {
 	n := e.need(r)
 	b := &e.beds[bed]
 	w, room := &e.wards[b.Ward], &e.rooms[b.Room]
-	rel := e.path(r).rel[b.Ward]
-	l := lying{sex: n.sex, team: r.Team, points: n.points, placed: true, lent: !rel.own && !e.k.welcome(w, &n)}
+	rel := n.path.rel[b.Ward]
+	l := lying{sex: n.sex, team: r.Team, points: n.points, placed: true, guest: !rel.own}
 	if n.atWard == b.Ward {
 		l.points = 0
 	}
-	if l.lent {
+	if l.guest {
+		e.ward[b.Ward].guests++
+	}
+	if !rel.own && !e.k.welcome(w, &n) {
 		e.Set(bed, Lent)
 	} else {
 		e.Set(bed, Occupied)
@@ -220,6 +225,9 @@ func (e *Engine) Free(bed int, s State) {
 		room.Isolation = ""
 	}
 	w.Load -= l.points
+	if l.guest {
+		e.ward[b.Ward].guests--
+	}
 	if l.team != "" {
 		if w.Teams[l.team]--; w.Teams[l.team] == 0 {
 			delete(w.Teams, l.team)
@@ -240,6 +248,7 @@ func (e *Engine) Plan(bed int, at time.Time, likely float64) {
 
 func (e *Engine) need(r *Request) need {
 	n := e.k.need(r, e.minute)
+	n.path = e.path(r)
 	if r.At != "" {
 		if i, ok := e.byID[r.At]; ok {
 			n.atWard, n.atRoom = e.beds[i].Ward, e.beds[i].Room
@@ -280,7 +289,12 @@ func (e *Engine) path(r *Request) *path {
 }
 
 func (e *Engine) wardAgainst(n *need, p *path, ward int) mask {
-	return e.k.wardAgainst(n, &e.wards[ward], p.rel[ward], e.ward[ward].lent, e.ward[ward].beds, n.atWard == ward)
+	w, state := &e.wards[ward], &e.ward[ward]
+	m := e.k.wardAgainst(n, w, p.rel[ward], state.lent, state.beds, n.atWard == ward)
+	if e.deciding && state.guests > 0 && p.rel[ward].own && n.atWard != ward && w.Load+n.points > w.Capacity+1e-9 {
+		m |= mNursing
+	}
+	return m
 }
 
 func (e *Engine) bedAgainst(n *need, bed int) mask {
@@ -291,7 +305,11 @@ func (e *Engine) bedAgainst(n *need, bed int) mask {
 // Fits says whether no hard rule speaks against the bed now.
 func (e *Engine) Fits(bed int, r *Request) bool {
 	n := e.need(r)
-	return e.bedAgainst(&n, bed) == 0 && e.wardAgainst(&n, e.path(r), e.beds[bed].Ward) == 0
+	return e.fits(&n, bed)
+}
+
+func (e *Engine) fits(n *need, bed int) bool {
+	return e.bedAgainst(n, bed) == 0 && e.wardAgainst(n, n.path, e.beds[bed].Ward) == 0
 }
 
 // Objections are those of the package, with what lies where now.
@@ -303,7 +321,7 @@ func (e *Engine) Objections(bed int, r *Request) []Objection {
 
 func (e *Engine) scene(n *need, bed int) scene {
 	b := &e.beds[bed]
-	return scene{k: e.k, n: n, bed: b, room: &e.rooms[b.Room], ward: &e.wards[b.Ward], rel: e.path(n.Request).rel[b.Ward],
+	return scene{k: e.k, n: n, bed: b, room: &e.rooms[b.Room], ward: &e.wards[b.Ward], rel: n.path.rel[b.Ward],
 		lent: e.ward[b.Ward].lent, beds: e.ward[b.Ward].beds, inRoom: e.room[b.Room].beds}
 }
 
@@ -318,7 +336,7 @@ func (e *Engine) Cost(bed int, r *Request) float64 {
 
 func (e *Engine) cost(n *need, bed int) int64 {
 	w := e.beds[bed].Ward
-	p := e.path(n.Request)
+	p := n.path
 	return e.wardCost(n, p, w) + e.bedCost(n, bed)
 }
 
@@ -330,7 +348,7 @@ func (e *Engine) One(r *Request) (bed int, ok bool) {
 }
 
 func (e *Engine) one(n *need) (bed int, cost int64) {
-	p := e.path(n.Request)
+	p := n.path
 	bed, cost = -1, e.k.leave[n.urgency]+e.earned(n)
 	for _, s := range p.steps {
 		if s.base > cost {

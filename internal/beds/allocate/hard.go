@@ -43,7 +43,8 @@ type need struct {
 	kind      string
 	atWard    int // where he lies now, -1 = not here
 	atRoom    int
-	minute    int // of the day
+	minute    int   // of the day
+	path      *path // of the engine
 }
 
 func (k *ready) need(r *Request, minute int) need {

@@ -2,15 +2,13 @@ package allocate
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 const (
 	rounds   = 12   // of assignment; what is still open then is decided one by one
-	together = 4000 // requests that are weighed against each other at once; more are decided one by one, in order
+	together = 1500 // requests that are weighed against each other at once; more are decided one by one, in order
 	mends    = 20_000
 	slack    = 1500 // hundredths by which a cost may have risen through others of the same round before it is weighed anew
 )
@@ -34,7 +32,6 @@ func (e *Engine) Propose(requests []Request) []Proposal {
 			taken = append(taken, b)
 		}
 	}
-	offered := map[int]bool{}
 	look := e.clone() // to say each one's terms beside those before him
 	for i, b := range bed {
 		if b >= 0 {
@@ -42,9 +39,10 @@ func (e *Engine) Propose(requests []Request) []Proposal {
 			look.Place(b, &waiting[i])
 		}
 	}
+	tell := after.teller(e, taken)
 	for i, b := range bed {
 		if b < 0 {
-			out[i] = after.none(&waiting[i], e, taken, offered)
+			out[i] = tell.none(&waiting[i])
 		}
 	}
 	return out
@@ -62,6 +60,7 @@ func (e *Engine) clone() *Engine {
 
 // decide places whom it can, and says which bed each one got, -1 = none.
 func (e *Engine) decide(waiting []Request) []int {
+	e.deciding = true
 	bed := make([]int, len(waiting))
 	needs := make([]need, len(waiting))
 	open := make([]int, 0, len(waiting))
@@ -95,7 +94,7 @@ func (e *Engine) decide(waiting []Request) []int {
 			}
 			b := int(classes[j].beds[used[j]])
 			n := &needs[i]
-			ok := e.bedAgainst(n, b) == 0 && e.wardAgainst(n, e.path(n.Request), e.beds[b].Ward) == 0
+			ok := e.fits(n, b)
 			if ok {
 				cost := e.cost(n, b)
 				ok = cost <= int64(a.cost[row*len(classes)+int(j)])+slack && cost < e.k.leave[n.urgency]+e.earned(n)
@@ -125,15 +124,15 @@ func (e *Engine) decide(waiting []Request) []int {
 	return bed
 }
 
-// settle takes back whom the rules would refuse beside all the others, so that the desk may take the proposals in any
-// order: a stranger's bed goes where a ward's own patients fill what its nurses can bear.
+// settle takes back, from the least need upwards, whom the rules would refuse beside all the others, or for whom it is
+// better to wait then: the desk may take the proposals in any order.
 func (e *Engine) settle(waiting []Request, needs []need, bed []int, was []Bed) {
 	for round := 0; ; round++ {
 		var out []int
 		for i := len(waiting) - 1; i >= 0; i-- {
 			if b := bed[i]; b >= 0 {
 				e.undo(b, was)
-				if e.bedAgainst(&needs[i], b) == 0 && e.wardAgainst(&needs[i], e.path(&waiting[i]), e.beds[b].Ward) == 0 {
+				if n := &needs[i]; e.fits(n, b) && e.cost(n, b) < e.k.leave[n.urgency]+e.earned(n) {
 					e.Place(b, &waiting[i])
 				} else {
 					bed[i] = -1
@@ -198,7 +197,7 @@ func (e *Engine) weigh(needs []need, open []int, classes []class) *assignment {
 	base := make([]int64, len(e.wards))
 	for row, i := range open {
 		n := &needs[i]
-		p := e.path(n.Request)
+		p := n.path
 		leave := e.k.leave[n.urgency] + e.earned(n)
 		a.leave[row] = int32(min(leave, int64(never-1)))
 		for w := range base {
@@ -269,7 +268,7 @@ func (e *Engine) mend(waiting []Request, needs []need, bed []int, was []Bed) {
 
 // couldUse says whether the bed itself would do.
 func (e *Engine) couldUse(n *need, b *Bed) bool {
-	return n.bedAgainst(b.State, levelIndex(b.Level), b.Equipment) == 0 && e.path(n.Request).base[b.Ward] < e.k.leave[n.urgency]+e.earned(n)
+	return n.bedAgainst(b.State, levelIndex(b.Level), b.Equipment) == 0 && n.path.base[b.Ward] < e.k.leave[n.urgency]+e.earned(n)
 }
 
 // swap is what is won when one takes the bed of another, who then takes the best that is left, -1 = none.
@@ -277,7 +276,7 @@ func (e *Engine) swap(one, other *need, bed int, was []Bed) (gain int64, elsewhe
 	e.undo(bed, was)
 	defer e.Place(bed, other.Request)
 	before := e.cost(other, bed)
-	if e.bedAgainst(one, bed) != 0 || e.wardAgainst(one, e.path(one.Request), e.beds[bed].Ward) != 0 {
+	if !e.fits(one, bed) {
 		return 0, -1
 	}
 	gain = e.k.leave[one.urgency] + e.earned(one) - e.cost(one, bed) + before
@@ -306,98 +305,4 @@ func (e *Engine) proposal(r *Request, bed int) Proposal {
 	p.Zh = "建议 " + ward + " " + b.Name + "：" + strings.Join(zh, "；")
 	p.En = "proposed: " + ward + " " + b.Name + " (" + strings.Join(en, "; ") + ")"
 	return p
-}
-
-// none says why there is no bed, in view of what was given to others, and what may be promised.
-func (e *Engine) none(r *Request, before *Engine, given []int, offered map[int]bool) Proposal {
-	n := e.need(r)
-	p := Proposal{Request: r.ID, Against: map[string]int{}, Cost: float64(e.k.leave[n.urgency]) / 100}
-	path := e.path(r)
-	free := 0
-	for w := range e.wards {
-		state := &e.ward[w]
-		free += len(state.open)
-		if len(state.open) == 0 {
-			continue
-		}
-		whole := e.wardAgainst(&n, path, w)
-		for _, i := range state.open {
-			if m := whole | e.bedAgainst(&n, int(i)); m != 0 {
-				p.Against[codes[m.first()]]++
-			} else {
-				p.Against["reserve"]++
-			}
-		}
-	}
-	for _, b := range given {
-		free++
-		w := before.beds[b].Ward
-		if m := before.wardAgainst(&n, path, w) | before.bedAgainst(&n, b); m != 0 {
-			p.Against[codes[m.first()]]++
-		} else {
-			p.Against["given"]++
-		}
-	}
-	for i := range e.beds {
-		switch before.beds[i].State {
-		case Free, Cleaning:
-		case Closed:
-			p.Against["closed"]++
-		default:
-			p.Against["taken"]++
-		}
-	}
-	var zh, en []string
-	for _, code := range append(codes[2:], "given", "reserve") {
-		if c := p.Against[code]; c > 0 {
-			z, w := Word(code)
-			zh, en = append(zh, fmt.Sprintf("%s %d 张", z, c)), append(en, fmt.Sprintf("%d %s", c, w))
-		}
-	}
-	p.Zh, p.En = "暂无合适床位：没有空床", "no bed: none is free"
-	if free > 0 {
-		p.Zh = fmt.Sprintf("暂无合适床位：空床 %d 张，其中%s", free, strings.Join(zh, "、"))
-		p.En = fmt.Sprintf("no bed fits: of %s, %s", plural(free, "free bed"), strings.Join(en, ", "))
-	}
-	if bed := e.soon(&n, offered); bed >= 0 {
-		offered[bed] = true
-		b := &e.beds[bed]
-		p.Soon, p.SoonAt, p.SoonLikely = b.ID, b.Frees, b.Likely
-		at := b.Frees.In(e.k.zone).Format("1月2日 15:04")
-		p.Zh += fmt.Sprintf("。%s %s 预计 %s 空出（可能性 %.0f%%）", e.wards[b.Ward].Name, b.Name, at, b.Likely*100)
-		p.En += fmt.Sprintf("; %s %s is expected to be free on %s (%.0f %%)", e.wards[b.Ward].Name, b.Name, b.Frees.In(e.k.zone).Format("2 Jan 15:04"), b.Likely*100)
-	}
-	return p
-}
-
-// soon is the bed that would fit and frees first, -1 = none.
-func (e *Engine) soon(n *need, offered map[int]bool) int {
-	best := -1
-	until := e.now.Add(time.Duration(e.k.AheadHours * float64(time.Hour)))
-	path := e.path(n.Request)
-	for _, i := range e.leaving() {
-		b := &e.beds[i]
-		if b.Frees.After(until) || offered[int(i)] || best >= 0 && !b.Frees.Before(e.beds[best].Frees) {
-			continue
-		}
-		room := e.rooms[b.Room]
-		if room.Men+room.Women+room.Others <= 1 { // it will be empty
-			room.Men, room.Women, room.Others, room.Isolation = 0, 0, 0, ""
-		}
-		m := n.bedAgainst(Free, int(e.level[i]), b.Equipment) | n.roomAgainst(&room, e.room[b.Room].beds, n.atRoom == b.Room) | e.wardAgainst(n, path, b.Ward)
-		if m == 0 {
-			best = int(i)
-		}
-	}
-	return best
-}
-
-// leaving are the beds whose patients are expected to leave.
-func (e *Engine) leaving() (out []int32) {
-	for _, i := range e.order {
-		if b := &e.beds[i]; (b.State == Occupied || b.State == Lent) && !b.Frees.IsZero() && !b.Frees.Before(e.now) {
-			out = append(out, i)
-		}
-	}
-	return out
 }

@@ -184,7 +184,7 @@ func Terms(p *Pool, bed int, r *Request, rules *Rules) []Term {
 func (e *Engine) terms(n *need, bed int) (out []Term) {
 	b := &e.beds[bed]
 	w := &e.wards[b.Ward]
-	rel := e.path(n.Request).rel[b.Ward]
+	rel := n.path.rel[b.Ward]
 	add := func(code string, cost int64, zh, en string) {
 		if cost != 0 {
 			out = append(out, Term{Code: code, Points: float64(cost) / 100, Zh: zh, En: en})
