@@ -99,6 +99,9 @@ func encounter(n *fhir.Node, w store.Written) []bond {
 		if s := l.Str("status"); over.IsZero() && s == "completed" {
 			over = w.Updated
 		}
+		if !end.IsZero() && over.Equal(instantOf(n.Str("period.end"))) { // the ward from which he left
+			over = end
+		}
 		b.add(l.Str("location.reference"), sooner(end, over))
 	}
 	for _, p := range n.All("participant") {

@@ -182,6 +182,22 @@ func (r *Relations) partyOf(ctx context.Context, tx *store.Tx, ref, custodian st
 		return "", err
 	}
 	to := n.Str(via + ".reference")
+	for range 5 { // a bed is its ward's
+		if typ != "Location" || to != "" {
+			break
+		}
+		above, ok := strings.CutPrefix(n.Str("partOf.reference"), "Location/")
+		if !ok {
+			break
+		}
+		if v, err = tx.Read(ctx, search.Everything, typ, above); err != nil {
+			return "", missing(err)
+		}
+		if n, err = fhir.Parse(v.JSON); err != nil {
+			return "", err
+		}
+		to = n.Str(via + ".reference")
+	}
 	if t, _, _ := strings.Cut(to, "/"); t != "Organization" && t != "Practitioner" {
 		return "", nil
 	}

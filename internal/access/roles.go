@@ -38,6 +38,7 @@ type Rule struct {
 	Searches map[string][]string `json:"searches"`   // by type of Fields: the parameters that it may ask by
 	Writes   []string            `json:"writes"`     // types; "record" = all that is no register, "register" = the registers
 	Opens    []string            `json:"opens"`      // guarded kinds that need no further reason
+	OnDuty   bool                `json:"onDuty"`     // for the whole institution: works on its cases, beside the patients of his unit
 	Deals    bool                `json:"agreements"` // handles the institution's agreements with others
 	Reveals  bool                `json:"reveals"`    // may ask for a masked number in full
 	Merges   bool                `json:"merges"`     // says which of its institution's records are of one patient, and takes it back

@@ -55,6 +55,9 @@ func (t *Tree) Settle(c *Caller) {
 		}
 		s.Sights = append(s.Sights, v.shared...)
 		s.Own, c.Places = v.own, v.near
+		if rule.OnDuty && v.desks != nil {
+			s.Sights, c.Places = append(s.Sights, search.Sight{Parties: v.desks, Custodians: v.legal}), v.places
+		}
 	case Self:
 		if c.Role == Patient && strings.HasPrefix(c.Practitioner, "Patient/") {
 			s.All, s.Only = true, []string{c.Practitioner}

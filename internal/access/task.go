@@ -341,6 +341,15 @@ func (r *Relations) handOverOf(ctx context.Context, tx *store.Tx, task *fhir.Nod
 	for _, party := range back {
 		h.owner = add(h.owner, party)
 	}
+	if at := task.Str("location.reference"); strings.HasPrefix(at, "Location/") && h.to != "" { // the ward where the patient lies or is to lie
+		ward, err := r.partyOf(ctx, tx, at, h.to)
+		if err != nil {
+			return nil, err
+		}
+		if ward != "" {
+			h.owner = add(h.owner, ward)
+		}
+	}
 	h.owner = slices.DeleteFunc(h.owner, func(p string) bool { return slices.Contains(h.requester, p) })
 	h.refs = packetOf(task, w.ID)
 	return h, nil

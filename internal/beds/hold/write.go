@@ -2,6 +2,7 @@ package hold
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -79,6 +80,9 @@ func Request(c line.Call, task *fhir.Node) allocate.Request {
 	if r.Level == "" {
 		r.Level = allocate.General
 	}
+	// what only a case of the hospital's own knows
+	r.Ward, r.Team, r.Kind, r.At = line.Fact(task, "ward").Str("reference"), line.Fact(task, "team").Str("reference"), line.FactText(task, "kind"), line.Fact(task, "at").Str("reference")
+	r.Moves, _ = strconv.Atoi(line.FactText(task, "moves"))
 	patient := c.Read.Get(task.Str("for.reference"))
 	switch patient.Str("gender") {
 	case "male":
