@@ -13,10 +13,10 @@ import { StateSign, stateOf } from './signs';
 import { holdBed, useWhy } from './steps';
 import { Who } from './waiters';
 
-// mayOverride: nursing is the nursing duty chief's to answer for, limits the desk's; sex, isolation, level and equipment
-// are nobody's.
+// mayOverride, where the hub does not say: nursing is the nursing duty chief's to answer for, limits the desk's; sex,
+// isolation, level and equipment are nobody's.
 export const mayOverride = (o: Objection, role: string) =>
-  o.override ?? (['nursing', 'stale'].includes(o.code) ? role === 'nursing-duty' : o.code === 'limit' ? /bed-desk|duty-chief/.test(role) : false);
+  o.override ?? (['nursing', 'stale'].includes(o.code) ? role === 'nursing-duty' : ['limit', 'campus', 'protected'].includes(o.code) && /bed-desk|duty-chief/.test(role));
 
 interface Props { w: Waiter; at: { ward: WardView; room: RoomView; bed: Bed }; onDone: (bed: string) => void; onClose: () => void; onLost: () => void }
 

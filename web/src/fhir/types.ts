@@ -20,7 +20,7 @@ export interface Me {
 export interface Option { code: string; name: Name }
 export type FieldType =
   | 'text' | 'textarea' | 'choice' | 'date' | 'datetime' | 'organization' | 'practitioner'
-  | 'patient' | 'documents' | 'boolean' | 'phone' | 'code' | 'department';
+  | 'patient' | 'documents' | 'boolean' | 'phone' | 'code' | 'department' | 'bed' | 'task';
 export interface Field {
   name: string;
   label: Name;

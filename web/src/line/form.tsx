@@ -13,6 +13,8 @@ const PacketPicker = lazy(() => import('./packet-picker'));
 const PatientPicker = lazy(() => import('./patient-picker'));
 const DepartmentPicker = lazy(() => import('./department-picker'));
 const CodePicker = lazy(() => import('./code-picker'));
+const BedPicker = lazy(() => import('./bed-picker'));
+const TaskPicker = lazy(() => import('./task-picker'));
 
 interface Props {
   form: Form | undefined;
@@ -101,6 +103,10 @@ function Control({ field: f, id, value, wrong, patient, set, values, task, owner
       return <OrgPicker {...aria} status={status} value={value as Pointed | undefined} onChange={set} service={f.service} task={task} free={emergency || values.urgency === 'emergency' || values['by-choice'] === true || values.reason === 'patient-wish'} />;
     case 'department':
       return <DepartmentPicker {...aria} status={status} value={value as Pointed | string | undefined} onChange={set} at={f.at ? (values[f.at] as Pointed | undefined)?.reference : owner} />;
+    case 'bed':
+      return <BedPicker {...aria} status={status} value={value as Pointed | undefined} onChange={set} owner={owner} />;
+    case 'task':
+      return <TaskPicker {...aria} status={status} value={value as Pointed | undefined} onChange={set} patient={patient} />;
     case 'patient':
       return <PatientPicker {...aria} value={value as Pointed | undefined} onChange={set} />;
     case 'practitioner':

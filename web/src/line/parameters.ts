@@ -53,6 +53,8 @@ export function parameters(form: Form | undefined, values: Values, first: { name
       case 'organization':
       case 'practitioner':
       case 'patient':
+      case 'bed':
+      case 'task':
         put({ valueReference: strip(v as Pointed) });
         break;
       case 'department':
