@@ -118,9 +118,9 @@ func (s *scene) say(code string) (zh, en string) {
 			"the ward's nursing load is " + load + " of " + full + "; " + en + " (" + number(n.points) + ") would be too much"
 	default: // limit
 		if s.k.teamFull(n, w) {
-			return fmt.Sprintf("该医疗组在本病区已用 %d 张床，达到上限", w.Teams[n.Team]), fmt.Sprintf("the team has %d beds in this ward, its limit", w.Teams[n.Team])
+			return fmt.Sprintf("该医疗组在本病区已用 %d 张床，达到上限", w.Teams[n.Team]), "the team has " + plural(w.Teams[n.Team], "bed") + " in this ward, its limit"
 		}
-		return fmt.Sprintf("该病区已借出 %d 张床，达到上限", s.lent), fmt.Sprintf("the ward has lent %d beds, its limit", s.lent)
+		return fmt.Sprintf("该病区已借出 %d 张床，达到上限", s.lent), "the ward has lent " + plural(s.lent, "bed") + ", its limit"
 	}
 }
 
