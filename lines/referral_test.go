@@ -42,19 +42,33 @@ func TestThereAndBack(t *testing.T) {
 		}
 		w.must("village-sender", down, "accept", "coordinator", "李医生", "phone", "0990-1234567")
 		w.must("village-sender", down, "arrive")
+		visits := w.visits(down)
+		if len(visits) != 3 || w.raised("referral.plan-visit") != 0 {
+			t.Fatalf("follow-ups %v; want three, quietly", visits)
+		}
 		w.turn(72 * time.Hour)
-		w.must("village-sender", down, "follow-up", "findings", "无不适", "red-flag", true)
-		w.must("village-sender", down, "follow-up", "findings", "血压平稳")
+		w.must("village-sender", down, "follow-up", "findings", "无不适", "red-flag", true) // told on the way back, it ends the Task of these days
+		w.wantState(visits[0], "red-flag")
+		w.must("village-sender", down, "follow-up", "findings", "血压平稳") // nobody's day: only told
+		w.wantState(visits[1], "to-visit")
+		w.wantRefused(w.do("village-sender", down, "close"), "needs-follow-ups")
+		w.wantRefused(w.do("village-sender", visits[1], "done", "findings", "好"), "too-early")
+		w.turn(4 * 24 * time.Hour)
+		w.must("village-sender", visits[1], "done", "findings", "血压平稳", "result", "improved")
+		w.turn(23 * 24 * time.Hour)
+		w.must("village-sender", visits[2], "done", "findings", "血压平稳")
 		w.must("village-sender", down, "close")
 		w.wantState(down, "closed")
 		plan := w.get(line.FactText(w.get(down), "plan"))
-		if plan.Str("status") != "completed" || plan.Str("activity[1].detail.status") != "completed" || plan.Str("activity[2].detail.status") != "not-started" {
-			t.Errorf("plan %s; want two of three follow-ups done", plan.JSON())
+		for _, i := range []string{"0", "1", "2"} {
+			if plan.Str("activity["+i+"].detail.status") != "completed" {
+				t.Errorf("plan %s; want all follow-ups done", plan.JSON())
+			}
 		}
-		if w.raised("referral.red-flag") != 1 {
-			t.Errorf("red flags raised %d times; want 1", w.raised("referral.red-flag"))
+		if w.raised("referral.red-flag") != 2 { // of the way back, and of its follow-up
+			t.Errorf("red flags raised %d times; want 2", w.raised("referral.red-flag"))
 		}
-		if got, want := w.sprint(down), "offer→offered accept→accepted arrive→arrived follow-up→followed-up follow-up→followed-up close→closed"; got != want {
+		if got, want := w.sprint(down), "offer→offered accept→accepted arrive→arrived follow-up→followed-up follow-up→followed-up follow-up→followed-up follow-up→followed-up close→closed"; got != want {
 			t.Errorf("history %s; want %s", got, want)
 		}
 	})

@@ -71,12 +71,19 @@ type Call struct {
 	Read    Snapshot
 }
 
-// known answers a step's When: what the call says, else the urgency.
+// known answers a step's When: what the call says, else the urgency; and "late", whether the state's time has passed.
 func (c Call) known(field string) string {
-	if v := c.Params.Str(field); v != "" || field != "urgency" {
-		return v
+	v := c.Params.Str(field)
+	switch {
+	case field == "late":
+		v = ""
+		if c.Task != nil && IsLate(c.Task, c.Now) {
+			v = "true"
+		}
+	case v == "" && field == "urgency":
+		v = string(c.Urgency)
 	}
-	return string(c.Urgency)
+	return v
 }
 
 // Given returns what the call says under a field's name, else what the Task knows already.

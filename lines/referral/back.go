@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/line"
 )
@@ -79,7 +78,7 @@ func way(c line.Call, ch *line.Change, request, task *fhir.Node) (plan string) {
 	focus := fhir.Ref("ServiceRequest/"+request.ID(), "")
 	priority := line.Priority("routine")
 
-	plan = ch.Create(carePlan(c, who))
+	plan = ch.Create(carePlan(c, who, to))
 	for _, p := range []struct {
 		path  string
 		value any
@@ -105,7 +104,7 @@ func way(c line.Call, ch *line.Change, request, task *fhir.Node) (plan string) {
 }
 
 // carePlan is what the receiver does: follow-ups on their days, medicines, and when to send the patient up again.
-func carePlan(c line.Call, who *fhir.Node) *fhir.Node {
+func carePlan(c line.Call, who *fhir.Node, to string) *fhir.Node {
 	plan := fhir.New("CarePlan", "status", "active", "intent", "plan", "title", "下转康复计划", "description", c.Params.Str("plan"), "subject", who.Copy(),
 		"created", line.Stamp(c.Now), "author", requester(c, fhir.Ref(c.By.Institution, "")))
 	days := c.Params.All("follow-up-days")
@@ -118,9 +117,7 @@ func carePlan(c line.Call, who *fhir.Node) *fhir.Node {
 		plan.Add("activity", fhir.Obj{"detail", fhir.Obj{"kind", "Appointment", "code", fhir.Concept(requestSystem, "follow-up", "随访"), "status", "not-started",
 			"scheduledPeriod", fhir.Obj{"start", line.Stamp(on.Add(-2 * day)), "end", line.Stamp(on.Add(2 * day))}, "description", fmt.Sprintf("第 %d 天随访（±2 天）", n)}})
 	}
-	for _, m := range c.Params.All("medicines") {
-		plan.Add("activity", fhir.Obj{"detail", fhir.Obj{"kind", "MedicationRequest", "code", fhir.Concept(requestSystem, "medicine", "用药"), "status", "in-progress", "description", m}})
-	}
+	addMedicines(c, plan, to)
 	for _, flag := range c.Params.All("red-flags") {
 		plan.Add("note", fhir.Obj{"text", "危险信号：" + flag})
 	}
@@ -129,31 +126,10 @@ func carePlan(c line.Call, who *fhir.Node) *fhir.Node {
 
 // bringPlan is the output hospital's way back.
 func bringPlan(c line.Call, ch *line.Change) {
-	plan := ch.Create(carePlan(c, c.Task.Get("for")))
+	plan := ch.Create(carePlan(c, c.Task.Get("for"), c.Task.Str("requester.reference")))
 	line.Say(ch.Task, "output", "plan", "治疗计划", "valueReference", fhir.Ref(plan, "治疗计划"))
 	treat(c, ch)
 	ch.Note = c.Params.Str("plan")
-}
-
-// followUp ticks off the next follow-up of the plan and raises a red flag to the hospital that sent the patient home.
-func followUp(c line.Call, ch *line.Change) {
-	say("findings", "result")(c, ch)
-	if plan := c.Read.Get(line.Fact(c.Task, "plan").Str("reference")); plan != nil {
-		plan = plan.Copy()
-		for _, a := range plan.All("activity") {
-			if a.Str("detail.code.coding[0].code") == "follow-up" && a.Str("detail.status") == "not-started" {
-				a.Set("detail.status", "completed")
-				a.Add("progress", fhir.Obj{"time", line.Stamp(c.Now), "text", c.Params.Str("findings")})
-				break
-			}
-		}
-		ch.Update(plan)
-	}
-	if c.Params.Is("red-flag") {
-		ch.Events = append(ch.Events, event.Event{At: c.Now, Kind: c.Line.Slug + ".red-flag", Focus: "Task/" + c.Task.ID(), Patient: c.Task.Str("for.reference"),
-			Parties: []string{c.Task.Str("requester.reference"), c.Task.Str("owner.reference")}, Actor: c.Task.Str("owner.reference"),
-			Data: map[string]string{"line": c.Line.Slug, "flow": c.Flow.Code}})
-	}
 }
 
 // endPlan completes the plan with the case.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/xinglin-health/xinglin/internal/beds/hold"
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
@@ -22,30 +23,30 @@ const (
 // place names what may be taken once.
 func place(patient, organization string) string { return patient + " > " + organization }
 
-var upBuild = map[string]line.Builder{
+var upBuild = together(hold.Builders(), map[string]line.Builder{
 	"draft":             composed,
 	"send":              then(composed, freeze, consented, takePlace, askToFile),
 	"submit":            then(complete, freeze, consented, takePlace, askToFile),
 	"receive":           route,
 	"route":             route,
-	"accept":            accept,
-	"decline":           decline,
-	"redirect":          redirect,
+	"accept":            then(accept, toWait),
+	"decline":           then(decline, hold.Let),
+	"redirect":          then(redirect, hold.Let),
 	"supplement":        then(addDocuments, freeze, keepNote),
-	"depart":            say("transport", "expected"),
-	"arrive":            arrive,
-	"admit":             admit,
-	"treat":             then(say("summary"), treat),
-	"send-back":         sendBack,
-	"close":             finish("completed"),
+	"depart":            leave,
+	"arrive":            then(arrive, bedHere),
+	"admit":             then(admit, bedOrdered),
+	"treat":             then(say("summary"), treat, hold.Let),
+	"send-back":         then(sendBack, hold.Let),
+	"close":             then(finish("completed"), hold.Let),
 	"acknowledge":       finish("completed"),
-	"refuse":            then(say("reason"), finish("revoked")),
-	"cancel":            then(say("reason"), finish("revoked")),
-	"no-show":           finish("revoked"),
-	"arrived-elsewhere": then(say("place", "reason", "scope"), finish("revoked")),
-	"managed-outside":   then(say("place", "reason", "scope"), finish("revoked")),
-	"expire":            finish("revoked"),
-}
+	"refuse":            then(say("reason"), finish("revoked"), hold.Let),
+	"cancel":            then(say("reason"), finish("revoked"), hold.Let),
+	"no-show":           then(finish("revoked"), hold.Let),
+	"arrived-elsewhere": then(say("place", "reason", "scope"), finish("revoked"), hold.Let),
+	"managed-outside":   then(say("place", "reason", "scope"), finish("revoked"), hold.Let),
+	"expire":            then(finish("revoked"), hold.Let),
+})
 
 var downBuild = map[string]line.Builder{
 	"offer":     offer,
@@ -53,7 +54,7 @@ var downBuild = map[string]line.Builder{
 	"decline":   decline,
 	"redirect":  redirect,
 	"take-over": takeOver,
-	"arrive":    arrive,
+	"arrive":    then(arrive, planVisits),
 	"follow-up": followUp,
 	"close":     then(endPlan, finish("completed")),
 	"cancel":    then(say("reason"), finish("revoked")),

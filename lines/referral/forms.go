@@ -1,6 +1,7 @@
 package referral
 
 import (
+	"github.com/xinglin-health/xinglin/internal/beds/hold"
 	"github.com/xinglin-health/xinglin/internal/flow"
 	"github.com/xinglin-health/xinglin/internal/line"
 )
@@ -100,7 +101,7 @@ var outflow = []line.Field{
 	note,
 }
 
-var upForms = map[string]line.Form{
+var upForms = together(hold.Forms(), map[string]line.Form{
 	"draft": form(patient, to, addressed, urgency, field("textarea", "reason", "病情与转诊原因", "Condition and reason"), diagnosis, documents,
 		field("text", "coordinator", "联系人（专人负责）", "Coordinator"), field("phone", "phone", "联系电话", "Telephone"), byChoice, follows, hidden(field("boolean", "draft", "草稿", "Draft"))).With(consentFields...).With(insurance...),
 	"send": compose.With(follows, hidden(field("boolean", "draft", "草稿", "Draft"))),
@@ -117,13 +118,13 @@ var upForms = map[string]line.Form{
 		only(required(advice), "outcome", "advice"),
 		only(coordinator, "outcome", "clinic", "examination", "day-surgery", "emergency", "observation", "admission"),
 		only(phone, "outcome", "clinic", "examination", "day-surgery", "emergency", "observation", "admission"),
-		note),
+		note).With(admissionNeeds()...),
 	"decline":           form(required(declineReasons), required(advice)),
 	"redirect":          form(toNext, required(redirectReasons), note).With(consentFields...),
 	"supplement":        form(required(documents), note),
 	"depart":            form(preset(choice("transport", "转运方式", "Transport", option("ambulance", "救护车", "Ambulance"), option("own", "自行前往", "Own way"), option("escorted", "医护护送", "Escorted")), "own"), field("datetime", "expected", "预计到达", "Expected arrival"), note),
 	"arrive":            form(note),
-	"admit":             form(department, required(field("textarea", "reason", "入院诊断与理由", "Admission diagnosis and reason"))),
+	"admit":             form(department, required(field("textarea", "reason", "入院诊断与理由", "Admission diagnosis and reason"))).With(hold.Needs()...),
 	"treat":             form(required(field("textarea", "summary", "诊治小结", "Summary of treatment")), diagnosis, documents),
 	"send-back":         planForm,
 	"close":             form(note),
@@ -133,14 +134,15 @@ var upForms = map[string]line.Form{
 	"no-show":           form(note),
 	"arrived-elsewhere": form(outflow...),
 	"managed-outside":   form(outflow...),
-}
+})
 
 // planForm is what goes home with the patient.
 var planForm = form(
 	hint(field("organization", "to", "承接机构", "To"), "默认转回原转出单位", "Left empty: back to where the patient came from"),
 	required(field("textarea", "plan", "康复与治疗计划", "Plan")),
 	required(hint(repeated(field("text", "red-flags", "危险信号（出现即上转）", "Red flags")), "如：胸痛再发、呼吸困难", "e.g. chest pain again, short of breath")),
-	repeated(field("text", "medicines", "带药与用法", "Medicines")),
+	hint(repeated(field("text", "medicines", "带药与用法", "Medicines")), "每行一种；系统核对承接机构是否有此药", "One a line; checked against what the receiver keeps"),
+	hint(repeated(field("text", "instead", "当地没有的药如何解决", "Where a medicine is not kept there")), "逐行对应缺药：替代药、带足药量或双通道药店", "A line for each that is missing: another medicine, enough to take along, or a pharmacy"),
 	preset(repeated(choice("follow-up-days", "随访日（出院后第几天）", "Follow-up on day", option("3", "第 3 天", "Day 3"), option("7", "第 7 天", "Day 7"), option("14", "第 14 天", "Day 14"), option("30", "第 30 天", "Day 30"), option("90", "第 90 天", "Day 90"))), []string{"3", "7", "30"}),
 	documents, coordinator, phone, byChoice).With(consentFields...)
 

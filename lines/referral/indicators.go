@@ -20,7 +20,7 @@ var indicators = []indicator.Definition{
 		}},
 	{Code: "acceptance", Version: "1", Name: flow.Name{Zh: "接诊率", En: "Accepted"}, Unit: "%", Direction: "up", Source: "network", Share: true,
 		Text: flow.Name{Zh: "已有结论的上转中，接诊或以建议答复的占比", En: "Accepted or answered with advice, among decided up-referrals"},
-		When: decided, Numerator: func(f indicator.Fact) bool { return !f.Reached(Accepted, Advised, Arrived).IsZero() }},
+		When: decided, Numerator: func(f indicator.Fact) bool { return !f.Reached(Accepted, NoBed, BedHeld, Advised, Arrived).IsZero() }},
 	{Code: "redirects", Version: "1", Name: flow.Name{Zh: "转往他院率", En: "Redirected"}, Unit: "%", Direction: "watch", Source: "network", Share: true,
 		Text: flow.Name{Zh: "已有结论的上转中，转往他院的占比", En: "Redirected, among decided up-referrals"},
 		When: decided, Numerator: func(f indicator.Fact) bool { return !f.Reached(Redirected).IsZero() }},
@@ -32,6 +32,30 @@ var indicators = []indicator.Definition{
 		When: func(f indicator.Fact) time.Time { return of(f, "up", f.Reached(Arrived)) },
 		Numerator: func(f indicator.Fact) bool {
 			return !f.Reached(Ended).IsZero() || !f.At("send-back").IsZero()
+		}},
+	{Code: "follow-ups-on-time", Version: "1", Name: flow.Name{Zh: "按时随访率", En: "Follow-ups on time"}, Unit: "%", Direction: "up", Source: "network", Share: true,
+		Text: flow.Name{Zh: "下转后已结束的随访中，随访日前后 2 天内由承接机构完成（含发现危险信号）的占比；县级接管的，原任务与接管任务各计一次", En: "Made by the receiver within two days of their day, red flags included, among follow-ups that have ended; one taken over counts for both"},
+		When: visitEnded, Numerator: func(f indicator.Fact) bool {
+			return !f.Reached(FollowedUp, Flagged, FlaggedUp).IsZero() && f.At("take-over").IsZero()
+		}},
+	{Code: "red-flags-up", Version: "1", Name: flow.Name{Zh: "危险信号上转率", En: "Red flags that came up"}, Unit: "%", Direction: "watch", Source: "network", Share: true,
+		Text:      flow.Name{Zh: "随访发现的危险信号中，随即经本系统发起上转的占比", En: "Referred up at once, among red flags seen at a follow-up"},
+		When:      func(f indicator.Fact) time.Time { return of(f, "follow-up", f.Reached(Flagged, FlaggedUp)) },
+		Numerator: func(f indicator.Fact) bool { return !f.Reached(FlaggedUp).IsZero() }},
+	{Code: "bed-in-hand", Version: "1", Name: flow.Name{Zh: "带床到院率", En: "Arrived with a bed in hand"}, Unit: "%", Direction: "up", Source: "network", Share: true,
+		Text: flow.Name{Zh: "收住院且须候床的上转中，到达前已留床的占比", En: "A bed was held before arrival, among referrals accepted for admission that waited for one"},
+		When: func(f indicator.Fact) time.Time {
+			if f.Reached(NoBed, BedHeld).IsZero() {
+				return time.Time{}
+			}
+			return of(f, "up", f.Reached(Arrived))
+		},
+		Numerator: func(f indicator.Fact) bool {
+			at := f.At("hold-bed", "take-bed")
+			if at.IsZero() {
+				at = f.Reached(BedHeld)
+			}
+			return !at.IsZero() && !at.After(f.Reached(Arrived))
 		}},
 }
 
@@ -60,6 +84,10 @@ func of(f indicator.Fact, code string, at time.Time) time.Time {
 
 func submitted(f indicator.Fact) time.Time { return of(f, "up", f.Reached(Submitted)) }
 
+func visitEnded(f indicator.Fact) time.Time {
+	return of(f, "follow-up", f.Reached(FollowedUp, VisitedLate, Flagged, FlaggedUp, Lost, Died, TakenOver))
+}
+
 // answered is when the other side first did anything but let the time pass.
 func answered(f indicator.Fact) time.Time {
 	for _, s := range f.Steps {
@@ -71,5 +99,5 @@ func answered(f indicator.Fact) time.Time {
 }
 
 func decided(f indicator.Fact) time.Time {
-	return of(f, "up", f.Reached(Accepted, Advised, Declined, Redirected, Arrived))
+	return of(f, "up", f.Reached(Accepted, NoBed, BedHeld, Advised, Declined, Redirected, Arrived))
 }

@@ -2,17 +2,20 @@
 package referral
 
 import (
+	"slices"
 	"time"
 
+	"github.com/xinglin-health/xinglin/internal/beds/hold"
 	"github.com/xinglin-health/xinglin/internal/flow"
 	"github.com/xinglin-health/xinglin/internal/line"
 )
 
-// Line is the registration. Each hand-over is a Task of its own: up, down, out, and the insurance filing beside them.
+// Line is the registration. Each hand-over is a Task of its own: up, down, out, each follow-up, and the insurance filing beside them.
 var Line = &line.Line{
 	Slug:       "referral",
 	Name:       flow.Name{Zh: "双向转诊", En: "Two-way referral"},
-	Flows:      []*line.Flow{up, down, out, filing},
+	Flows:      []*line.Flow{up, down, follow, out, filing},
+	Quiet:      []string{"plan-visit"},
 	Taken:      func(patient, to string) line.Claim { return line.Claim{Kind: openReferral, Key: place(patient, to)} },
 	Notices:    notices,
 	Indicators: indicators,
@@ -27,6 +30,8 @@ const (
 	Departed         = "departed"
 	Received         = "received"
 	Accepted         = "accepted"
+	NoBed            = "accepted-no-bed"
+	BedHeld          = "bed-held"
 	Advised          = "advised"
 	InTransit        = "in-transit"
 	Arrived          = "arrived"
@@ -64,6 +69,7 @@ var (
 	in          = flow.In
 	inEmergency = flow.When{Field: "urgency", Is: "emergency"}
 	withAdvice  = flow.When{Field: "outcome", Is: "advice"}
+	toAdmit     = flow.When{Field: "outcome", Is: "admission"}
 )
 
 // The limits are defaults of ours, editable by the region; those of Submitted are the network's promise.
@@ -95,6 +101,8 @@ var up = &line.Flow{
 			{Code: Submitted, Name: flow.Name{Zh: "待接收", En: "Submitted"}, Status: "requested", Kind: flow.Open, Main: true, Waits: flow.Owner, Within: flow.Within(15*minute, 2*hour, 24*hour), Lapses: 14 * day},
 			{Code: Received, Name: flow.Name{Zh: "已接收", En: "Received"}, Status: "received", Kind: flow.Open, Main: true, Waits: flow.Owner, Within: flow.Within(15*minute, 4*hour, 48*hour), Lapses: 14 * day},
 			{Code: Accepted, Name: flow.Name{Zh: "已接诊", En: "Accepted"}, Status: "accepted", Kind: flow.Open, Main: true, Waits: flow.Requester, Within: flow.Within(hour, day, 7*day), Lapses: 30 * day},
+			{Code: NoBed, Name: flow.Name{Zh: "已接诊，待床位", En: "Accepted, no bed"}, Status: "accepted", Kind: flow.Open, Waits: flow.Owner, Within: flow.Within(15*minute, 2*hour, 48*hour), Lapses: 30 * day},
+			{Code: BedHeld, Name: flow.Name{Zh: "已留床", En: "Bed held"}, Status: "accepted", Kind: flow.Open, Waits: flow.Requester, Within: flow.Within(hour, day, 7*day), Lapses: 30 * day},
 			{Code: InTransit, Name: flow.Name{Zh: "转运中", En: "In transit"}, Status: "in-progress", Kind: flow.Open, Main: true, Waits: flow.Owner, Within: flow.Within(4*hour, 12*hour, day), Lapses: 14 * day},
 			{Code: Arrived, Name: flow.Name{Zh: "已到达", En: "Arrived"}, Status: "in-progress", Kind: flow.Open, Main: true, Waits: flow.Owner, Within: flow.Within(3*day, 14*day, 14*day)},
 			{Code: Treated, Name: flow.Name{Zh: "已诊治", En: "Treated"}, Status: "in-progress", Kind: flow.Open, Main: true, Waits: flow.Owner, Within: flow.Within(3*day, 3*day, 3*day)},
@@ -110,7 +118,7 @@ var up = &line.Flow{
 			{Code: ManagedOutside, Name: flow.Name{Zh: "网络外就医", En: "Managed outside the network"}, Status: "failed", Kind: flow.Closed},
 			{Code: Expired, Name: flow.Name{Zh: "已过期", En: "Expired"}, Status: "failed", Kind: flow.Closed},
 		},
-		Steps: []flow.Step{
+		Steps: slices.Concat([]flow.Step{
 			{Do: "draft", Name: flow.Name{Zh: "存为草稿", En: "Save draft"}, From: in(flow.New), To: Draft, By: flow.Requester, Roles: senders},
 			{Do: "send", Name: flow.Name{Zh: "发起转诊", En: "Refer"}, From: in(flow.New), To: Submitted, By: flow.Requester, Roles: senders, Primary: true, Act: "refer"},
 			{Do: "submit", Name: flow.Name{Zh: "提交", En: "Submit"}, From: in(Draft), To: Submitted, By: flow.Requester, Roles: senders, Primary: true, Effect: flow.Name{Zh: "封存资料并通知对方转诊办", En: "Freezes the packet and notifies the other referral office"}, Act: "refer"},
@@ -119,32 +127,33 @@ var up = &line.Flow{
 			{Do: "receive", Name: flow.Name{Zh: "接收", En: "Receive"}, From: in(Departed), To: InTransit, By: flow.Owner, Roles: desk, Primary: true, Effect: flow.Name{Zh: "知悉患者已在途中，准备接应", En: "Knows that the patient is on the way and makes ready"}},
 			{Do: "route", Name: flow.Name{Zh: "改派科室", En: "Route"}, From: in(Received), To: flow.Same, By: flow.Owner, Roles: desk},
 			{Do: "accept", Name: flow.Name{Zh: "接诊", En: "Accept"}, From: in(Received), To: Accepted, By: flow.Owner, Roles: doctor, Primary: true, Effect: flow.Name{Zh: "通知申请方安排患者前来", En: "Tells the sender to set the patient on the way"}, Act: "accept-patient"},
+			{Do: "accept", Name: flow.Name{Zh: "接诊", En: "Accept"}, From: in(Received), To: NoBed, By: flow.Owner, Roles: doctor, When: toAdmit, Primary: true, Effect: flow.Name{Zh: "进入候床，由床位调配中心留床", En: "Waits for a bed; the bed desk holds one"}, Act: "accept-patient"},
 			{Do: "accept", Name: flow.Name{Zh: "接诊", En: "Accept"}, From: in(Submitted), To: Accepted, By: flow.Owner, Roles: doctor, When: inEmergency, Primary: true, Act: "accept-patient"},
 			{Do: "accept", Name: flow.Name{Zh: "接诊", En: "Accept"}, From: in(Departed), To: InTransit, By: flow.Owner, Roles: doctor, Act: "accept-patient"},
 			{Do: "accept", Name: flow.Name{Zh: "接诊", En: "Accept"}, From: in(InTransit), To: flow.Same, By: flow.Owner, Roles: doctor, When: inEmergency, Act: "accept-patient"},
 			{Do: "accept", Name: flow.Name{Zh: "回复建议", En: "Advise"}, From: in(Submitted, Received), To: Advised, By: flow.Owner, Roles: doctor, When: withAdvice, Act: "remote-opinion"},
 			{Do: "decline", Name: flow.Name{Zh: "不接收", En: "Decline"}, From: in(Submitted, Received), To: Declined, By: flow.Owner, Roles: desk, Effect: flow.Name{Zh: "以编码原因退回，并给出建议", En: "Goes back with a coded reason and advice"}},
-			{Do: "redirect", Name: flow.Name{Zh: "转往他院", En: "Redirect"}, From: in(Submitted, Departed, Received, Accepted), To: Redirected, By: flow.Owner, Roles: desk, Effect: flow.Name{Zh: "资料随转，由下一家医院接续", En: "The packet goes along; the next hospital takes over"}},
-			{Do: "redirect", Name: flow.Name{Zh: "改送他院", En: "Send elsewhere"}, From: in(Submitted, Departed, Received, Accepted), To: Redirected, By: flow.Requester, Roles: senders},
-			{Do: "supplement", Name: flow.Name{Zh: "补充资料", En: "Add to the packet"}, From: in(Submitted, Departed, Received, Accepted, InTransit), To: flow.Same, By: flow.Requester, Roles: senders},
-			{Do: "depart", Name: flow.Name{Zh: "出发", En: "Depart"}, From: in(Accepted), To: InTransit, By: flow.Requester, Roles: senders, Primary: true},
+			{Do: "redirect", Name: flow.Name{Zh: "转往他院", En: "Redirect"}, From: in(Submitted, Departed, Received, Accepted, NoBed, BedHeld), To: Redirected, By: flow.Owner, Roles: desk, Effect: flow.Name{Zh: "资料随转，由下一家医院接续", En: "The packet goes along; the next hospital takes over"}},
+			{Do: "redirect", Name: flow.Name{Zh: "改送他院", En: "Send elsewhere"}, From: in(Submitted, Departed, Received, Accepted, NoBed, BedHeld), To: Redirected, By: flow.Requester, Roles: senders},
+			{Do: "supplement", Name: flow.Name{Zh: "补充资料", En: "Add to the packet"}, From: in(Submitted, Departed, Received, Accepted, NoBed, BedHeld, InTransit), To: flow.Same, By: flow.Requester, Roles: senders},
+			{Do: "depart", Name: flow.Name{Zh: "出发", En: "Depart"}, From: in(Accepted, BedHeld), To: InTransit, By: flow.Requester, Roles: senders, Primary: true},
 			{Do: "depart", Name: flow.Name{Zh: "出发", En: "Depart"}, From: in(Submitted), To: Departed, By: flow.Requester, Roles: senders, When: inEmergency, Primary: true},
-			{Do: "depart", Name: flow.Name{Zh: "出发", En: "Depart"}, From: in(Received), To: InTransit, By: flow.Requester, Roles: senders, When: inEmergency, Primary: true},
-			{Do: "arrive", Name: flow.Name{Zh: "到达", En: "Arrive"}, From: in(Accepted, InTransit), To: Arrived, By: flow.Owner, Roles: desk, Primary: true},
+			{Do: "depart", Name: flow.Name{Zh: "出发", En: "Depart"}, From: in(Received, NoBed), To: InTransit, By: flow.Requester, Roles: senders, When: inEmergency, Primary: true},
+			{Do: "arrive", Name: flow.Name{Zh: "到达", En: "Arrive"}, From: in(Accepted, NoBed, BedHeld, InTransit), To: Arrived, By: flow.Owner, Roles: desk, Primary: true},
 			{Do: "arrive", Name: flow.Name{Zh: "到达", En: "Arrive"}, From: in(Submitted, Departed, Received), To: Arrived, By: flow.Owner, Roles: desk, When: inEmergency},
-			{Do: "admit", Name: flow.Name{Zh: "开住院证", En: "Order admission"}, From: in(Accepted, InTransit, Arrived), To: flow.Same, By: flow.Owner, Roles: doctor, Act: "admit"},
+			{Do: "admit", Name: flow.Name{Zh: "开住院证", En: "Order admission"}, From: in(Accepted, NoBed, BedHeld, InTransit, Arrived), To: flow.Same, By: flow.Owner, Roles: doctor, Act: "admit"},
 			{Do: "treat", Name: flow.Name{Zh: "诊治完成", En: "Treated"}, From: in(Arrived), To: Treated, By: flow.Owner, Roles: doctor, Primary: true, Act: "treat"},
-			{Do: "treat", Name: flow.Name{Zh: "诊治完成", En: "Treated"}, From: in(Submitted, Departed, Received, Accepted, InTransit), To: Treated, By: flow.Owner, Roles: doctor, When: inEmergency, Act: "treat"},
+			{Do: "treat", Name: flow.Name{Zh: "诊治完成", En: "Treated"}, From: in(Submitted, Departed, Received, Accepted, NoBed, BedHeld, InTransit), To: Treated, By: flow.Owner, Roles: doctor, When: inEmergency, Act: "treat"},
 			{Do: "send-back", Name: flow.Name{Zh: "下转", En: "Send back with a plan"}, From: in(Arrived, Treated), To: Treated, By: flow.Owner, Roles: doctor, Effect: flow.Name{Zh: "带康复计划转回原转出单位，等待对方接收", En: "Offers the patient with a plan to where he came from"}, Act: "treat"},
 			{Do: "close", Name: flow.Name{Zh: "结案", En: "Close"}, From: in(Treated), To: Ended, By: flow.Owner, Roles: desk, Primary: true},
 			{Do: "acknowledge", Name: flow.Name{Zh: "按建议处理并结案", En: "Act on the advice"}, From: in(Advised), To: Ended, By: flow.Requester, Roles: senders, Primary: true},
-			{Do: "refuse", Name: flow.Name{Zh: "患者不同意", En: "Patient refuses"}, From: in(Draft, Submitted, Received, Accepted, Advised), To: Refused, By: flow.Requester, Roles: senders},
-			{Do: "cancel", Name: flow.Name{Zh: "撤回", En: "Cancel"}, From: in(Draft, Submitted, Departed, Received, Accepted, InTransit), To: Cancelled, By: flow.Requester, Roles: senders},
-			{Do: "no-show", Name: flow.Name{Zh: "未到院", En: "No-show"}, From: in(Accepted, InTransit), To: NoShow, By: flow.Owner, Roles: desk},
-			{Do: "arrived-elsewhere", Name: flow.Name{Zh: "到了他院", En: "Arrived elsewhere"}, From: in(Submitted, Departed, Received, Accepted, InTransit), To: ArrivedElsewhere, By: flow.Either, Roles: either},
-			{Do: "managed-outside", Name: flow.Name{Zh: "网络外就医", En: "Managed outside"}, From: in(Submitted, Departed, Received, Accepted, InTransit, Arrived, Advised), To: ManagedOutside, By: flow.Either, Roles: either},
-			{Do: "expire", Name: flow.Name{Zh: "过期", En: "Expire"}, From: in(Draft, Submitted, Departed, Received, Accepted, InTransit, Advised), To: Expired, By: flow.System},
-		},
+			{Do: "refuse", Name: flow.Name{Zh: "患者不同意", En: "Patient refuses"}, From: in(Draft, Submitted, Received, Accepted, NoBed, BedHeld, Advised), To: Refused, By: flow.Requester, Roles: senders},
+			{Do: "cancel", Name: flow.Name{Zh: "撤回", En: "Cancel"}, From: in(Draft, Submitted, Departed, Received, Accepted, NoBed, BedHeld, InTransit), To: Cancelled, By: flow.Requester, Roles: senders},
+			{Do: "no-show", Name: flow.Name{Zh: "未到院", En: "No-show"}, From: in(Accepted, NoBed, BedHeld, InTransit), To: NoShow, By: flow.Owner, Roles: desk},
+			{Do: "arrived-elsewhere", Name: flow.Name{Zh: "到了他院", En: "Arrived elsewhere"}, From: in(Submitted, Departed, Received, Accepted, NoBed, BedHeld, InTransit), To: ArrivedElsewhere, By: flow.Either, Roles: either},
+			{Do: "managed-outside", Name: flow.Name{Zh: "网络外就医", En: "Managed outside"}, From: in(Submitted, Departed, Received, Accepted, NoBed, BedHeld, InTransit, Arrived, Advised), To: ManagedOutside, By: flow.Either, Roles: either},
+			{Do: "expire", Name: flow.Name{Zh: "过期", En: "Expire"}, From: in(Draft, Submitted, Departed, Received, Accepted, NoBed, BedHeld, InTransit, Advised), To: Expired, By: flow.System},
+		}, hold.Steps(hold.States{Waiting: NoBed, Held: BedHeld, Also: in(Accepted), Stay: in(InTransit, Arrived), Emergency: in(Submitted, Departed, Received)})),
 	},
 	Starts:   true,
 	Begin:    line.Drafts("draft", "send"),
@@ -178,7 +187,7 @@ var down = &line.Flow{
 			{Do: "arrive", Name: flow.Name{Zh: "患者已回", En: "Arrive"}, From: in(Accepted), To: Arrived, By: flow.Owner, Roles: either, Primary: true},
 			{Do: "follow-up", Name: flow.Name{Zh: "随访", En: "Follow up"}, From: in(Arrived), To: FollowedUp, By: flow.Owner, Roles: either, Primary: true},
 			{Do: "follow-up", Name: flow.Name{Zh: "再次随访", En: "Follow up again"}, From: in(FollowedUp), To: flow.Same, By: flow.Owner, Roles: either, Renews: true},
-			{Do: "close", Name: flow.Name{Zh: "结案", En: "Close"}, From: in(FollowedUp), To: Ended, By: flow.Owner, Roles: either, Primary: true},
+			{Do: "close", Name: flow.Name{Zh: "结案", En: "Close"}, From: in(Arrived, FollowedUp), To: Ended, By: flow.Owner, Roles: either, Primary: true},
 			{Do: "cancel", Name: flow.Name{Zh: "撤回", En: "Cancel"}, From: in(Offered, Accepted), To: Cancelled, By: flow.Requester, Roles: desk},
 			{Do: "no-show", Name: flow.Name{Zh: "未回到当地", En: "No-show"}, From: in(Accepted), To: NoShow, By: flow.Owner, Roles: either},
 			{Do: "expire", Name: flow.Name{Zh: "过期", En: "Expire"}, From: in(Accepted), To: Expired, By: flow.System},

@@ -46,7 +46,7 @@ func TestEveryStepIsNamedAndAsked(t *testing.T) {
 		seen := map[string]bool{}
 		for _, s := range f.Steps {
 			seen[s.Do] = true
-			if s.By != flow.System && s.Do != "open-filing" && f.Build[s.Do] == nil {
+			if s.By != flow.System && s.Do != "open-filing" && s.Do != "plan-visit" && f.Build[s.Do] == nil {
 				t.Errorf("%s: step %q builds nothing", f.Code, s.Do)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xinglin-health/xinglin/internal/beds/hold"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/flow"
@@ -13,25 +14,27 @@ import (
 
 var sendRules = []line.Rule{needsAnotherInstitution, needsCoordinator, needsReason, needsCompletePacket, needsNoOpenReferral, needsOwnCaseToContinue, needsDepartmentThere, needsAgreement, needsConsent}
 
-var upRules = map[string][]line.Rule{
+var upRules = together(hold.Rules(), map[string][]line.Rule{
 	"draft":      {needsAnotherInstitution, needsNoOpenReferral, needsOwnCaseToContinue, needsDepartmentThere},
 	"send":       sendRules,
 	"submit":     sendRules,
 	"supplement": {needsCompletePacket},
 	"receive":    {needsDepartmentHere},
 	"route":      {needsDepartmentHere},
-	"accept":     {needsDepartmentHere},
+	"accept":     {needsDepartmentHere, needsBedDesk},
 	"redirect":   {needsLateness, needsNextHospital, needsAgreementOnTheWay, needsConsent},
+	"depart":     {needsBedStillHeld},
 	"admit":      {needsPatientSeen, needsDepartmentHere},
 	"treat":      {needsCompletePacket},
-	"send-back":  {needsDownTarget, needsNoOpenOffer, needsCompletePacket, needsAgreement, needsConsent},
+	"send-back":  {needsDownTarget, needsNoOpenOffer, needsMedicinesThere, needsCompletePacket, needsAgreement, needsConsent},
 	"close":      {needsSummary},
-}
+})
 
 var downRules = map[string][]line.Rule{
-	"offer":     {needsUpCase, needsDownTarget, needsNoOpenOffer, needsCompletePacket, needsAgreement, needsConsent},
+	"offer":     {needsUpCase, needsDownTarget, needsNoOpenOffer, needsMedicinesThere, needsCompletePacket, needsAgreement, needsConsent},
 	"redirect":  {needsNextHospital, needsAgreementOnTheWay, needsConsent},
 	"take-over": {needsCounty},
+	"close":     {needsFollowUps},
 }
 
 var outRules = map[string][]line.Rule{

@@ -53,9 +53,8 @@ func Needs() []line.Field {
 	}
 }
 
-// of the bookings room, when it tells that a hold has ended.
-var told = []line.Field{field("text", "thing", "床位", "Bed"), field("text", "by", "操作人", "By"), field("text", "reason", "原因", "Reason"), field("text", "booking", "预约", "Booking"),
-	field("text", "expires", "到期", "Expired"), field("text", "since", "时间", "Since"), field("text", "pool", "床位池", "Pool"), field("text", "holder", "业务", "Case"), field("text", "state", "状态", "State")}
+// told is what the bookings room says when a hold has ended: the thing, and why it was taken.
+var told = []line.Field{field("text", "bed", "床位", "Bed"), field("text", "reason", "原因", "Reason")}
 
 // Forms are what the steps of a bed ask.
 func Forms() map[string]line.Form {

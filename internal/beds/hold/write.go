@@ -216,6 +216,11 @@ func Hold(c line.Call, ch *line.Change) {
 	if why := c.Params.Str("reason"); why != "" {
 		ch.Note += "；" + why
 	}
+	if c.Task == nil || c.Read.Waiting(Holder(ch)) == nil { // what it needs is asked of the bed as of one who waits
+		Await(c, ch, NoBed)
+		ch.Bookings = append(ch.Bookings, command, booking.Command{Do: booking.Leave, Holder: Holder(ch)})
+		return
+	}
 	ch.Bookings = append(ch.Bookings, command)
 	leave(c, ch)
 }
@@ -288,6 +293,14 @@ func promise(c line.Call, ch *line.Change) {
 	ch.Due = at
 	ch.Note = at.In(line.Zone()).Format("01-02 15:04") + "；" + c.Params.Str("reason")
 	Await(c, ch, Promised)
+}
+
+// NeedsHeld refuses to set out for a bed whose hold has run out meanwhile.
+func NeedsHeld(c line.Call) error {
+	if bookingOf(c) == nil {
+		return fhir.Refuse(409, "conflict", "hold-lapsed", "the hold has run out; wait for another bed", "留床已到期，请等待重新留床")
+	}
+	return nil
 }
 
 // lost puts the case back where it waited before; the bookings room has ended the hold already.
