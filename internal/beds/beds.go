@@ -10,7 +10,6 @@ import (
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/booking"
-	"github.com/xinglin-health/xinglin/internal/clock"
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
@@ -20,19 +19,19 @@ type Bookings interface {
 	Of(ctx context.Context, tx *store.Tx, holder string) (*booking.Booking, error)
 	WaitOf(ctx context.Context, tx *store.Tx, holder string) (*booking.Wait, error)
 	Waits(ctx context.Context, tx *store.Tx, pool string) ([]booking.Wait, error)
+	// Opened notes that a thing can be given, Closed that it can not for now.
+	Opened(ctx context.Context, tx *store.Tx, pool, thing string) error
+	Closed(ctx context.Context, tx *store.Tx, thing string) error
 }
 
 // Options of New.
 type Options struct {
 	Tree     *access.Tree
-	Clock    clock.Clock
 	Zone     *time.Location // in which days and shifts begin; nil = Asia/Shanghai
 	Audit    audit.Log      // nil = none, for tests
 	Raise    func(context.Context, *store.Tx, event.Event) error
 	Bookings Bookings
-	// Freed tells whoever waits that a thing can be had now; nil = nobody.
-	Freed func(ctx context.Context, tx *store.Tx, thing string) error
-	Log   *slog.Logger
+	Log      *slog.Logger
 }
 
 // Room keeps the register of beds and what follows from who lies in them.
@@ -40,7 +39,9 @@ type Room struct {
 	Options
 
 	mu       sync.Mutex
-	kept     *register // the newest that a view has seen
+	kept     *register             // the newest that a view has seen
+	rules    map[string]understood // of institutions that have set some
+	memo     memo
 	refused  map[refusal]int
 	reported map[string]reported
 }
@@ -50,7 +51,7 @@ func New(o Options) *Room {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Room{Options: o, refused: map[refusal]int{}, reported: map[string]reported{}}
+	return &Room{Options: o, rules: map[string]understood{}, refused: map[refusal]int{}, reported: map[string]reported{}}
 }
 
 func (r *Room) zone() *time.Location {

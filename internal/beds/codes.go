@@ -34,34 +34,6 @@ const (
 	OperationalStatus = "http://terminology.hl7.org/CodeSystem/v2-0116"
 )
 
-var equipment = []struct {
-	code string
-	bit  allocate.Equipment
-}{
-	{"monitor", allocate.Monitor}, {"oxygen", allocate.Oxygen}, {"negative-pressure", allocate.NegativePressure},
-	{"ventilator", allocate.Ventilator}, {"dialysis", allocate.Dialysis},
-}
-
-// EquipmentCodes lists what a set holds.
-func EquipmentCodes(e allocate.Equipment) (codes []string) {
-	for _, x := range equipment {
-		if e&x.bit != 0 {
-			codes = append(codes, x.code)
-		}
-	}
-	return codes
-}
-
-// EquipmentFrom reads codes into a set; unknown ones are left out.
-func EquipmentFrom(codes []string) (e allocate.Equipment) {
-	for _, x := range equipment {
-		if slices.Contains(codes, x.code) {
-			e |= x.bit
-		}
-	}
-	return e
-}
-
 // place is what a Location says about itself, as beds_place.says keeps it.
 type place struct {
 	Kind   string `json:"-"` // bd, ro, wa, si
@@ -132,7 +104,7 @@ func placeOf(n *fhir.Node) *place {
 			p.Role = code
 		}
 	}
-	p.Equipment = EquipmentFrom(codes)
+	p.Equipment = allocate.EquipmentOf(codes...)
 	if p.Kind == "bd" && p.Level == "" {
 		p.Level = allocate.General
 	}
@@ -159,9 +131,4 @@ func operational(s allocate.State, isolated bool) (code, display string) {
 		return "C", "Closed"
 	}
 	return "U", "Unoccupied"
-}
-
-// isState reads a text as a state of a bed.
-func isState(s string) bool {
-	return slices.Contains([]allocate.State{allocate.Free, allocate.Held, allocate.Occupied, allocate.Cleaning, allocate.Closed, allocate.Lent}, allocate.State(s))
 }

@@ -2,7 +2,6 @@ package beds
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,17 +12,19 @@ import (
 	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
 // RequestOf is what a waiting case asks of a bed.
 func RequestOf(w booking.Wait) (allocate.Request, error) {
-	var q allocate.Request
-	q.Age = -1
-	if len(w.Needs) > 0 {
-		if err := json.Unmarshal(w.Needs, &q); err != nil {
-			return q, fmt.Errorf("beds: needs of %s: %w", w.Holder, err)
-		}
+	needs := w.Needs
+	if len(needs) == 0 {
+		needs = []byte("{}")
+	}
+	q, err := allocate.ParseNeeds(needs)
+	if err != nil {
+		return q, fmt.Errorf("beds: %s: %w", w.Holder, err)
 	}
 	q.ID, q.Since = w.Holder, w.Since
 	if q.Promised.IsZero() {
@@ -37,14 +38,17 @@ func RequestOf(w booking.Wait) (allocate.Request, error) {
 
 // remember keeps what a case needs for the time when it waits no more.
 func (r *Room) remember(ctx context.Context, tx *store.Tx, holder, patient string, q allocate.Request) error {
-	since := q.Since
-	needs, err := json.Marshal(q)
+	task, vid, err := taskOf(ctx, tx, holder)
 	if err != nil {
-		return fmt.Errorf("beds: needs of %s: %w", holder, err)
+		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO beds_case (holder, patient, needs, since, changed) VALUES (?, ?, ?, ?, ?)
+	slug, flow := "", ""
+	if task != nil {
+		slug, flow = line.LineOf(task)
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO beds_case (holder, patient, needs, since, changed, line, flow, vid) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (holder) DO UPDATE SET patient = excluded.patient, needs = excluded.needs, since = excluded.since, changed = excluded.changed`,
-		holder, patient, string(needs), micros(since), tx.Now().UnixMicro())
+		holder, patient, string(allocate.MarshalNeeds(q)), micros(q.Since), tx.Now().UnixMicro(), slug, flow, vid)
 	if err != nil {
 		return fmt.Errorf("beds: needs of %s: %w", holder, err)
 	}
@@ -66,9 +70,14 @@ func (r *Room) known(ctx context.Context, tx *store.Tx, holder, patient string, 
 			return q, err
 		}
 		q.ID = holder
+		if q.Ward == "" && said == nil {
+			if err := r.homeOf(ctx, tx, holder, &q); err != nil {
+				return q, err
+			}
+		}
 		return r.sexed(ctx, tx, q, patient)
 	}
-	q, found, err := remembered(ctx, tx, holder)
+	q, _, found, err := remembered(ctx, tx, holder)
 	if err != nil {
 		return q, err
 	}
@@ -81,24 +90,33 @@ func (r *Room) known(ctx context.Context, tx *store.Tx, holder, patient string, 
 	return r.sexed(ctx, tx, q, patient)
 }
 
-func remembered(ctx context.Context, tx *store.Tx, holder string) (q allocate.Request, found bool, err error) {
-	err = tx.Query(ctx, "SELECT needs, since FROM beds_case WHERE holder = ?", []any{holder}, func(scan func(...any) error) error {
+// homeOf fills in the responsible department, which the Task of a case names.
+func (r *Room) homeOf(ctx context.Context, tx *store.Tx, holder string, q *allocate.Request) error {
+	n, _, err := taskOf(ctx, tx, holder)
+	if err != nil || n == nil {
+		return err
+	}
+	return r.saysOf(ctx, tx, n, q)
+}
+
+func remembered(ctx context.Context, tx *store.Tx, holder string) (q allocate.Request, patient string, found bool, err error) {
+	err = tx.Query(ctx, "SELECT needs, since, patient FROM beds_case WHERE holder = ?", []any{holder}, func(scan func(...any) error) error {
 		var needs string
 		var since int64
-		if err := scan(&needs, &since); err != nil {
+		if err := scan(&needs, &since, &patient); err != nil {
 			return err
 		}
 		found = true
-		if err := json.Unmarshal([]byte(needs), &q); err != nil {
+		if q, err = allocate.ParseNeeds([]byte(needs)); err != nil {
 			return err
 		}
 		q.ID, q.Since = holder, moment(since)
 		return nil
 	})
 	if err != nil {
-		return q, false, fmt.Errorf("beds: needs of %s: %w", holder, err)
+		return q, "", false, fmt.Errorf("beds: needs of %s: %w", holder, err)
 	}
-	return q, found, nil
+	return q, patient, found, nil
 }
 
 // sexed fills in what the patient's record says where the case did not say it.

@@ -12,43 +12,49 @@ import (
 
 // Pool is everything that a decision about an institution's beds looks at, as of the unit's time.
 func (r *Room) Pool(ctx context.Context, tx *store.Tx, institution string) (allocate.Pool, error) {
-	g, err := r.register(ctx, tx)
-	if err != nil {
-		return allocate.Pool{}, err
-	}
-	l, err := r.look(ctx, tx, institution, r.wardsOf(g, institution), "", "")
+	l, err := r.Look(ctx, tx, institution)
 	return l.Pool, err
 }
 
-// look is a pool with what the decision does not need and people ask for.
-type look struct {
-	allocate.Pool
-	wards []*Ward // as Pool.Wards
-	uses  map[string]Use
-	said  map[string]said
-	rules Rules
-	shift Shift
-	from  time.Time // of the shift
-	until time.Time
+// Look is Pool with all that people see beside it.
+func (r *Room) Look(ctx context.Context, tx *store.Tx, institution string) (Look, error) {
+	g, err := r.register(ctx, tx)
+	if err != nil {
+		return Look{}, err
+	}
+	return r.look(ctx, tx, institution, r.wardsOf(g, institution), "", "", "")
 }
 
-// said is what beds_state has of a bed.
-type said struct {
+// Look is a pool with what the decision does not need and people ask for.
+type Look struct {
+	allocate.Pool
+	Of    []*Ward        // as Pool.Wards
+	Uses  map[string]Use // by bed: who has it now
+	Said  map[string]Said
+	Rules *Rules
+	Shift Shift
+	From  time.Time // of the shift
+	Until time.Time
+	Set   map[string]Staffing // of the shift, by ward
+}
+
+// Said is what people, or time after a use, have said of a bed.
+type Said struct {
 	State, Reason, By string
 	Since, Until      time.Time
 	Confirm           bool
 }
 
-// look reads the live state of some wards of one institution. With ward, it is only one of them; holder is left out of
-// what is counted, for a decision about him.
-func (r *Room) look(ctx context.Context, tx *store.Tx, institution string, wards []*Ward, ward, holder string) (l look, err error) {
+// look reads the live state of some wards of one institution. With ward, it is only one of them; what holder
+// has, and who has the bed but, are left out of what is counted, for a decision about them.
+func (r *Room) look(ctx context.Context, tx *store.Tx, institution string, wards []*Ward, ward, holder, but string) (l Look, err error) {
 	now := tx.Now()
-	l = look{wards: wards, uses: map[string]Use{}, said: map[string]said{}}
+	l = Look{Of: wards, Uses: map[string]Use{}}
 	l.Now = now
-	if l.rules, err = r.RulesOf(ctx, tx, institution); err != nil {
+	if l.Rules, err = r.RulesOf(ctx, tx, institution); err != nil {
 		return l, err
 	}
-	l.shift, l.from, l.until = l.rules.ShiftAt(now.In(r.zone()))
+	l.Shift, l.From, l.Until = l.Rules.ShiftAt(now.In(r.zone()))
 	where, args := "WHERE pool = ? AND ended = 0", []any{institution}
 	if ward != "" {
 		where, args = where+" AND ward = ?", append(args, ward)
@@ -58,39 +64,38 @@ func (r *Room) look(ctx context.Context, tx *store.Tx, institution string, wards
 		return l, err
 	}
 	for _, u := range all {
-		if !u.live(now) || u.Holder == holder && holder != "" {
+		if !u.live(now) || u.Holder == holder && holder != "" || u.Bed == but {
 			continue
 		}
-		if was, taken := l.uses[u.Bed]; taken && was.State == booking.Occupied {
+		if was, taken := l.Uses[u.Bed]; taken && was.State == booking.Occupied {
 			continue
 		}
-		l.uses[u.Bed] = u
+		l.Uses[u.Bed] = u
 	}
-	if l.said, err = states(ctx, tx, wards, ward); err != nil {
+	if l.Said, err = states(ctx, tx, wards, ward); err != nil {
 		return l, err
 	}
-	shifts, err := shiftsAt(ctx, tx, now, ward)
-	if err != nil {
+	if l.Set, err = shiftsAt(ctx, tx, now, ward); err != nil {
 		return l, err
 	}
 	for _, w := range wards {
-		l.add(w, shifts)
+		l.add(w)
 	}
 	return l, nil
 }
 
-func (l *look) add(w *Ward, shifts map[string]Staffing) {
+func (l *Look) add(w *Ward) {
 	at, rooms := len(l.Wards), len(l.Rooms)
 	out := allocate.Ward{ID: w.Org, Name: w.Name, Campus: w.Campus, Specialties: w.Specialties, Neighbours: w.Neighbours,
 		Kinds: w.Protected, Lends: w.Lends, Reserve: w.Reserve, Teams: map[string]int{}}
-	s, set := shifts[w.ID]
+	s, set := l.Set[w.ID]
 	out.Capacity, out.Stale = s.Points, !set
 	for _, c := range w.Rooms {
 		l.Rooms = append(l.Rooms, allocate.Room{ID: c.ID, Rule: c.Rule})
 	}
 	for _, b := range w.Beds {
 		bed := allocate.Bed{ID: b.ID, Name: b.Name, Ward: at, Room: rooms + b.Chamber, Level: b.Level, Equipment: b.Equipment, State: allocate.Free}
-		switch said := l.said[b.ID]; {
+		switch said := l.Said[b.ID]; {
 		case b.Off || said.State == string(allocate.Closed):
 			bed.State = allocate.Closed
 		case said.State == string(allocate.Cleaning):
@@ -99,7 +104,7 @@ func (l *look) add(w *Ward, shifts map[string]Staffing) {
 				bed.Likely = 0.9
 			}
 		}
-		if u, taken := l.uses[b.ID]; taken {
+		if u, taken := l.Uses[b.ID]; taken {
 			bed.State = u.bedState()
 			bed.Frees, bed.Likely = u.Frees, u.Likely
 			if u.Lent && u.State != booking.Occupied {
@@ -111,8 +116,13 @@ func (l *look) add(w *Ward, shifts map[string]Staffing) {
 				room.Men++
 			case allocate.Female:
 				room.Women++
+			default:
+				room.Others++
 			}
-			if u.From.Before(l.until) {
+			if u.Isolation != "" {
+				room.Isolation = u.Isolation
+			}
+			if u.From.Before(l.Until) {
 				out.Load += l.points(u.Nursing)
 			}
 			if u.Team != "" {
@@ -128,16 +138,19 @@ func (l *look) add(w *Ward, shifts map[string]Staffing) {
 }
 
 // points of a patient by nursing level.
-func (l *look) points(nursing string) float64 {
-	return 1
+func (l *Look) points(nursing string) float64 {
+	if p, said := l.Rules.Who.Nursing[nursing]; said {
+		return p
+	}
+	return l.Rules.Who.Nursing[""]
 }
 
-func states(ctx context.Context, tx *store.Tx, wards []*Ward, ward string) (map[string]said, error) {
-	all := map[string]said{}
+func states(ctx context.Context, tx *store.Tx, wards []*Ward, ward string) (map[string]Said, error) {
+	all := map[string]Said{}
 	read := func(where string, args ...any) error {
 		return tx.Query(ctx, "SELECT bed, state, since, until, confirm, reason, account FROM beds_state "+where, args, func(scan func(...any) error) error {
 			var bed string
-			var s said
+			var s Said
 			var since, until, confirm int64
 			err := scan(&bed, &s.State, &since, &until, &confirm, &s.Reason, &s.By)
 			s.Since, s.Until, s.Confirm = moment(since), moment(until), confirm != 0

@@ -77,7 +77,7 @@ func (g *register) ward(id string) *Ward {
 // Derive keeps beds_place in step with the Locations. It is a store.Deriver.
 func (r *Room) Derive(ctx context.Context, tx *store.Tx, w store.Written) error {
 	if w.Type != "Location" {
-		return nil
+		return r.follow(ctx, tx, w)
 	}
 	was, is := placeOf(w.Before), placeOf(w.After)
 	if reflect.DeepEqual(was, is) { // also every change of a bed's state

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,10 +21,14 @@ import (
 //go:embed rules/rules.json
 var rulesFile []byte
 
-// Rules are what an institution may set about its pool; where it has set nothing, the shipped data holds.
+//go:embed rules/preferences.json
+var preferencesFile []byte
+
+// Rules are what an institution may set about its pool; where it has set nothing, the shipped data holds. They are
+// shared: do not change them.
 type Rules struct {
 	Shifts   []Shift                `json:"shifts"`
-	Cleaning map[allocate.Level]int `json:"cleaning"` // minutes
+	Cleaning map[allocate.Level]int `json:"cleaningMinutes"`
 	Confirms []allocate.Level       `json:"confirms"`
 	Expiry   struct {
 		Urgent  int    `json:"urgent"` // minutes
@@ -36,6 +41,9 @@ type Rules struct {
 	Directory struct {
 		Days int `json:"days"`
 	} `json:"directory"`
+	Who *allocate.Rules `json:"-"` // gets which bed
+
+	said map[string]json.RawMessage // of Who, what is not the default
 }
 
 // Shift of the day. Until at or before From is on the next day.
@@ -67,13 +75,34 @@ type Edit struct {
 	Value  json.RawMessage `json:"value"`
 }
 
-var shipped, shippedRules = func() (list []Rule, rules Rules) {
-	var raw map[string]Rule
+// preferences are the codes of allocate's rules.
+var preferences = map[string]bool{}
+
+var shipped, shippedRules = func() (list []Rule, rules *Rules) {
+	var raw, who map[string]Rule
 	if err := json.Unmarshal(rulesFile, &raw); err != nil {
 		panic("beds: rules: " + err.Error())
 	}
+	if err := json.Unmarshal(preferencesFile, &who); err != nil {
+		panic("beds: preferences: " + err.Error())
+	}
+	d := allocate.Default()
+	all, err := json.Marshal(d)
+	if err != nil {
+		panic("beds: preferences: " + err.Error())
+	}
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal(all, &values); err != nil {
+		panic("beds: preferences: " + err.Error())
+	}
+	rules = &Rules{Who: d}
 	for code, x := range raw {
 		x.Code = code
+		list = append(list, x)
+	}
+	for code, x := range who {
+		x.Code, x.Value, x.Source, x.Verified = code, values[code], d.Source, d.Verified
+		preferences[code] = true
 		list = append(list, x)
 	}
 	slices.SortFunc(list, func(a, b Rule) int { return strings.Compare(a.Code, b.Code) })
@@ -82,18 +111,34 @@ var shipped, shippedRules = func() (list []Rule, rules Rules) {
 			panic("beds: rules: " + err.Error())
 		}
 	}
+	rules.said = nil
 	return list, rules
 }()
 
 // set takes one value, strictly.
 func (u *Rules) set(code string, value json.RawMessage) error {
+	fresh := *u
+	if preferences[code] {
+		if fresh.said = maps.Clone(u.said); fresh.said == nil {
+			fresh.said = map[string]json.RawMessage{}
+		}
+		fresh.said[code] = value
+		all, err := json.Marshal(fresh.said)
+		if err == nil {
+			fresh.Who, err = allocate.Parse(all)
+		}
+		if err != nil {
+			return fmt.Errorf("rule %s: %w", code, err)
+		}
+		*u = fresh
+		return nil
+	}
 	one, err := json.Marshal(map[string]json.RawMessage{code: value})
 	if err != nil {
 		return fmt.Errorf("rule %s: %w", code, err)
 	}
-	fresh := *u
 	switch code { // a map or list that is set replaces the old one, and never writes into what others share
-	case "cleaning":
+	case "cleaningMinutes":
 		fresh.Cleaning = nil
 	case "shifts":
 		fresh.Shifts = nil
@@ -155,23 +200,48 @@ func minutes(at string) (int, error) {
 	return t.Hour()*60 + t.Minute(), nil
 }
 
-// RulesOf are the rules of an institution in force.
-func (r *Room) RulesOf(ctx context.Context, tx *store.Tx, pool string) (Rules, error) {
-	u := shippedRules
-	err := tx.Query(ctx, "SELECT code, value FROM beds_rule WHERE pool = ? ORDER BY at", []any{pool}, func(scan func(...any) error) error {
-		var code, value string
-		if err := scan(&code, &value); err != nil {
-			return err
-		}
-		if err := u.set(code, json.RawMessage(value)); err != nil {
-			r.Log.Warn("beds: a stored rule is not understood", "pool", pool, "error", err)
-		}
-		return nil
+// understood are the rules of an institution as they were after its last change.
+type understood struct {
+	version string
+	rules   *Rules
+}
+
+// RulesOf are the rules of an institution in force, shared: do not change them.
+func (r *Room) RulesOf(ctx context.Context, tx *store.Tx, pool string) (*Rules, error) {
+	type row struct{ code, value string }
+	var rows []row
+	version := ""
+	err := tx.Query(ctx, "SELECT code, value, at FROM beds_rule WHERE pool = ? ORDER BY at, code", []any{pool}, func(scan func(...any) error) error {
+		var x row
+		var at int64
+		err := scan(&x.code, &x.value, &at)
+		rows, version = append(rows, x), fmt.Sprint(version, " ", at, x.code, len(x.value))
+		return err
 	})
 	if err != nil {
-		return u, fmt.Errorf("beds: rules: %w", err)
+		return nil, fmt.Errorf("beds: rules: %w", err)
 	}
-	return u, nil
+	if len(rows) == 0 {
+		return shippedRules, nil
+	}
+	r.mu.Lock()
+	kept := r.rules[pool]
+	r.mu.Unlock()
+	if kept.version == version && !tx.Writing() {
+		return kept.rules, nil
+	}
+	u := *shippedRules
+	for _, x := range rows {
+		if err := u.set(x.code, json.RawMessage(x.value)); err != nil {
+			r.Log.Warn("beds: a stored rule is not understood", "pool", pool, "error", err)
+		}
+	}
+	if !tx.Writing() {
+		r.mu.Lock()
+		r.rules[pool] = understood{version, &u}
+		r.mu.Unlock()
+	}
+	return &u, nil
 }
 
 // RuleList lists the rules of an institution with what was changed, by whom and why.
@@ -210,14 +280,15 @@ func (r *Room) SetRule(ctx context.Context, tx *store.Tx, by *access.Caller, poo
 	if strings.TrimSpace(reason) == "" || len(reason) > 500 {
 		return fhir.Refuse(422, "required", "reason-required", "say why, in at most 500 bytes", "请填写修改原因")
 	}
+	if len(value) > 8<<10 {
+		return fhir.Refuse(422, "too-long", "rule-too-long", "a rule has at most 8 KB", "规则内容过长")
+	}
 	u, err := r.RulesOf(ctx, tx, pool)
 	if err != nil {
 		return err
 	}
-	if len(value) > 8<<10 {
-		return fhir.Refuse(422, "too-long", "rule-too-long", "a rule has at most 8 KB", "规则内容过长")
-	}
-	if err := u.set(code, value); err != nil {
+	trial := *u
+	if err := trial.set(code, value); err != nil {
 		return fhir.Refuse(422, "value", "bad-rule", err.Error(), "规则内容不符合要求："+err.Error())
 	}
 	var tight bytes.Buffer

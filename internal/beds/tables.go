@@ -19,7 +19,8 @@ CREATE TABLE beds_state (
   reason TEXT NOT NULL, account TEXT NOT NULL);
 CREATE INDEX beds_state_until ON beds_state (until) WHERE state = 'cleaning' AND confirm = 0;
 CREATE TABLE beds_case (
-  holder TEXT NOT NULL PRIMARY KEY, patient TEXT NOT NULL, needs TEXT NOT NULL, since BIGINT NOT NULL, changed BIGINT NOT NULL);
+  holder TEXT NOT NULL PRIMARY KEY, patient TEXT NOT NULL, needs TEXT NOT NULL, since BIGINT NOT NULL, changed BIGINT NOT NULL,
+  line TEXT NOT NULL, flow TEXT NOT NULL, vid BIGINT NOT NULL);
 CREATE TABLE beds_use (
   booking TEXT NOT NULL, bed TEXT NOT NULL, began BIGINT NOT NULL, holder TEXT NOT NULL, patient TEXT NOT NULL,
   pool TEXT NOT NULL, campus TEXT NOT NULL, ward TEXT NOT NULL, host TEXT NOT NULL, level TEXT NOT NULL,
@@ -40,8 +41,11 @@ CREATE TABLE beds_rule (
   PRIMARY KEY (pool, code, at));
 CREATE TABLE beds_refusal (
   pool TEXT NOT NULL, day TEXT NOT NULL, ward TEXT NOT NULL, code TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (pool, day, ward, code));
+CREATE TABLE beds_change (bed TEXT NOT NULL PRIMARY KEY, at BIGINT NOT NULL);
+CREATE INDEX beds_change_at ON beds_change (at);
 CREATE TABLE beds_away (
-  bed TEXT NOT NULL, since BIGINT NOT NULL, holder TEXT NOT NULL, back BIGINT NOT NULL, PRIMARY KEY (holder, since));`
+  bed TEXT NOT NULL, since BIGINT NOT NULL, holder TEXT NOT NULL, back BIGINT NOT NULL, PRIMARY KEY (holder, since));
+CREATE INDEX beds_away_open ON beds_away (back) WHERE back = 0;`
 	lite := strings.NewReplacer("BIGINT", "INTEGER", "DOUBLE PRECISION", "REAL").Replace(ddl)
 	return []store.Migration{{Name: "beds/0001_register", SQLite: lite, Postgres: ddl}}
 }()

@@ -80,6 +80,7 @@ func (r *Room) Changed(ctx context.Context, tx *store.Tx, before, after *booking
 	if len(touched) == 0 {
 		return nil
 	}
+	r.forget()
 	g, err := r.register(ctx, tx)
 	if err != nil {
 		return err
@@ -100,6 +101,9 @@ func (r *Room) Changed(ctx context.Context, tx *store.Tx, before, after *booking
 		return err
 	}
 	for _, bed := range touched {
+		if err := r.mark(ctx, tx, bed); err != nil {
+			return err
+		}
 		if err := r.tell(ctx, tx, g, bed); err != nil {
 			return err
 		}
@@ -108,7 +112,16 @@ func (r *Room) Changed(ctx context.Context, tx *store.Tx, before, after *booking
 }
 
 // planned is when a use is expected to end; zero = nobody has said.
-func planned(b *booking.Booking) time.Time { return b.Until }
+func planned(b *booking.Booking) time.Time { return b.Planned }
+
+// mark notes that a board which was read before is stale for this bed.
+func (r *Room) mark(ctx context.Context, tx *store.Tx, bed string) error {
+	_, err := tx.Exec(ctx, "INSERT INTO beds_change (bed, at) VALUES (?, ?) ON CONFLICT (bed) DO UPDATE SET at = excluded.at", bed, tx.Now().UnixMicro())
+	if err != nil {
+		return fmt.Errorf("beds: %s: %w", bed, err)
+	}
+	return nil
+}
 
 func isBed(thing string) bool { return strings.HasPrefix(thing, "Location/") }
 
@@ -118,7 +131,11 @@ func (r *Room) goesOn(ctx context.Context, tx *store.Tx, g *register, before, af
 		if err := r.inherit(ctx, tx, before.Holder, after.Holder, after.Patient); err != nil {
 			return err
 		}
-		if err := r.rewrite(ctx, tx, g, after); err != nil {
+		q, err := r.known(ctx, tx, after.Holder, after.Patient, nil)
+		if err != nil {
+			return err
+		}
+		if err := r.rewrite(ctx, tx, g, after.Thing, after.ID, q); err != nil {
 			return err
 		}
 	}
@@ -140,10 +157,10 @@ func (r *Room) goesOn(ctx context.Context, tx *store.Tx, g *register, before, af
 
 // inherit lets a stay know what its admission needed.
 func (r *Room) inherit(ctx context.Context, tx *store.Tx, from, to, patient string) error {
-	if _, found, err := remembered(ctx, tx, to); err != nil || found {
+	if _, _, found, err := remembered(ctx, tx, to); err != nil || found {
 		return err
 	}
-	q, found, err := remembered(ctx, tx, from)
+	q, _, found, err := remembered(ctx, tx, from)
 	if err != nil || !found {
 		return err
 	}
@@ -151,23 +168,15 @@ func (r *Room) inherit(ctx context.Context, tx *store.Tx, from, to, patient stri
 }
 
 // rewrite puts what is known of the holder now into the open row: a stay may know more than the admission did.
-func (r *Room) rewrite(ctx context.Context, tx *store.Tx, g *register, b *booking.Booking) error {
-	w, _ := g.bed(b.Thing)
+func (r *Room) rewrite(ctx context.Context, tx *store.Tx, g *register, bed, id string, q allocate.Request) error {
+	w, _ := g.bed(bed)
 	if w == nil {
 		return nil
 	}
-	q, err := r.known(ctx, tx, b.Holder, b.Patient, nil)
+	_, err := tx.Exec(ctx, "UPDATE beds_use SET home = ?, specialty = ?, team = ?, sex = ?, nursing = ?, isolation = ?, urgency = ?, lent = ? WHERE booking = ? AND ended = 0",
+		q.Ward, q.Specialty, q.Team, string(q.Sex), q.Nursing, q.Isolation, string(q.Urgency), flag(!r.atHome(w, q)), id)
 	if err != nil {
-		return err
-	}
-	lent := int64(0)
-	if !r.atHome(w, q) {
-		lent = 1
-	}
-	_, err = tx.Exec(ctx, "UPDATE beds_use SET home = ?, specialty = ?, team = ?, sex = ?, nursing = ?, isolation = ?, lent = ? WHERE booking = ? AND ended = 0",
-		q.Ward, q.Specialty, q.Team, string(q.Sex), q.Nursing, q.Isolation, lent, b.ID)
-	if err != nil {
-		return fmt.Errorf("beds: use of %s: %w", b.Thing, err)
+		return fmt.Errorf("beds: use of %s: %w", bed, err)
 	}
 	return nil
 }
@@ -188,7 +197,11 @@ func (r *Room) ends(ctx context.Context, tx *store.Tx, g *register, before, afte
 	if !left {
 		return nil
 	}
-	return r.clean(ctx, tx, g, before.Thing)
+	last, err := uses(ctx, tx, "WHERE booking = ? ORDER BY seq DESC LIMIT 1", before.ID)
+	if err != nil {
+		return err
+	}
+	return r.clean(ctx, tx, g, before.Thing, len(last) > 0 && last[0].Isolation != "")
 }
 
 func (r *Room) begins(ctx context.Context, tx *store.Tx, g *register, before, after *booking.Booking) error {
@@ -213,10 +226,7 @@ func (r *Room) begins(ctx context.Context, tx *store.Tx, g *register, before, af
 			return fmt.Errorf("beds: %s: %w", after.Thing, err)
 		}
 	}
-	lent := int64(0)
-	if !r.atHome(w, q) {
-		lent = 1
-	}
+	lent := flag(!r.atHome(w, q))
 	frees, likely := planned(after), 0.0
 	if frees.IsZero() {
 		frees = after.Until
@@ -237,20 +247,23 @@ state, since, expires, frees, likely, ended, ending, seq) VALUES (?, ?, ?, ?, ?,
 
 // atHome says whether a ward is the patient's own: of his department, or where that is not said, of his specialty.
 func (r *Room) atHome(w *Ward, q allocate.Request) bool {
+	if q.Ward == "" && q.Specialty == "" || slices.Contains(w.Specialties, q.Specialty) {
+		return true
+	}
 	if q.Ward != "" {
 		return r.within(w.Org, q.Ward) || r.within(q.Ward, w.Org)
 	}
-	return q.Specialty == "" || slices.Contains(w.Specialties, q.Specialty)
+	return false
 }
 
 // likelihood of a planned discharge: a share, a percentage or a word.
 func likelihood(said string) float64 {
 	switch said {
-	case "certain", "confirmed", "definite":
+	case "certain", "confirmed", "definite", "sure":
 		return 1
 	case "likely", "probable", "":
 		return 0.8
-	case "possible":
+	case "possible", "unsure":
 		return 0.4
 	}
 	if v, err := strconv.ParseFloat(strings.TrimSuffix(said, "%"), 64); err == nil && v > 0 {
@@ -263,7 +276,7 @@ func likelihood(said string) float64 {
 }
 
 // clean begins the cleaning after a use.
-func (r *Room) clean(ctx context.Context, tx *store.Tx, g *register, bed string) error {
+func (r *Room) clean(ctx context.Context, tx *store.Tx, g *register, bed string, isolated bool) error {
 	w, b := g.bed(bed)
 	if w == nil {
 		return nil
@@ -272,18 +285,11 @@ func (r *Room) clean(ctx context.Context, tx *store.Tx, g *register, bed string)
 	if err != nil {
 		return err
 	}
-	minutes, ok := u.Cleaning[b.Level]
-	if !ok {
-		minutes = u.Cleaning[allocate.General]
-	}
-	confirm := int64(0)
-	if w.Confirms == "true" || w.Confirms == "" && slices.Contains(u.Confirms, b.Level) {
-		confirm = 1
-	}
+	confirm := flag(u.confirms(w, b.Level, isolated))
 	now := tx.Now()
 	_, err = tx.Exec(ctx, `INSERT INTO beds_state (bed, state, since, until, confirm, reason, account) VALUES (?, 'cleaning', ?, ?, ?, 'after-use', 'hub')
 ON CONFLICT (bed) DO UPDATE SET state = excluded.state, since = excluded.since, until = excluded.until, confirm = excluded.confirm, reason = excluded.reason, account = excluded.account
-WHERE beds_state.state <> 'closed'`, bed, now.UnixMicro(), now.Add(time.Duration(minutes)*time.Minute).UnixMicro(), confirm)
+WHERE beds_state.state <> 'closed'`, bed, now.UnixMicro(), now.Add(u.cleaning(b.Level)).UnixMicro(), confirm)
 	if err != nil {
 		return fmt.Errorf("beds: clean %s: %w", bed, err)
 	}

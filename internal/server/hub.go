@@ -12,6 +12,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/agreement"
 	"github.com/xinglin-health/xinglin/internal/audit"
+	"github.com/xinglin-health/xinglin/internal/beds"
 	"github.com/xinglin-health/xinglin/internal/blob"
 	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/bulk"
@@ -52,6 +53,7 @@ type Hub struct {
 	Agreements    *agreement.Room
 	Index         *empi.Index
 	Bookings      *booking.Room
+	Beds          *beds.Room
 
 	reviewed int64 // the last event of which the cases of pairs know; 0 = none were looked at since the start
 

@@ -15,6 +15,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/agreement"
 	"github.com/xinglin-health/xinglin/internal/api"
 	"github.com/xinglin-health/xinglin/internal/audit"
+	"github.com/xinglin-health/xinglin/internal/beds"
 	"github.com/xinglin-health/xinglin/internal/blob"
 	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/bulk"
@@ -39,7 +40,7 @@ import (
 // migrations of the services, in the order in which they were released. Only append.
 func migrations() []store.Migration {
 	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations, bulk.Migrations, term.Migrations, registry.Migrations,
-		agreement.Migrations, smart.Migrations, access.Migrations, empi.Migrations, booking.Migrations)
+		agreement.Migrations, smart.Migrations, access.Migrations, empi.Migrations, booking.Migrations, beds.Migrations)
 }
 
 // openStore: floor 1, with what runs in the transaction of every write.
@@ -60,6 +61,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 	h.Agreements = &agreement.Room{Tree: h.Tree, Zone: h.Zone, Legal: h.Tree.Legal}
 	h.Relations.Sharing = h.Agreements.Gives
 	h.Conform = &conform.Room{Clock: h.Clock}
+	h.Beds = beds.New(beds.Options{Tree: h.Tree, Zone: h.Zone, Raise: event.Raise, Log: h.Log})
 	h.Index = empi.New(empi.Options{Clock: h.Clock, Log: h.Log})
 	h.Subscriptions = subscription.New(subscription.Options{Clock: h.Clock, Zone: h.Zone, Base: h.pageURL() + "/fhir", Hosts: h.Hooks, Log: h.Log})
 	sealing, err := h.sealing()
@@ -72,9 +74,9 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Zone:       h.Zone,
 		Migrations: migrations(),
 		Derive: []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, h.countersigning, h.Relations.Derive, identity.Derive(h.who), line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive,
-			h.Agreements.Derive, access.Follow, h.Index.Derive, h.deciding, booking.Derive},
+			h.Agreements.Derive, access.Follow, h.Index.Derive, h.deciding, booking.Derive, h.Beds.Derive},
 		Guard: []store.Guard{h.Tree.Guard, h.Relations.Guard, h.Registry.Guard, identity.Guard(h.who), line.Guard(lines.All), h.Subscriptions.Guard, blob.Guard,
-			h.Agreements.Guard, booking.Guard},
+			h.Agreements.Guard, booking.Guard, h.Beds.Keep},
 		Guarded:  access.Guarded,
 		Kinds:    access.GuardedKinds(),
 		Watch:    h.watch,
@@ -169,8 +171,9 @@ func (h *Hub) openLines(context.Context) error {
 		Agreed:  h.Agreements.Between,
 		Legal:   h.Agreements.Legal,
 	}
-	h.Bookings = booking.New(booking.Options{Store: h.Store, Clock: h.Clock, Zone: h.Zone, Audit: h.Audit, Log: h.Log, Raise: event.Raise, Inform: h.Runner.System, Tree: h.Tree})
-	h.Runner.Bookings = h.Bookings
+	h.Bookings = booking.New(booking.Options{Store: h.Store, Clock: h.Clock, Zone: h.Zone, Audit: h.Audit, Log: h.Log, Raise: event.Raise, Inform: h.Runner.System, Tree: h.Tree,
+		Guard: h.Beds.Guard, Changed: h.Beds.Changed, Fits: h.Beds.Fits, Units: h.Beds.Units})
+	h.Runner.Bookings, h.Beds.Bookings, h.Beds.Audit = h.Bookings, h.Bookings, h.Audit
 	return nil
 }
 
@@ -236,6 +239,10 @@ func (h *Hub) Start(ctx context.Context) {
 		return err
 	}))
 	h.background(ctx, "bookings", h.Bookings.Run)
+	h.background(ctx, "cleaning of beds", every(5*time.Second, func(ctx context.Context) error {
+		_, err := h.Beds.Tick(ctx, h.Store)
+		return err
+	}))
 	h.background(ctx, "licences and roles that end", every(time.Minute, h.warn))
 	h.background(ctx, "organisations", every(15*time.Second, func(ctx context.Context) error { return h.Tree.Refresh(ctx, h.Store) }))
 	if h.FullText {
