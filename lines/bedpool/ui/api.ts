@@ -71,3 +71,29 @@ export interface Why { objections?: Objection[] | null; terms?: Term[] | null; c
 export interface Fits { fits: string[] | null; against: Record<string, string[]> | null; words?: Record<string, Name> | null }
 
 export const usePools = () => useQuery({ queryKey: ['beds', 'pools'], queryFn: ({ signal }) => get<Pools>('/api/beds/pools', signal), staleTime: 300_000 });
+
+// GET /api/beds/shifts?pool=&at= : what each ward can bear in the shift at a time (now), and in those after it.
+export interface ShiftKind { code: string; zh: string; en: string; from: string; until: string; points: number } // hh:mm; points that one nurse bears
+export interface Staffing { shift: string; starts: string; ends: string; nurses?: number; points?: number; source?: 'head-nurse' | 'nursing-duty' | 'roster'; by?: string; at?: string } // no nurses = not set
+export interface ShiftWard { ward: string; name: string; campus?: string; campusName?: string; beds: number; patients: number; load: number; mine?: boolean; shifts: Staffing[] } // mine: the caller may set it; this shift first
+export interface Shifts { at: string; kinds: ShiftKind[] | null; wards: ShiftWard[] | null }
+// PUT /api/beds/shifts
+export interface SetShift { ward: string; at: string; nurses: number; points?: number }
+
+// GET /api/beds/leader?pool=&from=&to= (days, both included). Shares are 0 to 1, waits are hours.
+export interface Stand { beds: number; occupied: number; free: number; held: number; cleaning: number; closed: number; lent: number; mean?: number } // now; mean occupancy of the period
+export interface LeaderWard extends Stand { id: string; name: string; campus: string; refused: number; lentDays: number; stale?: boolean }
+export interface LeaderWait { urgency: BedUrgency; waiting: number; longest?: number; served: number; p50?: number; p90?: number }
+export interface LeaderDay { day: string; occupied: number; beds: number; lent: number; refused: number; lapsed: number; displaced: number; p50?: number }
+export interface Leader {
+  from: string; to: string; at: string; campuses: (Stand & { id: string; name: string })[] | null; wards: LeaderWard[] | null; waits: LeaderWait[] | null; days: LeaderDay[] | null;
+  refused: { code: string; zh: string; en: string; n: number }[] | null; // by hard rule
+  holds: { held: number; lapsed: number; displaced: number; overridden: number };
+}
+
+// GET /api/beds/directory?specialty=&level=&near= : in the order in which to ask, with reasons.
+export interface DirectoryRow {
+  institution: string; name: string; specialty: string; specialtyName?: string; level: Level; beds: number; free: number; today: number; // today: expected to become free
+  p50?: number; p90?: number; distance?: number; agreed?: boolean; own?: boolean; at: string; reasons?: Name[] | null;
+}
+export interface Directory { rows: DirectoryRow[] | null; specialties?: { code: string; name: string }[] | null }
