@@ -26,7 +26,7 @@ export function BedPanel({ pool, at, onClose, picking }: Props) {
   const o = b.occupant;
   const able = abilities(t, b);
   return (
-    <section className="bed-panel" aria-label={t('bed')}>
+    <section className="bed-panel" aria-label={placeOf(at)}>
       <header className="bed-head">
         <h2>{placeOf(at)}</h2>
         <span className={`mark mark-bed sign-${stateOf(b)}`}>{t(`state.${stateOf(b)}`)}</span>
