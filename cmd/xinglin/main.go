@@ -88,7 +88,7 @@ func newRoot() *cobra.Command {
 	})
 	root.PersistentFlags().String("config", "", "configuration file (default DATA/xinglin.toml)")
 	root.AddCommand(serveCommand(), demoCommand(), importCommand(), exportCommand(), migrateCommand(), userCommand(), tokenCommand(), appCommand(),
-		terminologyCommand(), auditCommand(), registryCommand(), matchCommand(), personsCommand(), backupCommand(), restoreCommand(), keysCommand(), benchCommand(), doctorCommand(), versionCommand())
+		terminologyCommand(), auditCommand(), registryCommand(), matchCommand(), personsCommand(), simulateCommand(), backupCommand(), restoreCommand(), keysCommand(), benchCommand(), doctorCommand(), versionCommand())
 	configure(root)
 	return root
 }

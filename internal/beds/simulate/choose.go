@@ -168,9 +168,9 @@ func (s *play) request(c, who int32) *allocate.Request {
 	return r
 }
 
-// kept: the bed belongs to the reserve, and he is no emergency.
-func (s *play) kept(c int32, ward int32) bool {
-	if s.o.Reserve == 0 || s.policy.Weighted || s.rank[c] == 0 || s.protected[ward] {
+// kept: the bed belongs to the reserve, he is no emergency, and he would not leave another bed for it.
+func (s *play) kept(c, who, ward int32) bool {
+	if s.o.Reserve == 0 || s.policy.Weighted || s.rank[c] == 0 || s.protected[ward] || s.bedOf[who] != 0 {
 		return false
 	}
 	if s.reserve != nil {
@@ -205,7 +205,7 @@ func (s *play) best(c, who int32) (bed int32, ok bool) {
 	}
 	least := s.engine.Leave(r)
 	for _, w := range wards {
-		if len(s.free[w]) == 0 || s.kept(c, w) {
+		if len(s.free[w]) == 0 || s.kept(c, who, w) {
 			continue
 		}
 		b, cost, found := s.bestIn(w, r)
@@ -283,7 +283,7 @@ func (s *play) nextFor(ward int32) (class, bed int32, ok bool) {
 			i--
 			continue
 		}
-		if !s.allowed[c][ward] || s.kept(c, ward) {
+		if !s.allowed[c][ward] || s.kept(c, who, ward) {
 			continue
 		}
 		if !s.policy.Weighted && ok && (s.rank[c] > rank || s.rank[c] == rank && s.since[who] >= since) {
@@ -323,7 +323,7 @@ func (s *play) bringHome(bed int32) {
 			continue
 		}
 		c := s.Admissions[who].Class
-		if !slices.Contains(s.reach[c][:s.near[c]], ward) || s.kept(c, ward) {
+		if !slices.Contains(s.reach[c][:s.near[c]], ward) {
 			continue
 		}
 		r := s.request(c, who)

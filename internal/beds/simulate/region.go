@@ -95,6 +95,9 @@ func Shipped() *Hospital {
 	return h
 }
 
+// ShippedText is how it is written.
+func ShippedText() []byte { return bytes.Clone(shipped) }
+
 // ReadHospital reads what Shipped is written as.
 func ReadHospital(data []byte) (*Hospital, error) {
 	var h Hospital
