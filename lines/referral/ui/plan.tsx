@@ -49,7 +49,7 @@ export function PlanAndOutcome({ data }: { data: Case }) {
 function facts(outcome: Record<string, unknown> | null | undefined): [string, string][] {
   if (!outcome) return [];
   return Object.entries(outcome).flatMap(([k, v]): [string, string][] => {
-    if (v === null || v === undefined || v === '' || v === false || k === 'resourceType' || k === 'code' || k === 'plan') return [];
+    if (v === null || v === undefined || v === '' || v === false || k === 'resourceType' || k === 'code' || k === 'plan' || /^(bed|bed-.*|waiting-since)$/.test(k)) return [];
     if (typeof v === 'object') {
       const o = v as { zh?: string; en?: string; display?: string; text?: string };
       const said = o.zh ? say({ zh: o.zh, en: o.en ?? '' }) : o.display ?? o.text;

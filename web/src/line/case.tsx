@@ -14,6 +14,7 @@ import { useName, useWords } from '../words/words';
 import { Actions } from './action';
 import en from './en.json';
 import { Facts } from './facts';
+import { HeldBed } from './held-bed';
 import { StateMark, UrgencyMark } from './marks';
 import { StepBar } from './stepbar';
 import zh from './zh.json';
@@ -61,6 +62,7 @@ export function CaseView({ line, id, onClose, aside }: Props) {
       <Asked request={c.request} what={c.row.what} />
       {!aside && <Facts line={line} data={c} />}
       <StepBar flow={flow} row={c.row} path={c.path ?? []} />
+      <HeldBed data={c} />
       <Actions slug={line.slug} data={c} />
       <Insurance data={c} />
       <Coordinators data={c} />

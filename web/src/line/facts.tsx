@@ -6,7 +6,7 @@ import zh from './zh.json';
 
 interface Said { type?: { text?: string; coding?: { code?: string }[] }; valueString?: string; valueCode?: string; valueDateTime?: string; valueDate?: string; valueBoolean?: boolean }
 
-const machine = /^(opened|packet|case|redirected-from|submitted-by|consent-record)/; // numbers and hashes, not words
+const machine = /^(opened|packet|case|redirected-from|submitted-by|consent-record|bed$|bed-|waiting-since)/; // numbers and hashes, not words
 
 // Facts shows what a case of a line without parts of its own says: who began it, what he answered, what was concluded.
 export function Facts({ line, data }: { line: Line; data: Case }) {

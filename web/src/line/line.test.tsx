@@ -7,6 +7,7 @@ import { CasePage } from './case';
 import { LinePage } from './page';
 import { check, parameters } from './parameters';
 import { stopsOf } from './stepbar';
+import { HeldBed } from './held-bed';
 import { Held } from './held-probe';
 import { dueTone, isoSpan, spanOf } from '../words/time';
 
@@ -143,6 +144,29 @@ describe('forms', () => {
       { name: 'red-flags', valueString: '胸痛' }, { name: 'red-flags', valueString: '气促' },
       { name: 'documents', valueReference: { reference: 'DocumentReference/1' } }, { name: 'documents', valueReference: { reference: 'DocumentReference/2' } },
     ]);
+  });
+});
+
+describe('a case and its bed', () => {
+  const at = (m: number) => new Date(Date.now() + m * 60_000).toISOString();
+  const said = (state: string, outcome: Record<string, unknown>, kind: 'open' | 'closed' = 'open') => {
+    const { container } = hub(<HeldBed data={{ ...theCase, row: { ...theCase.row, state, stateKind: kind }, outcome }} />);
+    return container.querySelector('.held-bed')?.textContent ?? '';
+  };
+  it('says which bed is held and how long still', () => {
+    expect(said('bed-held', { bed: { reference: 'Location/b1', display: '心内一病区 12 床' }, 'bed-arrival': at(20), 'bed-until': at(80.5) })).toMatch(/已留床心内一病区 12 床约定 .* 到还剩 1小时20分（.*自动释放）/);
+  });
+  it('on the way it does not lapse', () => expect(said('in-transit', { bed: { reference: 'Location/b1', display: '12 床' } })).toBe('已留床12 床不会逾期释放'));
+  it('without a bed it says how long he waits and what was promised', () => {
+    expect(said('no-bed', { 'waiting-since': at(-125.5) })).toBe('待床位已候 2小时05分尚未承诺时间');
+    expect(said('no-bed', { 'waiting-since': at(-10.5), 'bed-promised': at(-5) })).toMatch(/承诺 .* 前有床 已超过$/);
+  });
+  it('is silent where no bed is concerned, and when all is over', () => {
+    expect(said('received', { text: 'x' })).toBe('');
+    expect(said('closed', { bed: { reference: 'Location/b1' } }, 'closed')).toBe('');
+  });
+  it('a form writes a bed as a reference', () => {
+    expect(parameters({ fields: [{ name: 'bed', label: { zh: '床位' }, type: 'bed' }] }, { bed: { reference: 'Location/b1', display: '12 床' } }).parameter).toEqual([{ name: 'bed', valueReference: { reference: 'Location/b1', display: '12 床' } }]);
   });
 });
 
