@@ -13,10 +13,9 @@ import { StateSign, stateOf } from './signs';
 import { holdBed, useWhy } from './steps';
 import { Who } from './waiters';
 
-// mayOverride, where the hub does not say: nursing is the nursing duty chief's to answer for, limits the desk's; sex,
-// isolation, level and equipment are nobody's.
-export const mayOverride = (o: Objection, role: string) =>
-  o.override ?? (['nursing', 'stale'].includes(o.code) ? role === 'nursing-duty' : ['limit', 'campus', 'protected'].includes(o.code) && /bed-desk|duty-chief/.test(role));
+// Who may set a limit aside, where the hub does not say. Sex, isolation, level and equipment are nobody's.
+const sets: Record<string, RegExp> = { nursing: /^nursing-duty$/, stale: /^nursing-duty$/, protected: /^duty-chief$/, limit: /^(bed-desk|duty-chief)$/, lending: /^(bed-desk|duty-chief)$/, campus: /^(bed-desk|duty-chief)$/ };
+export const mayOverride = (o: Objection, role: string) => o.override ?? !!sets[o.code]?.test(role);
 
 interface Props { w: Waiter; at: { ward: WardView; room: RoomView; bed: Bed }; onDone: (bed: string) => void; onClose: () => void; onLost: () => void }
 
@@ -68,7 +67,7 @@ export function Assign({ w, at, onDone, onClose, onLost }: Props) {
     }}>
       <p className="assign-what"><Who w={w} /> <span className="arrow" role="img" aria-label={t('to')}>→</span> <b>{placeOf(at)}</b> <StateSign state={stateOf(at.bed)} /></p>
       {why.error ? <p className="quiet small">{t('whyFailed')}</p> : null}
-      {hard.map((o) => <p key={o.code} className="assign-hard" role="alert"><b>{t('never')}</b> {say(o)}</p>)}
+      {hard.map((o) => <p key={o.code} className="assign-hard" role="alert"><b>{t(sets[o.code] ? `only.${o.code}` : 'never')}</b> {say(o)}</p>)}
       {open.map((o) => (
         <p key={o.code} className="assign-soft">
           <Checkbox checked={override.includes(o.code)} onChange={(e) => setOverride((b) => (e.target.checked ? [...b, o.code] : b.filter((x) => x !== o.code)))}>{t('override')}：{say(o)}</Checkbox>

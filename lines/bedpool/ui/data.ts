@@ -119,7 +119,7 @@ const ladder: Partial<Record<Level, number>> = { general: 0, vip: 0, hdu: 1, ccu
 // hub's own rules decide.
 export function plainly(bed: Bed, room: Room | undefined, n: Needs): string {
   if (bed.state === 'closed') return 'closed';
-  if (bed.state !== 'free') return 'taken';
+  if (bed.state !== 'free' && bed.state !== 'cleaning') return 'taken';
   const has = bed.equipment ?? [];
   if ((n.equipment ?? []).some((e) => !has.includes(e))) return 'equipment';
   if (n.isolation === 'airborne' && !has.includes('negative-pressure')) return 'isolation';

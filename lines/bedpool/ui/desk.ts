@@ -24,7 +24,7 @@ export function usePicking(pool: string, waiter: Waiter | undefined): { fit?: Fi
   const needs = waiter?.needs;
   const fit = useMemo<Fit | undefined>(() => {
     if (!needs) return undefined;
-    return codes ? (b) => codes.get(b.id) ?? (b.state === 'free' ? plainly(b, undefined, needs) : 'taken') : (b, r) => plainly(b, r, needs);
+    return codes ? (b) => codes.get(b.id) ?? plainly(b, undefined, needs) : (b, r) => plainly(b, r, needs);
   }, [codes, needs]);
   const words = fits.data?.words;
   const against = useCallback((code: string) => (words?.[code] ? say(words[code]) : t(`against.${code}`).replace(/^against\./, '')), [words, say, t]);

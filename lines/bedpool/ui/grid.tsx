@@ -124,7 +124,7 @@ const Ward = memo(function Ward({ view: v, t, dense, first, fit, against, at, le
         <span className="ward-count small num"><b className={v.counts.free ? 'ward-free' : 'quiet'}>{t('freeOf', { n: v.counts.free })}</b> <span className="quiet">/ {v.beds.length}</span></span>
         {w.stale ? <span className="ward-mark ward-stale" title={t('staleSays')}>{t('stale')}</span>
           : !!w.capacity && <Meter full={full} label={t('nursing', { load: round(w.load ?? 0), of: round(w.capacity) })} />}
-        {w.lends === false && <span className="ward-mark" title={t('noLendingSays')}>{t('noLending')}</span>}
+        {!w.lends && <span className="ward-mark" title={t('noLendingSays')}>{t('noLending')}</span>}
         {(w.kinds ?? []).map((k) => <span key={k} className="ward-mark" title={t('protected')}>{t(`kind.${k}`)}</span>)}
         {v.campus && <span className="ward-campus quiet small" title={say(v.campus.name)}>{v.campus.name}</span>}
       </div>

@@ -110,7 +110,7 @@ describe('the board’s data', () => {
   });
   it('limits are the desk’s to set aside, nursing the nursing duty’s, sex nobody’s', () => {
     const o = (code: string) => ({ code, zh: '', en: '' });
-    expect([mayOverride(o('limit'), 'bed-desk'), mayOverride(o('nursing'), 'bed-desk'), mayOverride(o('nursing'), 'nursing-duty'), mayOverride(o('sex'), 'duty-chief')]).toEqual([true, false, true, false]);
+    expect([mayOverride(o('limit'), 'bed-desk'), mayOverride(o('nursing'), 'bed-desk'), mayOverride(o('nursing'), 'nursing-duty'), mayOverride(o('protected'), 'bed-desk'), mayOverride(o('sex'), 'duty-chief')]).toEqual([true, false, true, false, false]);
   });
   it('a day begins where the role works', () => {
     expect([firstTab('bed-desk'), firstTab('head-nurse'), firstTab('nursing-duty'), firstTab('leader')]).toEqual(['board', 'ward', 'board', 'leader']);

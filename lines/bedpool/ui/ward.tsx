@@ -50,7 +50,7 @@ export default function WardTab({ pool }: TabProps) {
           }, { replace: true })} options={v.wards.map((x) => ({ value: x.ward.id, label: x.campus && v.campuses.length > 1 ? `${x.ward.name} · ${x.campus.name}` : x.ward.name }))} popupMatchSelectWidth={false} />
           <span className="small">{t('wardSums', { free: ward.counts.free, all: ward.beds.length, held: ward.counts.held, cleaning: ward.counts.cleaning })}</span>
           {w.stale ? <b className="soon-word small">{t('staleSays')}</b> : !!w.capacity && <span className={`small ${(w.load ?? 0) >= w.capacity ? 'late-word' : 'quiet'}`}>{t('nursing', { load: Math.round((w.load ?? 0) * 10) / 10, of: Math.round(w.capacity * 10) / 10 })}</span>}
-          {w.lends === false && <span className="ward-mark">{t('noLending')}</span>}
+          {!w.lends && <span className="ward-mark">{t('noLending')}</span>}
         </div>
         <div className="own-scroll" tabIndex={0} aria-label={w.name} role="region">
           {ward.rooms.map((r) => (
