@@ -418,10 +418,15 @@ func (r *Relations) asking(ctx context.Context, tx *store.Tx, task *fhir.Node, f
 		return []string{from + Care}, nil
 	}
 	parties := []string{custodian + Care}
-	if author := task.Str("note[0].authorReference.reference"); strings.HasPrefix(author, "Practitioner/") {
+	if author := task.Str("note[0].authorReference.reference"); strings.HasPrefix(author, "Practitioner/") && !lies(task) {
 		parties = add(parties, author)
 	}
 	return parties, nil
+}
+
+// lies says whether a Task is about a patient in a bed: his Encounter says who sees him, not who took him in.
+func lies(task *fhir.Node) bool {
+	return slices.ContainsFunc(task.All("output"), func(x *fhir.Node) bool { return x.Str("type.coding[0].code") == "encounter" })
 }
 
 // answering is the owner's side: its desks, and the department to which the Task is addressed; every clinician there

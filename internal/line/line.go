@@ -155,6 +155,7 @@ type Next struct {
 	Task            *fhir.Node
 	Claims          []Claim
 	Due             time.Time // as Change.Due
+	Keeper          string    // who keeps it, "" = the caller's organisation: a ward that takes in for another department
 }
 
 // Claim is something that may exist once while the case is open, such as a referral of one patient to one place.

@@ -204,6 +204,10 @@ func (w *work) prepare() error {
 	for _, n := range ch.Next {
 		nodes = append(nodes, n.Task)
 	}
+	keepers := map[*fhir.Node]string{}
+	for _, n := range ch.Next {
+		keepers[n.Task] = n.Keeper
+	}
 	w.expect = map[string]int64{}
 	for ref, vid := range shot.vids {
 		if typ, _, _ := strings.Cut(ref, "/"); slices.Contains([]string{"Task", "ServiceRequest", "DocumentReference", "CarePlan", "Contract"}, typ) {
@@ -222,6 +226,9 @@ func (w *work) prepare() error {
 		}
 		ref := n.Type() + "/" + n.ID()
 		put := store.Put{Op: store.Update, Type: n.Type(), ID: n.ID(), Resource: ready, IfMatch: -1, Custodian: w.call.By.Org, ByStep: true}
+		if k := keepers[n]; k != "" {
+			put.Custodian = k
+		}
 		if vid, read := shot.vids[ref]; read && vid > 0 {
 			put.IfMatch = vid
 		}

@@ -37,9 +37,7 @@ var admissionBuild = func() map[string]line.Builder {
 
 // request puts a patient into the waiting list of the hospital.
 func request(c line.Call, ch *line.Change) {
-	compose(c, ch.Request, ch.Task, "admission", "住院申请", ch.ID(), fhir.Of(named(c, c.Params.Str("patient"))))
-	ch.Task.Set("for", fhir.Ref(c.Params.Str("patient"), ""))
-	ch.Request.Set("subject", fhir.Ref(c.Params.Str("patient"), ""))
+	compose(c, ch.Request, ch.Task, "admission", "住院申请", ch.ID(), fhir.Of(fhir.Ref(c.Params.Str("patient"), "")))
 	joins(c, ch)
 	keepNote(c, ch)
 }
@@ -183,7 +181,7 @@ func takeIn(c line.Call, ch *line.Change) {
 	if c.Read.Waiting(holder) != nil {
 		ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.Leave, Holder: holder})
 	}
-	ch.Task.Set("location", fhir.Ref(bed, hold.NameOf(c.Read, bed)))
+	ch.Task.Set("location", nil) // who sees him from now on, the stay says
 	ch.Note = hold.NameOf(c.Read, bed)
 	if n := c.Params.Str("note"); n != "" {
 		ch.Note += "；" + n

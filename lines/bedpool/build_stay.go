@@ -1,8 +1,10 @@
 package bedpool
 
 import (
+	"slices"
 	"strconv"
 
+	"github.com/xinglin-health/xinglin/internal/beds/allocate"
 	"github.com/xinglin-health/xinglin/internal/beds/hold"
 	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/fhir"
@@ -37,13 +39,8 @@ func lies(c line.Call, ch *line.Change, came *fhir.Node, holder, bed string, b *
 	task := fhir.New("Task", "id", ch.ID(), "basedOn", fhir.Arr{came.Get("focus").Copy()}, "groupIdentifier", came.Get("groupIdentifier").Copy(), "priority", came.Str("priority"),
 		"description", came.Str("description"), "focus", came.Get("focus").Copy(), "for", came.Get("for").Copy(), "requester", named(c, c.By.Institution), "owner", named(c, c.By.Institution))
 	for _, in := range came.All("input") {
-		if in.Get("valueString") != nil || in.Str("type.coding[0].code") == "team" || in.Str("type.coding[0].code") == "ward" {
+		if in.Get("valueString") != nil || slices.Contains([]string{"team", "ward", preparationFact}, in.Str("type.coding[0].code")) {
 			task.Add("input", in.Copy())
-		}
-	}
-	for _, x := range came.All("input") { // what goes on beside the stay
-		if x.Str("type.coding[0].code") == preparationFact {
-			task.Add("input", x.Copy())
 		}
 	}
 	line.Say(task, "input", admissionFact, "来自", "valueReference", fhir.Ref("Task/"+came.ID(), ""))
@@ -51,7 +48,7 @@ func lies(c line.Call, ch *line.Change, came *fhir.Node, holder, bed string, b *
 	part := &line.Change{Task: task}
 	occupies(c, ch, part, holder, bed, b)
 	claims := []line.Claim{{Kind: openStay, Key: place(task.Str("for.reference"), c.By.Institution)}}
-	return ch.Begin(line.Next{Flow: "stay", Do: "begin", State: InBed, Task: task, Claims: claims, Due: nextRound(c.Now)})
+	return ch.Begin(line.Next{Flow: "stay", Do: "begin", State: InBed, Task: task, Claims: claims, Due: nextRound(c.Now), Keeper: line.DepartmentOf(task)})
 }
 
 // occupies takes the bed for a stay and writes its Encounter.
@@ -63,7 +60,9 @@ func occupies(c line.Call, ch, part *line.Change, holder, bed string, b *booking
 		ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.HandOver, Holder: holder, To: own, Patient: patient, Pool: c.By.Institution},
 			booking.Command{Do: booking.Occupy, Holder: own, Patient: patient, Pool: c.By.Institution})
 	} else {
-		ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.Occupy, Thing: bed, Holder: own, Patient: patient, Pool: c.By.Institution, Override: c.Params.All("override"), Reason: c.Params.Str("note")})
+		r := hold.Request(c, task)
+		ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.Occupy, Thing: bed, Holder: own, Patient: patient, Pool: c.By.Institution, Reason: c.Params.Str("note"),
+			Wait: &booking.Wait{Holder: own, Patient: patient, Pool: c.By.Institution, Rank: r.Urgency.Rank(), Since: c.Now, Needs: allocate.MarshalNeeds(r)}})
 	}
 	task.Set("location", fhir.Ref(bed, hold.NameOf(c.Read, bed)))
 	home := line.DepartmentOf(task)
@@ -224,7 +223,7 @@ func round(c line.Call, ch *line.Change) {
 	ch.Due = nextRound(c.Now)
 }
 
-// WardOf is the organisation that nurses at a bed.
+// wardOf is the organisation that nurses at a bed.
 func wardOf(c line.Call, bed string) string {
 	for i := 0; i < 4 && bed != ""; i++ {
 		n := c.Read.Get(bed)
@@ -251,7 +250,10 @@ func report(c line.Call, ch *line.Change) {
 		}
 	}
 	bad := fhir.New("AdverseEvent", "extension", fhir.Arr{fhir.Obj{"url", answersFor, "valueReference", named(c, who)}}, "actuality", "actual", "event", fhir.Concept(requestSystem, code, zh),
-		"subject", c.Task.Get("for").Copy(), "date", line.Stamp(at), "recordedDate", line.Stamp(c.Now), "recorder", speaker(c))
+		"subject", c.Task.Get("for").Copy(), "date", line.Stamp(at), "recordedDate", line.Stamp(c.Now))
+	if c.By.Practitioner != "" {
+		bad.Set("recorder", speaker(c))
+	}
 	if e := line.Fact(c.Task, encounterFact); e != nil {
 		bad.Set("encounter", e.Copy())
 	}
@@ -265,6 +267,7 @@ func report(c line.Call, ch *line.Change) {
 // callTeam starts the clock of the home team. The round that was due is due again afterwards.
 func callTeam(c line.Call, ch *line.Change) {
 	say("findings")(c, ch)
+	unplan(c, ch) // nobody leaves soon who is resuscitated
 	line.Unsay(ch.Task, "output", "called")
 	line.Unsay(ch.Task, "output", "arrived")
 	line.Say(ch.Task, "output", "called", "呼叫主管团队", "valueDateTime", line.Stamp(c.Now))
@@ -316,14 +319,22 @@ func planDischarge(c line.Call, ch *line.Change) {
 }
 
 func stayOn(c line.Call, ch *line.Change) {
+	unplan(c, ch)
+	ch.Due = dueOf(c.Task)
+	ch.Note = c.Params.Str("reason")
+}
+
+// unplan takes a planned discharge back.
+func unplan(c line.Call, ch *line.Change) {
+	if line.Fact(c.Task, "discharge-at") == nil {
+		return
+	}
 	for _, code := range []string{"discharge-at", "likelihood"} {
 		line.Unsay(ch.Task, "output", code)
 	}
 	if bookingOf(c) != nil {
 		ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.Plan, Holder: "Task/" + c.Task.ID()})
 	}
-	ch.Due = dueOf(c.Task)
-	ch.Note = c.Params.Str("reason")
 }
 
 // leaves ends the stay: the bed is given back, cleaned, and the next who waits is told.
@@ -333,6 +344,10 @@ func leaves(status, why string) line.Builder {
 		endEncounter(c, ch, ch.Task, status)
 		if c.Read.Booking("Task/"+c.Task.ID()) != nil {
 			ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.Release, Holder: "Task/" + c.Task.ID(), Reason: why})
+		}
+		if at := c.Task.Get("location"); at != nil { // his Encounter shows him to the ward for a while
+			line.Say(ch.Task, "output", "last-bed", "离院时床位", "valueReference", at.Copy())
+			ch.Task.Set("location", nil)
 		}
 		line.Unsay(ch.Task, "output", roundFact)
 		line.Say(ch.Task, "output", "left", "离院时间", "valueDateTime", line.Stamp(c.Now))

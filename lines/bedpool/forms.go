@@ -132,7 +132,7 @@ var observationForms = map[string]line.Form{
 	"observe": form(patient, preset(choice("urgency", "紧急程度", "Urgency", option("routine", "普通", "Routine"), option("urgent", "紧急", "Urgent"), option("emergency", "急诊", "Emergency")), "urgent"),
 		hint(field("datetime", "since", "留观开始", "Since"), "不填为现在", "Left empty: now"), reason, diagnosis, field("text", "place", "留观位置", "Where")),
 	"note":          form(required(field("textarea", "findings", "病情与处理", "Condition and treatment"))),
-	"ask-admission": form(wants...),
+	"ask-admission": form(append([]line.Field{required(department)}, slices.DeleteFunc(slices.Clone(wants), func(f line.Field) bool { return f.Name == "department" || f.Name == "pathway" })...)...),
 	"admitted":      form(required(field("textarea", "reason", "入住何处", "Where to"))),
 	"leave":         form(required(choice("to", "去向", "Disposition", option("home", "回家", "Home"), option("clinic", "门诊随诊", "Clinic"), option("against-advice", "非医嘱离院", "Against advice"))), note),
 	"redirect":      form(required(field("task", "referral", "已发起的转诊", "The referral that was begun")), note),
@@ -154,7 +154,7 @@ var preadmissionForms = map[string]line.Form{
 }
 
 var settlementForms = map[string]line.Form{
-	"draw": form(hidden(required(field("organization", "home", "主管科室", "Home department"))), hidden(required(field("organization", "host", "收治病区", "Host ward"))), hidden(required(field("text", "month", "月份", "Month"))),
+	"draw": form(hidden(required(field("organization", "home", "主管科室", "Home department"))), hidden(required(field("bed", "host", "收治病区", "Host ward"))), hidden(required(field("text", "month", "月份", "Month"))),
 		hidden(required(field("text", "days", "借床床日", "Days"))), hidden(field("text", "patients", "人次", "Patients")), hidden(field("text", "points", "护理点", "Nursing points"))),
 	"sign":    form(note),
 	"dispute": form(required(field("textarea", "reason", "异议理由", "Reason"))),

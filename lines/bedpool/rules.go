@@ -15,6 +15,7 @@ var admissionRules = func() map[string][]line.Rule {
 	rules := map[string][]line.Rule{
 		"request":  {needsPlace, needsDepartment, needsNoStay, needsPromiseAhead},
 		"admit":    {needsNoOrderYet},
+		"confirm":  {needsBooking},
 		"take-in":  {needsBedToLieIn, needsOrder},
 		"redirect": {needsReferral},
 		"cancel":   {needsWordsForOther},
@@ -173,6 +174,14 @@ func bookingOf(c line.Call) *booking.Booking {
 		return nil
 	}
 	return c.Read.Booking("Task/" + c.Task.ID())
+}
+
+// A hold that has run out meanwhile calls nobody in.
+func needsBooking(c line.Call) error {
+	if bookingOf(c) == nil {
+		return fhir.Refuse(409, "conflict", "hold-lapsed", "the hold has run out; hold a bed again", "留床已到期，请重新留床")
+	}
+	return nil
 }
 
 func isBed(b *booking.Booking) bool { return b != nil && strings.HasPrefix(b.Thing, "Location/") }
