@@ -336,7 +336,7 @@ func TestAnEmergencyTakesABedThatIsHeld(t *testing.T) {
 	})
 }
 
-func TestTwoDesksWantOneBed(t *testing.T) {
+func TestTwoDesksWantOneBedForAdmissions(t *testing.T) {
 	both(t, "one wins", func(t *testing.T, p *pooled) {
 		a, b := p.asks("wang", "urgent"), p.asks("li", "urgent")
 		var wg sync.WaitGroup
