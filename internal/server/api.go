@@ -47,6 +47,7 @@ func (h *Hub) ownAPI() http.Handler {
 		api.Agreements{Store: h.Store, Tree: h.Tree, Room: h.Agreements, Runner: h.Runner, Audit: h.Audit, Zone: h.Zone},
 		&api.Registry{Store: h.Store, Room: h.Registry, Tree: h.Tree, Audit: h.Audit, Zone: h.Zone, Validate: validate.Resource, Write: h.register},
 		api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock},
+		&api.Simulations{Tree: h.Tree, Audit: h.Audit, Ends: h.streams, Now: h.Clock.Now},
 	} {
 		room.Register(mux)
 	}

@@ -18,7 +18,7 @@ type rules struct {
 	possible  []bool    // by class: some bed would fit in an empty hospital
 	rank      []int     // by class
 	protected []bool    // by ward
-	reserve   []int     // by ward, where each keeps its own; nil = Options.Reserve for all together
+	reserve   []int     // by ward: its part of Options.Reserve
 	alike     []int32   // by bed: the first bed of the same room, level and equipment
 	asking    []allocate.Request
 	given     *allocate.Rules
@@ -35,12 +35,15 @@ func (r *rules) open(s *play) {
 	if r.given == nil {
 		r.given = allocate.Default()
 	}
+	r.reserve = share(pool, r.protected, s.o.Reserve)
 	stand := *pool
 	stand.Now = s.Start
-	if s.policy.Weighted && s.o.Reserve > 0 { // the weights keep it
+	if s.policy.Weighted { // the weights keep the reserve
 		stand.Wards = slices.Clone(pool.Wards)
-		for w, n := range share(pool, r.protected, s.o.Reserve) {
-			stand.Wards[w].Reserve = n
+		for w, n := range r.reserve {
+			if s.o.Reserve > 0 {
+				stand.Wards[w].Reserve = n
+			}
 		}
 	}
 	s.engine = allocate.NewEngine(&stand, r.given)
@@ -61,9 +64,6 @@ func (r *rules) open(s *play) {
 		r.possible = append(r.possible, slices.ContainsFunc(list, func(w int32) bool {
 			return slices.ContainsFunc(pool.Beds, func(b allocate.Bed) bool { return b.Ward == int(w) }) && s.wouldFit(c, int(w))
 		}))
-	}
-	if s.o.Reserve > 0 && s.policy.Reach != Everywhere && !s.policy.Weighted {
-		r.reserve = share(pool, r.protected, s.o.Reserve)
 	}
 }
 
@@ -173,10 +173,7 @@ func (s *play) kept(c, who, ward int32) bool {
 	if s.o.Reserve == 0 || s.policy.Weighted || s.rank[c] == 0 || s.protected[ward] || s.bedOf[who] != 0 {
 		return false
 	}
-	if s.reserve != nil {
-		return len(s.free[ward]) <= s.reserve[ward]
-	}
-	return s.nFree <= s.o.Reserve
+	return len(s.free[ward]) <= s.reserve[ward]
 }
 
 // rests: he waits a little for a bed at home that is to be free soon.
@@ -247,11 +244,6 @@ func (s *play) bestIn(ward int32, r *allocate.Request) (bed int32, least float64
 func (s *play) fill(bed int32) {
 	ward := int32(s.Pool.Beds[bed].Ward)
 	s.fillWard(ward)
-	if s.o.Reserve > 0 && s.reserve == nil && s.nWaits > 0 && s.nFree > s.o.Reserve {
-		for w := range s.free { // the reserve is full again: what is free anywhere may go
-			s.fillWard(int32(w))
-		}
-	}
 	if s.o.Home && s.lies[bed] == 0 {
 		s.bringHome(bed)
 	}

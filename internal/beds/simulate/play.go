@@ -38,7 +38,6 @@ type play struct {
 	strays []int32         // beds whose patient is at home elsewhere
 
 	free    [][]int32 // by ward, in order
-	nFree   int       // outside protected wards
 	queues  []queue   // by class
 	active  []int32   // classes in which somebody waits
 	nWaits  int
@@ -378,18 +377,12 @@ func (s *play) opened(bed int32) {
 	w := s.Pool.Beds[bed].Ward
 	at, _ := slices.BinarySearch(s.free[w], bed)
 	s.free[w] = slices.Insert(s.free[w], at, bed)
-	if !s.protected[w] {
-		s.nFree++
-	}
 }
 
 func (s *play) taken(bed int32) {
 	w := s.Pool.Beds[bed].Ward
 	if at, ok := slices.BinarySearch(s.free[w], bed); ok {
 		s.free[w] = slices.Delete(s.free[w], at, at+1)
-		if !s.protected[w] {
-			s.nFree--
-		}
 	}
 }
 

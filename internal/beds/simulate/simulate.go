@@ -69,7 +69,7 @@ type Options struct {
 	Cleaning time.Duration                      // of a bed, after each stay
 	Patience map[allocate.Urgency]time.Duration // goes elsewhere after it; absent = waits as long as it takes
 	Most     int                                // waiting at once, beyond which whoever is no emergency is refused; 0 = no limit
-	Reserve  int                                // beds outside protected wards that only emergencies may take
+	Reserve  int                                // beds for emergencies, shared among the wards that are not protected by their size
 	Home     bool                               // lent patients move home when a bed there stays free
 	OwnFirst time.Duration                      // whoever is no emergency waits that long for a planned discharge at home
 	// A stay ends between these times of the day, or at the next chance; 0 = whenever it ends.
