@@ -2,6 +2,7 @@ package lines_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
 	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/fhir/validate"
+	"github.com/xinglin-health/xinglin/internal/indicator"
 	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/internal/store"
 	"github.com/xinglin-health/xinglin/internal/store/storetest"
@@ -651,6 +653,38 @@ func TestBothDirectorsConfirmTheMonth(t *testing.T) {
 		p.step("host-director", s, "sign")
 		p.wantState(s, "settled")
 	})
+}
+
+func TestThePoolIsMeasured(t *testing.T) {
+	p := newPool(t, storetest.Memory)
+	_, own := p.lying("wang", "h-1")
+	a := p.asks("li", "routine")
+	p.step("orderer", a, "admit", "reason", "收住院")
+	p.step("desk", a, "hold-bed", "bed", ref("Location/n-1"), "expected", p.in(time.Minute))
+	p.turn(10 * time.Hour)
+	p.tickAll()
+	p.step("desk", a, "hold-bed", "bed", ref("Location/n-1"))
+	p.step("host-nurse", a, "take-in")
+	p.turn(48 * time.Hour)
+	p.step("nurse", own, "call-team")
+	p.turn(9 * time.Minute)
+	p.step("asker", own, "team-arrived")
+	p.step("nurse", own, "discharge", "to", "home")
+	var facts []indicator.Fact
+	ctx := p.as("desk")
+	p.view(func(tx *store.Tx) (err error) { facts, err = p.r.Facts(ctx, tx, access.From(ctx), "bedpool", nil); return err })
+	for code, want := range map[string]float64{"wait-routine": 5, "wait-routine-p90": 10, "cross-ward": 50, "holds-lapsed": 50, "no-show": 0, "team-in-time": 100, "still-waiting": 0, "displaced": 0} {
+		l := p.r.Line("bedpool")
+		i := slices.IndexFunc(l.Indicators, func(d indicator.Definition) bool { return d.Code == code })
+		if i < 0 {
+			t.Errorf("no indicator %s", code)
+			continue
+		}
+		v := indicator.Evaluate(&l.Indicators[i], facts, time.Time{}, time.Time{})
+		if v.Value == nil || *v.Value != want {
+			t.Errorf("%s: got %v; want %v", code, v.Value, want)
+		}
+	}
 }
 
 func TestPooledCasesAreCountedForWhoSeesThem(t *testing.T) {

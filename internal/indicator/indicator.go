@@ -41,6 +41,8 @@ type Definition struct {
 	Share bool
 	// Measure makes the number a median; false = this hand-over is incomplete. The share of complete ones stands beside it.
 	Measure func(Fact) (float64, bool)
+	// Percentile of what is measured, by the nearest rank; 0 and 50 are the median.
+	Percentile int
 }
 
 // Value is a definition's answer.
@@ -81,7 +83,9 @@ func Evaluate(d *Definition, facts []Fact, from, to time.Time) Value {
 		if len(measured) > 0 {
 			slices.Sort(measured)
 			m := measured[len(measured)/2]
-			if len(measured)%2 == 0 {
+			if p := d.Percentile; p != 0 && p != 50 {
+				m = measured[max(0, (len(measured)*p+99)/100-1)]
+			} else if len(measured)%2 == 0 {
 				m = (m + measured[len(measured)/2-1]) / 2
 			}
 			v.Value = &m

@@ -32,6 +32,8 @@ func TestEvaluate(t *testing.T) {
 		{"a count", Definition{When: asked, Numerator: done}, time.Time{}, time.Time{}, 3, 3, value(3), nil},
 		{"a share", Definition{When: asked, Numerator: done, Share: true}, time.Time{}, time.Time{}, 3, 3, value(75), nil},
 		{"a median with the share of complete cases beside it", Definition{When: asked, Measure: took}, time.Time{}, time.Time{}, 3, 3, value(20), value(0.75)},
+		{"a percentile is a value that was measured", Definition{When: asked, Measure: took, Percentile: 90}, time.Time{}, time.Time{}, 3, 3, value(60), value(0.75)},
+		{"of a single value it is that value", Definition{When: asked, Measure: took, Percentile: 10}, time.Time{}, time.Time{}, 3, 3, value(10), value(0.75)},
 		{"the end of a period does not belong to it", Definition{When: asked, Numerator: done}, start.Add(-time.Hour), start, 0, 0, value(0), nil},
 		{"its beginning does", Definition{When: asked, Numerator: done}, start, start.Add(time.Hour), 3, 3, value(3), nil},
 		{"a share of nothing is no number", Definition{When: asked, Share: true}, start.Add(time.Hour), time.Time{}, 0, 0, nil, nil},

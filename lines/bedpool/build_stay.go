@@ -33,6 +33,9 @@ var stayBuild = map[string]line.Builder{
 	"discharged":     leaves("finished", "discharged"),
 }
 
+// lent is how a stay begins in the bed of another department.
+const lent = "take-in-lent"
+
 // lies begins a stay: the Task of it, its Encounter, and the booking that becomes its own. came is the Task by which the
 // patient came, and holder who holds the bed until now.
 func lies(c line.Call, ch *line.Change, came *fhir.Node, holder, bed string, b *booking.Booking) string {
@@ -48,7 +51,11 @@ func lies(c line.Call, ch *line.Change, came *fhir.Node, holder, bed string, b *
 	part := &line.Change{Task: task}
 	occupies(c, ch, part, holder, bed, b)
 	claims := []line.Claim{{Kind: openStay, Key: place(task.Str("for.reference"), c.By.Institution)}}
-	return ch.Begin(line.Next{Flow: "stay", Do: "begin", State: InBed, Task: task, Claims: claims, Due: nextRound(c.Now), Keeper: line.DepartmentOf(task)})
+	do := "take-in"
+	if ward := wardOf(c, bed); !covers(c.Read, line.DepartmentOf(task), ward) && !covers(c.Read, ward, line.DepartmentOf(task)) {
+		do = lent
+	}
+	return ch.Begin(line.Next{Flow: "stay", Do: do, State: InBed, Task: task, Claims: claims, Due: nextRound(c.Now), Keeper: line.DepartmentOf(task)})
 }
 
 // occupies takes the bed for a stay and writes its Encounter.

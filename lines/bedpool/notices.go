@@ -20,6 +20,7 @@ var notices = map[string]flow.Name{
 	"died":           {Zh: "患者死亡", En: "The patient has died"},
 	"hold-lapsed":    {Zh: "留床到期，患者重新候床", En: "A hold has run out; its patient waits again"},
 	"displaced":      {Zh: "床位被急诊占用，须重新承诺", En: "An emergency took the bed; promise anew"},
+	"take-in-lent":   {Zh: "患者已入科（借床）", En: "A patient was taken into a lent bed"},
 	"begin":          {Zh: "患者已入科", En: "A patient was taken in"},
 	"round":          {Zh: "已查房", En: "The round was made"},
 	"move":           {Zh: "患者已换床", En: "A patient was moved"},
