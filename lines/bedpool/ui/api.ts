@@ -87,7 +87,7 @@ export interface LeaderWait { urgency: BedUrgency; waiting: number; longest?: nu
 export interface LeaderDay { day: string; occupied: number; beds: number; lent: number; refused: number; lapsed: number; displaced: number; p50?: number }
 export interface Leader {
   from: string; to: string; at: string; campuses: (Stand & { id: string; name: string })[] | null; wards: LeaderWard[] | null; waits: LeaderWait[] | null; days: LeaderDay[] | null;
-  refused: { code: string; zh: string; en: string; n: number }[] | null; // by hard rule
+  refusals: { code: string; zh: string; en: string; n: number }[] | null; // by hard rule
   holds: { held: number; lapsed: number; displaced: number; overridden: number };
 }
 

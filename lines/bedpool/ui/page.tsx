@@ -17,6 +17,7 @@ const CasePage = lazy(() => import('../../../web/src/line/case').then((m) => ({ 
 const Worklist = lazy(() => import('../../../web/src/line/worklist').then((m) => ({ default: m.Worklist })));
 const Indicators = lazy(() => import('../../../web/src/line/indicators'));
 const New = lazy(() => import('./new'));
+const Directory = lazy(() => import('./directory')); // also for who has no beds of his own
 
 type Tab = ComponentType<TabProps>;
 const tabs: { at: string; show: Tab; roles?: RegExp }[] = [
@@ -26,7 +27,7 @@ const tabs: { at: string; show: Tab; roles?: RegExp }[] = [
   { at: 'ward', show: lazy<Tab>(() => import('./ward')) },
   { at: 'shifts', show: lazy<Tab>(() => import('./shifts')) },
   { at: 'leader', show: lazy<Tab>(() => import('./leader')) },
-  { at: 'directory', show: lazy<Tab>(() => import('./directory')) },
+  { at: 'directory', show: Directory },
   { at: 'simulate', show: lazy<Tab>(() => import('./simulate')), roles: /leader|bed-desk|duty-chief|administrator|affairs/ },
   { at: 'differences', show: lazy<Tab>(() => import('./differences')), roles: /leader|bed-desk|duty-chief|head-nurse|administrator/ },
 ];
@@ -59,7 +60,7 @@ function Desk({ line }: { line: Line }) {
   const role = me?.role?.role ?? '';
   const all = pools.data?.pools ?? [];
   const pool = all.find((p) => p.id === url.get('pool')) ?? all.find((p) => p.id === me?.role?.institution?.reference) ?? all[0];
-  const seen = tabs.filter((x) => !x.roles || x.roles.test(role));
+  const seen = tabs.filter((x) => (!x.roles || x.roles.test(role)) && (pool || !pools.data || x.at === 'directory'));
   const search = url.get('pool') ? `?pool=${encodeURIComponent(url.get('pool')!)}` : '';
   const home = `/lines/${line.slug}`;
   const first = tabs.find((x) => x.at === firstTab(role))!;
@@ -86,7 +87,7 @@ function Desk({ line }: { line: Line }) {
       </div>
       {pools.error && !pools.data ? <ErrorState error={pools.error} onRetry={() => void pools.refetch()} />
         : !pools.data ? <Loading rows={18} />
-        : !pool ? <EmptyState title={t('noPool')} hint={t('noPoolHint')} />
+        : !pool ? (/\/directory$/.test(place.pathname) ? <Suspense fallback={<Loading rows={12} />}><Fence name="directory"><Directory /></Fence></Suspense> : <EmptyState title={t('noPool')} hint={t('noPoolHint')}><Link to={`${home}/directory`}>{t('tab.directory')}</Link></EmptyState>)
         : (
           <Suspense fallback={<Loading rows={18} />}>
             <Routes>

@@ -58,19 +58,19 @@ export function Compose({ line }: { line: Line }) {
           <p className="quiet">{t('whichPatientHint')}</p>
         </div>
       )}
-      {patient && start && <Sheet key={`${patient}.${start.flow}`} line={line} flow={start.flow} form={start.form} patient={patient} basedOn={url.get('basedOn') ?? ''} />}
+      {patient && start && <Sheet key={`${patient}.${start.flow}`} line={line} flow={start.flow} form={start.form} patient={patient} basedOn={url.get('basedOn') ?? ''} to={url.get('to') ?? ''} toName={url.get('toName') ?? ''} />}
       {patient && !start && <EmptyState title={t('mayNot')} hint={t('mayNotHint')} />}
     </section>
   );
 }
 
-function Sheet({ line, flow, form, patient, basedOn }: { line: Line; flow: string; form?: Form; patient: string; basedOn: string }) {
+function Sheet({ line, flow, form, patient, basedOn, to: asked, toName }: { line: Line; flow: string; form?: Form; patient: string; basedOn: string; to: string; toName: string }) {
   const t = useWords({ zh, en });
   const go = useNavigate();
   const me = useWho();
   const moved = useCaseMoved();
   const { message } = App.useApp();
-  const initial = useMemo(() => startValues(form, known(form, me?.user.name)), [form, me]);
+  const initial = useMemo(() => startValues(form, { ...known(form, me?.user.name), ...(asked ? { to: { reference: asked, display: toName } } : {}) }), [form, me, asked, toName]);
   const { values, set, restored, forget, reset } = useDraft(`${me?.user.id}.${line.slug}.${flow}.${idOf(patient)}`, initial);
   const to = (values.to as Pointed | undefined)?.reference;
   const open = useOpenCases(line.slug, patient, to);
