@@ -1,11 +1,10 @@
 import { Button, Checkbox, Input } from 'antd';
 import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { newKey, Refusal } from '../../../web/src/fhir/client';
-import { useWho } from '../../../web/src/shell/who';
 import { ErrorState } from '../../../web/src/states/states';
 import { localInput } from '../../../web/src/words/time';
 import { useName } from '../../../web/src/words/words';
-import type { Objection, Waiter } from './api';
+import type { Waiter } from './api';
 import { placeOf, type WardView, type RoomView } from './data';
 import type { Bed } from './api';
 import { useSay } from './say';
@@ -13,9 +12,8 @@ import { StateSign, stateOf } from './signs';
 import { holdBed, useWhy } from './steps';
 import { Who } from './waiters';
 
-// Who may set a limit aside, where the hub does not say. Sex, isolation, level and equipment are nobody's.
-const sets: Record<string, RegExp> = { nursing: /^nursing-duty$/, stale: /^nursing-duty$/, protected: /^duty-chief$/, limit: /^(bed-desk|duty-chief)$/, lending: /^(bed-desk|duty-chief)$/, campus: /^(bed-desk|duty-chief)$/ };
-export const mayOverride = (o: Objection, role: string) => o.override ?? !!sets[o.code]?.test(role);
+// who may set a limit aside; sex, isolation, level and equipment are nobody's.
+const sets = ['nursing', 'stale', 'protected', 'limit', 'lending', 'campus'];
 
 interface Props { w: Waiter; at: { ward: WardView; room: RoomView; bed: Bed }; onDone: (bed: string) => void; onClose: () => void; onLost: () => void }
 
@@ -23,7 +21,6 @@ interface Props { w: Waiter; at: { ward: WardView; room: RoomView; bed: Bed }; o
 export function Assign({ w, at, onDone, onClose, onLost }: Props) {
   const t = useSay();
   const say = useName();
-  const role = useWho()?.role?.role ?? '';
   const why = useWhy(at.bed.id, w.task);
   const [expected, setExpected] = useState(() => localInput(new Date(Math.max(w.promised ? Date.parse(w.promised) : 0, Date.now() + 3_600_000))));
   const [override, setOverride] = useState<string[]>([]);
@@ -35,8 +32,8 @@ export function Assign({ w, at, onDone, onClose, onLost }: Props) {
   const taken = at.bed.state === 'held' && !at.bed.frozen && at.bed.occupant?.task !== w.task;
   const take = taken && w.needs.urgency === 'emergency';
   const against = (why.data?.objections ?? []).filter((o) => !(take && o.code === 'taken'));
-  const hard = against.filter((o) => !mayOverride(o, role));
-  const open = against.filter((o) => mayOverride(o, role));
+  const hard = against.filter((o) => !o.override);
+  const open = against.filter((o) => o.override);
   const needsReason = take || open.length > 0;
   const ready = !hard.length && open.every((o) => override.includes(o.code)) && (!needsReason || !!reason.trim()) && !why.isLoading;
   useEffect(() => {
@@ -67,7 +64,7 @@ export function Assign({ w, at, onDone, onClose, onLost }: Props) {
     }}>
       <p className="assign-what"><Who w={w} /> <span className="arrow" role="img" aria-label={t('to')}>→</span> <b>{placeOf(at)}</b> <StateSign state={stateOf(at.bed)} /></p>
       {why.error ? <p className="quiet small">{t('whyFailed')}</p> : null}
-      {hard.map((o) => <p key={o.code} className="assign-hard" role="alert"><b>{t(sets[o.code] ? `only.${o.code}` : 'never')}</b> {say(o)}</p>)}
+      {hard.map((o) => <p key={o.code} className="assign-hard" role="alert"><b>{t(sets.includes(o.code) ? `only.${o.code}` : 'never')}</b> {say(o)}</p>)}
       {open.map((o) => (
         <p key={o.code} className="assign-soft">
           <Checkbox checked={override.includes(o.code)} onChange={(e) => setOverride((b) => (e.target.checked ? [...b, o.code] : b.filter((x) => x !== o.code)))}>{t('override')}：{say(o)}</Checkbox>

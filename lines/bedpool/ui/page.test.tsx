@@ -1,13 +1,10 @@
 import { act, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { me } from '../../../web/dev/fixtures.ts';
 import type { Line } from '../../../web/src/fhir/types';
 import { useLive } from '../../../web/src/shell/live';
-import { MeContext } from '../../../web/src/shell/who';
 import { hub, refuse } from '../../../web/src/test-hub';
 import type { Bed, Board, Proposal, Waiter } from './api';
-import { mayOverride } from './assign';
 import { arrange, bedPasses, merge, narrowed, placeOf, plainly, whereIs } from './data';
 import { flows } from './discharges';
 import { inTurn, isLate } from './live';
@@ -108,10 +105,6 @@ describe('the board’s data', () => {
     expect(isLate(late, Date.now())).toBe(true);
     expect(isLate(waiter('x', { promised: inMinutes(-5), booking: { thing: 'Location/b1', state: 'held' } }), Date.now())).toBe(false);
   });
-  it('limits are the desk’s to set aside, nursing the nursing duty’s, sex nobody’s', () => {
-    const o = (code: string) => ({ code, zh: '', en: '' });
-    expect([mayOverride(o('limit'), 'bed-desk'), mayOverride(o('nursing'), 'bed-desk'), mayOverride(o('nursing'), 'nursing-duty'), mayOverride(o('protected'), 'bed-desk'), mayOverride(o('sex'), 'duty-chief')]).toEqual([true, false, true, false, false]);
-  });
   it('a day begins where the role works', () => {
     expect([firstTab('bed-desk'), firstTab('head-nurse'), firstTab('nursing-duty'), firstTab('leader')]).toEqual(['board', 'ward', 'board', 'leader']);
   });
@@ -166,8 +159,7 @@ describe('the board', () => {
     expect(screen.getByRole('button', { name: '换一张' })).toBeInTheDocument();
   });
   it('a limit is set aside with a reason by who may', async () => {
-    const desk = { ...me, role: { ...me.role, role: 'bed-desk' } };
-    const { asked } = hub(<MeContext.Provider value={desk}><BedPoolPage line={line} /></MeContext.Provider>, at('/board', { 'GET /api/beds/why': { objections: [{ code: 'limit', zh: '该医疗组已借 6 张床', en: 'six lent' }] } }));
+    const { asked } = hub(<BedPoolPage line={line} />, at('/board', { 'GET /api/beds/why': { objections: [{ code: 'limit', zh: '该医疗组已借 6 张床', en: 'six lent', override: true }] } }));
     await userEvent.click(await screen.findByRole('button', { name: /紧急.*张\*/ }));
     await userEvent.click(screen.getByRole('button', { name: /^10 ?空/ }));
     const form = await screen.findByRole('form', { name: '留床' });
