@@ -1,9 +1,11 @@
 import CloseOutlined from '@ant-design/icons/es/icons/CloseOutlined';
+import { useQueryClient } from '@tanstack/react-query';
 import { App, Button, Input } from 'antd';
 import { useRef, useState } from 'react';
 import { Link } from 'react-router';
 import { idOf, newKey } from '../../../web/src/fhir/client';
-import { useCase } from '../../../web/src/fhir/queries';
+import { useCase, useLines } from '../../../web/src/fhir/queries';
+import type { Case } from '../../../web/src/fhir/types';
 import { Actions } from '../../../web/src/line/action';
 import { StateMark } from '../../../web/src/line/marks';
 import { ErrorState, Loading } from '../../../web/src/states/states';
@@ -14,7 +16,7 @@ import type { Bed } from './api';
 import { useAfterStep } from './live';
 import { useSay } from './say';
 import { abilities, shortTime, stateOf } from './signs';
-import { caseAt, setBedState } from './steps';
+import { caseAt, setBedState, takeIn } from './steps';
 
 interface Props { pool: string; at: { ward: WardView; room: RoomView; bed: Bed }; onClose: () => void; picking?: boolean }
 
@@ -64,6 +66,40 @@ export function CaseActs({ slug, task }: { slug: string; task: string }) {
     <div className="bed-case">
       <p className="waiter-line small"><StateMark name={data.data.row.stateName} kind={data.data.row.stateKind} late={data.data.row.late} /> <span className="waiter-why">{data.data.row.what}</span> <span className="grow" /> <Link to={caseAt({ task, line: slug })}>{t('openCase')}</Link></p>
       <Actions slug={slug} data={data.data} />
+      {slug === 'referral' && <TakeIn data={data.data} />}
+    </div>
+  );
+}
+
+// TakeIn begins the stay of a referred patient who is here or on the way: the bed that is held becomes his.
+function TakeIn({ data }: { data: Case }) {
+  const t = useSay();
+  const { message } = App.useApp();
+  const lines = useLines();
+  const client = useQueryClient();
+  const [busy, setBusy] = useState(false);
+  const [refused, setRefused] = useState<unknown>(null);
+  const key = useRef(newKey());
+  const may = lines.data?.find((l) => l.slug === 'bedpool')?.start?.some((s) => s.flow === 'stay');
+  if (!may || !['arrived', 'in-transit'].includes(data.row.state)) return null;
+  async function go() {
+    setBusy(true);
+    setRefused(null);
+    try {
+      await takeIn(data.row.task, key.current);
+      void message.success(t('takenIn'));
+      void client.invalidateQueries();
+    } catch (e) {
+      key.current = newKey();
+      setRefused(e);
+    } finally {
+      setBusy(false);
+    }
+  }
+  return (
+    <div className="bed-acts">
+      <Button type="primary" size="small" loading={busy} onClick={() => void go()}>{t('takeIn')}</Button> <span className="quiet small">{t('takeInSays')}</span>
+      {refused !== null && <ErrorState error={refused} compact act />}
     </div>
   );
 }

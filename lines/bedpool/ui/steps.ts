@@ -25,6 +25,10 @@ export const releaseBed = (w: Pick<Waiter, 'task' | 'version'>, reason: string, 
 // taskVersion is the version that a step must name after another step has moved the case.
 export const taskVersion = async (task: string) => ((await get<{ meta?: { versionId?: string } }>(`/fhir/${task}`)).meta?.versionId ?? '');
 
+// takeIn begins a stay from the case by which he came.
+export const takeIn = (from: string, key: string) =>
+  post('/fhir/Task/$start', { resourceType: 'Parameters', parameter: [{ name: 'line', valueCode: 'bedpool' }, { name: 'flow', valueCode: 'stay' }, { name: 'from', valueReference: { reference: from } }] }, { 'Idempotency-Key': key });
+
 export const setBedState = (bed: string, state: string, reason: string, key: string) => post('/api/beds/state', { bed, state, reason }, { 'Idempotency-Key': key });
 
 // useFits asks once for all beds which of them fit a waiter; useWhy asks for one bed in full words.
