@@ -55,7 +55,9 @@ func TestTheWayOfABed(t *testing.T) {
 			do   func()
 			want string
 		}{
-			{"a hold", func() { h.do(nil, hold("li", "cardiology-male-1", h), booking.Command{Do: booking.Leave, Holder: "Task/li"}) }, "U held"},
+			{"a hold", func() {
+				h.do(nil, hold("li", "cardiology-male-1", h), booking.Command{Do: booking.Leave, Holder: "Task/li"})
+			}, "U held"},
 			{"he lies there", func() { h.do(nil, booking.Command{Do: booking.Occupy, Holder: "Task/li"}) }, "O occupied"},
 			{"a stay takes it over", func() { h.do(nil, booking.Command{Do: booking.HandOver, Holder: "Task/li", To: "Task/stay"}) }, "O occupied"},
 			{"he leaves", func() { h.do(nil, booking.Command{Do: booking.Release, Holder: "Task/stay"}) }, "H cleaning"},

@@ -42,13 +42,14 @@ func (r *Room) remember(ctx context.Context, tx *store.Tx, holder, patient strin
 	if err != nil {
 		return err
 	}
-	slug, flow := "", ""
+	slug, flow, arrival := "", "", time.Time{}
 	if task != nil {
 		slug, flow = line.LineOf(task)
+		arrival = arrivalOf(task)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO beds_case (holder, patient, needs, since, changed, line, flow, vid) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+	_, err = tx.Exec(ctx, `INSERT INTO beds_case (holder, patient, needs, since, changed, line, flow, vid, arrival) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (holder) DO UPDATE SET patient = excluded.patient, needs = excluded.needs, since = excluded.since, changed = excluded.changed`,
-		holder, patient, string(allocate.MarshalNeeds(q)), micros(q.Since), tx.Now().UnixMicro(), slug, flow, vid)
+		holder, patient, string(allocate.MarshalNeeds(q)), micros(q.Since), tx.Now().UnixMicro(), slug, flow, vid, micros(arrival))
 	if err != nil {
 		return fmt.Errorf("beds: needs of %s: %w", holder, err)
 	}

@@ -25,6 +25,60 @@ func (r *Room) Look(ctx context.Context, tx *store.Tx, institution string) (Look
 	return r.look(ctx, tx, institution, r.wardsOf(g, institution), "", "", "")
 }
 
+// LookFor is Look for a decision about one case, with what it needs: what it holds is left out, where its patient lies is
+// in Request.At.
+func (r *Room) LookFor(ctx context.Context, tx *store.Tx, institution, holder string) (Look, allocate.Request, error) {
+	g, err := r.register(ctx, tx)
+	if err != nil {
+		return Look{}, allocate.Request{}, err
+	}
+	patient, but := "", holder
+	var at string
+	open, err := uses(ctx, tx, "WHERE holder = ? AND ended = 0", holder)
+	if err != nil {
+		return Look{}, allocate.Request{}, err
+	}
+	for _, u := range open {
+		if patient = u.Patient; u.State == booking.Occupied {
+			at, but = u.Bed, ""
+		}
+	}
+	q, err := r.known(ctx, tx, holder, patient, nil)
+	if err != nil {
+		return Look{}, q, err
+	}
+	if at != "" {
+		q.At = at
+	}
+	l, err := r.look(ctx, tx, institution, r.wardsOf(g, institution), "", but, "")
+	return l, q, err
+}
+
+// Requests are those who wait in a pool for a bed, in the order of its list.
+func (r *Room) Requests(ctx context.Context, tx *store.Tx, pool string) ([]booking.Wait, []allocate.Request, error) {
+	waits, err := r.Bookings.Waits(ctx, tx, pool)
+	if err != nil {
+		return nil, nil, fmt.Errorf("beds: %w", err)
+	}
+	all := make([]allocate.Request, 0, len(waits))
+	for _, w := range waits {
+		q, err := RequestOf(w)
+		if err != nil {
+			return nil, nil, err
+		}
+		if q, err = r.sexed(ctx, tx, q, w.Patient); err != nil {
+			return nil, nil, err
+		}
+		all = append(all, q)
+	}
+	return waits, all, nil
+}
+
+// NeedsOf is what a case needs of a bed, whether it waits or has one.
+func (r *Room) NeedsOf(ctx context.Context, tx *store.Tx, holder, patient string) (allocate.Request, error) {
+	return r.known(ctx, tx, holder, patient, nil)
+}
+
 // Look is a pool with what the decision does not need and people ask for.
 type Look struct {
 	allocate.Pool

@@ -83,8 +83,23 @@ func (r *Room) Shifts(ctx context.Context, tx *store.Tx, pool string, from, unti
 // NursingDuty is the role that answers for nursing in the whole hospital (护理部值班).
 const NursingDuty = access.Role("nursing-duty")
 
+// MaySet says as what a caller sets the shifts of a ward: its head nurse, the nursing duty chief, or a roster; "" = he may not.
+func (r *Room) MaySet(by *access.Caller, w *Ward) (source string) {
+	switch {
+	case by == nil || by.Institution != r.institution(w.Org):
+	case by.Role == "head-nurse" && r.within(w.Org, by.Org) && by.Org != by.Institution:
+		return "head-nurse"
+	case by.Role == NursingDuty:
+		return "nursing-duty"
+	case by.Role == access.Program && r.within(w.Org, by.Org) && by.May('u', "Schedule") == nil:
+		return "roster"
+	}
+	return ""
+}
+
 // SetShift says how many nurses a ward has in the shift at a time. points 0 = as the rules reckon.
 func (r *Room) SetShift(ctx context.Context, tx *store.Tx, by *access.Caller, ward string, at time.Time, nurses, points float64) (Staffing, error) {
+	r.forget()
 	g, err := r.register(ctx, tx)
 	if err != nil {
 		return Staffing{}, err
@@ -93,15 +108,8 @@ func (r *Room) SetShift(ctx context.Context, tx *store.Tx, by *access.Caller, wa
 	if w == nil || by == nil || r.institution(w.Org) != by.Institution {
 		return Staffing{}, fhir.Refuse(404, "not-found", "unknown-ward", "no such ward in your institution", "本院没有这个病区")
 	}
-	source := ""
-	switch {
-	case by.Role == "head-nurse" && r.within(w.Org, by.Org) && by.Org != by.Institution:
-		source = "head-nurse"
-	case by.Role == NursingDuty:
-		source = "nursing-duty"
-	case by.Role == access.Program && r.within(w.Org, by.Org):
-		source = "roster"
-	default:
+	source := r.MaySet(by, w)
+	if source == "" {
 		return Staffing{}, fhir.Refuse(403, "forbidden", "not-your-ward", "the head nurse of the ward sets its shift", "班次由本病区护士长登记")
 	}
 	if nurses < 0 || nurses > 200 || points < 0 || points > 20_000 {

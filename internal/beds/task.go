@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/xinglin-health/xinglin/internal/beds/allocate"
 	"github.com/xinglin-health/xinglin/internal/fhir"
@@ -32,7 +33,7 @@ func (r *Room) follow(ctx context.Context, tx *store.Tx, w store.Written) error 
 	if err := r.saysOf(ctx, tx, w.After, &q); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, "UPDATE beds_case SET line = ?, flow = ?, vid = ?, needs = ?, changed = ? WHERE holder = ?", slug, flow, w.VID, string(allocate.MarshalNeeds(q)), tx.Now().UnixMicro(), holder)
+	_, err = tx.Exec(ctx, "UPDATE beds_case SET line = ?, flow = ?, vid = ?, arrival = ?, needs = ?, changed = ? WHERE holder = ?", slug, flow, w.VID, micros(arrivalOf(w.After)), string(allocate.MarshalNeeds(q)), tx.Now().UnixMicro(), holder)
 	if err != nil {
 		return fmt.Errorf("beds: %s: %w", holder, err)
 	}
@@ -118,6 +119,15 @@ func (r *Room) saysOf(ctx context.Context, tx *store.Tx, task *fhir.Node, q *all
 	var err error
 	q.Specialty, err = specialtyOf(ctx, tx, home)
 	return err
+}
+
+// arrivalOf is when the patient of a hold is to come; zero = nobody has promised.
+func arrivalOf(task *fhir.Node) time.Time {
+	at, err := time.Parse(time.RFC3339, line.FactText(task, "bed-arrival"))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 // departments codes what a department is.

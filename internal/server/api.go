@@ -46,6 +46,7 @@ func (h *Hub) ownAPI() http.Handler {
 		api.Persons{Store: h.Store, Index: h.Index, Runner: h.Runner, Audit: h.Audit, Tree: h.Tree, Clock: h.Clock, Zone: h.Zone},
 		api.Agreements{Store: h.Store, Tree: h.Tree, Room: h.Agreements, Runner: h.Runner, Audit: h.Audit, Zone: h.Zone},
 		&api.Registry{Store: h.Store, Room: h.Registry, Tree: h.Tree, Audit: h.Audit, Zone: h.Zone, Validate: validate.Resource, Write: h.register},
+		&api.Beds{Store: h.Store, Room: h.Beds, Bookings: h.Bookings, Runner: h.Runner, Tree: h.Tree, Audit: h.Audit, Zone: h.Zone, Agreed: h.Agreements.Between},
 		api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock},
 		&api.Simulations{Tree: h.Tree, Audit: h.Audit, Ends: h.streams, Now: h.Clock.Now},
 	} {
