@@ -149,7 +149,7 @@ func stateSaid(n *fhir.Node) (state, status string) {
 }
 
 // register reads all places, from memory unless they have changed. What a unit that writes sees is its own until it is
-// committed, so only what a view has read is kept.
+// committed.
 func (r *Room) register(ctx context.Context, tx *store.Tx) (*register, error) {
 	var version int64
 	err := tx.Query(ctx, "SELECT version FROM beds_register WHERE id = 1", nil, func(scan func(...any) error) error { return scan(&version) })
@@ -167,12 +167,17 @@ func (r *Room) register(ctx context.Context, tx *store.Tx) (*register, error) {
 		return nil, fmt.Errorf("beds: register: %w", err)
 	}
 	g.version = version
-	if !tx.Writing() {
+	keep := func() {
 		r.mu.Lock()
 		if r.kept == nil || r.kept.version < version {
 			r.kept = g
 		}
 		r.mu.Unlock()
+	}
+	if tx.Writing() {
+		tx.AfterCommit(keep) // until then it is this unit's own
+	} else {
+		keep()
 	}
 	return g, nil
 }
