@@ -6,6 +6,7 @@ ignore ./node_modules
 
 require (
 	github.com/6tail/lunar-go v1.4.6
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/boombuler/barcode v1.1.0
 	github.com/coder/websocket v1.8.15
 	github.com/coreos/go-oidc/v3 v3.21.0

@@ -23,9 +23,17 @@ type unit struct {
 	now time.Time
 }
 
+// unit counts time as the tables do, in whole microseconds.
+func (r *Room) unit(ctx context.Context, tx *store.Tx, by *access.Caller) *unit {
+	return &unit{r, ctx, tx, by, tx.Now().Truncate(time.Microsecond)}
+}
+
 // Do performs commands in the unit of a step. What is taken or not allowed is a *fhir.Error for the person.
 func (r *Room) Do(ctx context.Context, tx *store.Tx, by *access.Caller, commands ...Command) error {
-	u := &unit{r, ctx, tx, by, tx.Now()}
+	u := r.unit(ctx, tx, by)
+	if err := u.alone(commands); err != nil {
+		return err
+	}
 	for i := range commands {
 		c := commands[i]
 		if c.Holder == "" {
@@ -37,6 +45,22 @@ func (r *Room) Do(ctx context.Context, tx *store.Tx, by *access.Caller, commands
 	}
 	tx.AfterCommit(r.wake)
 	return nil
+}
+
+// alone lets one unit at a time decide about a thing or a holder: inserts that wait for each other at the exclusion
+// constraint would end each other as deadlocks, a second apiece.
+func (u *unit) alone(commands []Command) (first error) {
+	for _, c := range commands {
+		for _, key := range []string{base(c.Thing), c.Holder, c.To} {
+			if key == "" {
+				continue
+			}
+			if err := u.tx.Lock(u.ctx, "booking/"+key); first == nil {
+				first = err // PostgreSQL starts again with all that was asked for
+			}
+		}
+	}
+	return first
 }
 
 func (u *unit) do(c *Command) error {
@@ -134,7 +158,7 @@ func (u *unit) hold(c *Command) error {
 }
 
 func (u *unit) proper(c *Command) error {
-	if c.From.IsZero() {
+	if c.From.Before(u.now) { // what was not written down then has not been
 		c.From = u.now
 	}
 	switch {
@@ -179,6 +203,11 @@ func (u *unit) occupy(c *Command, own *Booking) error {
 		}
 		if err := u.clear(&after, own.ID); err != nil {
 			return err
+		}
+		if own.From.After(u.now) {
+			if err := u.after(&after); err != nil {
+				return err
+			}
 		}
 		return u.change(own, &after)
 	}
@@ -289,11 +318,28 @@ func (u *unit) take(c *Command, b *Booking, old *Booking) error {
 			return err
 		}
 	}
+	if err := u.after(b); err != nil {
+		return err
+	}
 	// What the holder has lost before needs no word any more: he has something again.
 	if _, err := u.tx.Exec(u.ctx, "UPDATE booking_row SET inform_at = 0 WHERE holder = ? AND inform_at > 0", b.Holder); err != nil {
 		return fmt.Errorf("booking: %w", err)
 	}
-	return u.begin(b)
+	return u.begin(c.Do, b)
+}
+
+// after lets a row begin no earlier than the last of its thing has ended: on PostgreSQL a unit may see the end that
+// another has written with a later clock.
+func (u *unit) after(b *Booking) error {
+	var last int64
+	err := u.tx.Query(u.ctx, "SELECT max(until_at) FROM booking_row WHERE thing = ? AND since > ? AND live = 0", []any{b.Thing, u.now.UnixMicro()}, func(scan func(...any) error) error { return scan(&last) })
+	if err != nil {
+		return fmt.Errorf("booking: %w", err)
+	}
+	if last > b.From.UnixMicro() && (b.Until.IsZero() || b.Until.UnixMicro() > last) {
+		b.From = moment(last)
+	}
+	return nil
 }
 
 // clear makes way for a row that grows.
@@ -314,12 +360,9 @@ func (u *unit) clear(b *Booking, but string) error {
 	return nil
 }
 
-// lowest gives b the lowest free unit of its capacity. Who asks for one waits for the other to have his.
+// lowest gives b the lowest free unit of its capacity.
 func (u *unit) lowest(b *Booking) error {
 	base := strings.TrimSuffix(b.Thing, Any)
-	if err := u.tx.Lock(u.ctx, "booking/"+base); err != nil {
-		return err
-	}
 	units := 0
 	var err error
 	if u.Units != nil {
@@ -352,16 +395,18 @@ func (u *unit) lowest(b *Booking) error {
 	return e
 }
 
-// begin inserts a live row.
-func (u *unit) begin(b *Booking) error {
+// begin inserts a live row. Where the database finds that somebody was faster, the thing is taken; who may displace him
+// looks again.
+func (u *unit) begin(do Verb, b *Booking) error {
 	b.Since, b.Version, b.By = u.now, 1, u.who()
 	_, err := u.tx.Exec(u.ctx, `INSERT INTO booking_row (id, thing, base, pool, holder, patient, state, live, from_at, until_at, planned, expires, since, by_who, reason, version, inform_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, 1, 0)`,
 		b.ID, b.Thing, base(b.Thing), b.Pool, b.Holder, b.Patient, string(b.State), b.From.UnixMicro(), ending(b.Until), micros(b.Planned), micros(b.Expires), b.Since.UnixMicro(), b.By, b.Reason)
-	if errors.Is(err, store.ErrExists) {
+	if errors.Is(err, store.ErrExists) && do == Displace {
+		return store.ErrTryAgain
+	} else if errors.Is(err, store.ErrExists) {
 		return u.taken(&Booking{Thing: b.Thing})
-	}
-	if err != nil {
+	} else if err != nil {
 		return fmt.Errorf("booking: %w", err)
 	}
 	if err := u.given(b.Thing, b.Holder); err != nil {

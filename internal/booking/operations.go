@@ -194,7 +194,7 @@ func (r *Room) change(ctx context.Context, name string, c Call, do func(*unit, *
 	var shown store.Version
 	for try := 1; ; try++ {
 		err = r.Store.Update(ctx, func(tx *store.Tx) error {
-			u := &unit{r, ctx, tx, by, tx.Now()}
+			u := r.unit(ctx, tx, by)
 			id, known, err := u.recall(c.Key, hash)
 			if err != nil {
 				return err

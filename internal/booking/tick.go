@@ -81,7 +81,7 @@ func (r *Room) lapse(ctx context.Context) (done int, err error) {
 					return err
 				}
 				ok = true
-				u := &unit{r, ctx, tx, nil, tx.Now()}
+				u := r.unit(ctx, tx, nil)
 				if err := u.lapse(now); err != nil {
 					return err
 				}

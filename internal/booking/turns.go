@@ -104,9 +104,9 @@ func (r *Room) tell(ctx context.Context, pool string) (told int, err error) {
 	}
 	err = r.Store.Update(ctx, func(tx *store.Tx) error {
 		told = 0
-		u := &unit{r, ctx, tx, nil, tx.Now()}
+		u := r.unit(ctx, tx, nil)
 		for _, t := range l.turns {
-			n, err := tx.Exec(ctx, "UPDATE booking_wait SET offer = ?, told = ? WHERE holder = ? AND live = 1 AND offer = '' AND fresh = ? AND EXISTS (SELECT 1 FROM booking_free f WHERE f.thing = ? AND f.open = 1 AND f.offer = '' AND f.fresh = ?)",
+			n, err := tx.Exec(ctx, "UPDATE booking_wait SET offer = ?, told = ?, seen = fresh WHERE holder = ? AND live = 1 AND offer = '' AND fresh = ? AND EXISTS (SELECT 1 FROM booking_free f WHERE f.thing = ? AND f.open = 1 AND f.offer = '' AND f.fresh = ?)",
 				t.thing, u.now.UnixMicro(), t.Holder, t.waiting.fresh, t.thing, t.idle.fresh)
 			if err != nil {
 				return err
@@ -114,7 +114,7 @@ func (r *Room) tell(ctx context.Context, pool string) (told int, err error) {
 			if n == 0 {
 				continue
 			}
-			if _, err := tx.Exec(ctx, "UPDATE booking_free SET offer = ? WHERE thing = ?", t.Holder, t.thing); err != nil {
+			if _, err := tx.Exec(ctx, "UPDATE booking_free SET offer = ?, seen = fresh WHERE thing = ?", t.Holder, t.thing); err != nil {
 				return err
 			}
 			if err := u.raise("booking.turn", &Booking{Thing: t.thing, Pool: pool, Holder: t.Holder, Patient: t.Patient, State: "free"}); err != nil {

@@ -156,6 +156,6 @@ func (r *Room) Opened(ctx context.Context, tx *store.Tx, pool, thing string) err
 
 // Closed notes that a thing can not be given for now. Who was told of it is looked at anew.
 func (r *Room) Closed(ctx context.Context, tx *store.Tx, thing string) error {
-	u := &unit{r, ctx, tx, nil, tx.Now()}
+	u := r.unit(ctx, tx, nil)
 	return u.given(thing, "")
 }
