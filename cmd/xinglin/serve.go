@@ -137,6 +137,9 @@ func listening(cmd *cobra.Command) {
 	f.StringSlice("app-hosts", nil, "host or host:port from which the public keys of SMART apps may be fetched over https; none = keys are registered by value")
 	f.Bool("enforce-profiles", false, "refuse a write that breaks a profile of its meta.profile (those that are known here)")
 	f.Bool("full-text", false, "answer _text and _content; their index is made in the background and takes about as much room as the other indexes")
+	f.String("mllp", "", "address, host:port, on which the hospitals' own systems send HL7 v2 (ADT) over MLLP; with --mllp-peers")
+	f.String("mllp-peers", "", "file that says who may send, from where and for which organisation, see docs/deploy.md")
+	f.Bool("mllp-tls", false, "HL7 v2 under the hub's certificate (--cert and --key, or --tls self)")
 	f.StringSlice("notify-host", nil, "host to which outgoing notices may be sent, beside this machine; repeat for more")
 }
 
@@ -181,6 +184,12 @@ func options(cmd *cobra.Command) (server.Options, error) {
 			return o, err
 		}
 		o.Hosts, _ = f.GetStringSlice("notify-host")
+		o.MLLP, _ = f.GetString("mllp")
+		o.MLLPPeers, _ = f.GetString("mllp-peers")
+		o.MLLPTLS, _ = f.GetBool("mllp-tls")
+		if o.MLLP != "" && o.MLLPPeers == "" {
+			return o, usage("--mllp needs --mllp-peers: who may send")
+		}
 		o.FullText, _ = f.GetBool("full-text")
 		o.EnforceProfiles, _ = f.GetBool("enforce-profiles")
 		o.Hooks, _ = f.GetStringSlice("hooks")
@@ -195,6 +204,9 @@ func options(cmd *cobra.Command) (server.Options, error) {
 			return o, usage("either --tls self, or --cert and --key")
 		case own != "":
 			return o, usage("--tls is self, or not given; an own certificate comes with --cert and --key")
+		}
+		if o.MLLPTLS && o.Cert == "" && !o.SelfSigned {
+			return o, usage("--mllp-tls takes the hub's certificate: give --cert and --key, or --tls self")
 		}
 		if o.Redirect != "" && o.Cert == "" && !o.SelfSigned {
 			return o, usage("--redirect leads to HTTPS: give --cert and --key, or --tls self")

@@ -96,4 +96,7 @@ type Command struct {
 	// Override names the hard limits that the caller sets aside with Reason (codes of allocate.Objection); whether he
 	// may, Options.Guard says.
 	Override []string
+	// Fact: so it is already, as the hospital's own system reports. Occupy then ends whatever stands against it as displaced,
+	// a use and a frozen hold too. Never taken from what a caller says.
+	Fact bool
 }

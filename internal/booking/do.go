@@ -201,7 +201,7 @@ func (u *unit) occupy(c *Command, own *Booking) error {
 		if own.State == Occupied {
 			return nil
 		}
-		if err := u.clear(&after, own.ID); err != nil {
+		if err := u.clear(c, &after, own.ID); err != nil {
 			return err
 		}
 		if own.From.After(u.now) {
@@ -275,7 +275,7 @@ func (u *unit) take(c *Command, b *Booking, old *Booking) error {
 	for i := range others {
 		o := &others[i]
 		switch {
-		case o.runOut(u.now):
+		case o.runOut(u.now), c.Fact:
 		case c.Do != Displace:
 			return u.taken(o)
 		case o.State != Held || o.Expires.IsZero():
@@ -343,7 +343,7 @@ func (u *unit) after(b *Booking) error {
 }
 
 // clear makes way for a row that grows.
-func (u *unit) clear(b *Booking, but string) error {
+func (u *unit) clear(c *Command, b *Booking, but string) error {
 	others, err := overlapping(u.ctx, u.tx, b.Thing, b.From, b.Until)
 	if err != nil {
 		return err
@@ -351,6 +351,12 @@ func (u *unit) clear(b *Booking, but string) error {
 	for i := range others {
 		if o := &others[i]; o.ID == but {
 			continue
+		} else if !o.runOut(u.now) && c.Fact {
+			lost := *o
+			lost.State, lost.Reason = Displaced, c.Reason
+			if err := u.end(o, &lost); err != nil {
+				return err
+			}
 		} else if !o.runOut(u.now) {
 			return u.taken(o)
 		} else if err := u.lapse(o); err != nil {

@@ -13,12 +13,15 @@ import (
 	"github.com/xinglin-health/xinglin/internal/agreement"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/beds"
+	"github.com/xinglin-health/xinglin/internal/beds/his"
 	"github.com/xinglin-health/xinglin/internal/blob"
 	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/bulk"
 	"github.com/xinglin-health/xinglin/internal/conform"
 	"github.com/xinglin-health/xinglin/internal/empi"
 	"github.com/xinglin-health/xinglin/internal/event"
+	"github.com/xinglin-health/xinglin/internal/gateway/hl7v2"
+	"github.com/xinglin-health/xinglin/internal/gateway/hl7v2/mllp"
 	"github.com/xinglin-health/xinglin/internal/identity"
 	"github.com/xinglin-health/xinglin/internal/job"
 	"github.com/xinglin-health/xinglin/internal/line"
@@ -54,9 +57,12 @@ type Hub struct {
 	Index         *empi.Index
 	Bookings      *booking.Room
 	Beds          *beds.Room
+	HIS           *his.Room
+	Gateway       *hl7v2.Gateway
 
 	reviewed int64 // the last event of which the cases of pairs know; 0 = none were looked at since the start
 
+	mllp    *mllp.Server
 	rules   *identity.Rules
 	issuers []identity.Issuer
 	handler http.Handler

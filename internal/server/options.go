@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/clock"
+	"github.com/xinglin-health/xinglin/internal/gateway/hl7v2"
 	"github.com/xinglin-health/xinglin/internal/identity"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
@@ -54,6 +55,10 @@ type Options struct {
 	AuditCopies     []string       // folders or addresses that also get the checkpoints
 	AppHosts        []string       // hosts from which the public keys of apps may be fetched; none = keys are registered by value
 	FullText        bool           // _text and _content are answered, by an index behind the log
+	MLLP            string         // host:port on which the hospitals' own systems send HL7 v2; "" = none
+	MLLPPeers       string         // file that says who may
+	MLLPTLS         bool           // under the hub's certificate
+	Senders         []hl7v2.Peer   // who may, without a file; for tests
 	EnforceProfiles bool           // a write that breaks a profile which it claims is refused
 }
 

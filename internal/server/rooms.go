@@ -16,6 +16,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/api"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/beds"
+	"github.com/xinglin-health/xinglin/internal/beds/his"
 	"github.com/xinglin-health/xinglin/internal/blob"
 	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/bulk"
@@ -24,6 +25,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/validate"
+	"github.com/xinglin-health/xinglin/internal/gateway/hl7v2"
 	"github.com/xinglin-health/xinglin/internal/identity"
 	"github.com/xinglin-health/xinglin/internal/job"
 	"github.com/xinglin-health/xinglin/internal/line"
@@ -40,7 +42,7 @@ import (
 // migrations of the services, in the order in which they were released. Only append.
 func migrations() []store.Migration {
 	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations, bulk.Migrations, term.Migrations, registry.Migrations,
-		agreement.Migrations, smart.Migrations, access.Migrations, empi.Migrations, booking.Migrations, beds.Migrations)
+		agreement.Migrations, smart.Migrations, access.Migrations, empi.Migrations, booking.Migrations, beds.Migrations, his.Migrations, hl7v2.Migrations)
 }
 
 // openStore: floor 1, with what runs in the transaction of every write.
@@ -64,6 +66,9 @@ func (h *Hub) openStore(ctx context.Context) error {
 	h.Beds = beds.New(beds.Options{Tree: h.Tree, Zone: h.Zone, Raise: event.Raise, Log: h.Log})
 	h.Index = empi.New(empi.Options{Clock: h.Clock, Log: h.Log})
 	h.Subscriptions = subscription.New(subscription.Options{Clock: h.Clock, Zone: h.Zone, Base: h.pageURL() + "/fhir", Hosts: h.Hooks, Log: h.Log})
+	if err := h.peers(); err != nil {
+		return err
+	}
 	sealing, err := h.sealing()
 	if err != nil {
 		return err
@@ -74,7 +79,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Zone:       h.Zone,
 		Migrations: migrations(),
 		Derive: []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, h.countersigning, h.Relations.Derive, identity.Derive(h.who), line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive,
-			h.Agreements.Derive, access.Follow, h.Index.Derive, h.deciding, booking.Derive, h.Beds.Derive},
+			h.Agreements.Derive, access.Follow, h.Index.Derive, h.deciding, booking.Derive, h.Beds.Derive, h.HIS.Derive},
 		Guard: []store.Guard{h.Tree.Guard, h.Relations.Guard, h.Registry.Guard, identity.Guard(h.who), line.Guard(lines.All), h.Subscriptions.Guard, blob.Guard,
 			h.Agreements.Guard, booking.Guard, h.Beds.Keep},
 		Guarded:  access.Guarded,
@@ -172,8 +177,9 @@ func (h *Hub) openLines(context.Context) error {
 		Legal:   h.Agreements.Legal,
 	}
 	h.Bookings = booking.New(booking.Options{Store: h.Store, Clock: h.Clock, Zone: h.Zone, Audit: h.Audit, Log: h.Log, Raise: event.Raise, Inform: h.Runner.System, Tree: h.Tree,
-		Guard: h.Beds.Guard, Changed: h.Beds.Changed, Fits: h.Beds.Fits, Units: h.Beds.Units})
+		Guard: h.guardBed, Changed: h.bedChanged, Fits: h.Beds.Fits, Units: h.Beds.Units})
 	h.Runner.Bookings, h.Beds.Bookings, h.Beds.Audit = h.Bookings, h.Bookings, h.Audit
+	h.openHIS()
 	return nil
 }
 
@@ -189,7 +195,7 @@ func (h *Hub) openDoors(context.Context) error {
 	mux.Handle("GET /metrics", h.metrics())
 	doors := rest.Options{
 		Store: h.Store, Audit: h.Audit, Clock: h.Clock, Zone: h.Zone, BaseURL: h.BaseURL, Version: Version,
-		Operations: slices.Concat(operations(h.Runner), h.reasons(), bookings(h.Bookings)), Terminology: h.Terms, Terms: h.Terms, Within: h.Tree.Within, Log: h.Log, Observe: interaction,
+		Operations: slices.Concat(operations(h.Runner), h.reasons(), bookings(h.Bookings), h.bedState()), Terminology: h.Terms, Terms: h.Terms, Within: h.Tree.Within, Log: h.Log, Observe: interaction,
 		Subscriptions: h.Subscriptions,
 	}
 	doors.Trail, doors.Persons = h.trail(), h.Index
@@ -243,6 +249,11 @@ func (h *Hub) Start(ctx context.Context) {
 		_, err := h.Beds.Tick(ctx, h.Store)
 		return err
 	}))
+	h.background(ctx, "shadow", every(time.Minute, func(ctx context.Context) error {
+		_, err := h.HIS.Tick(ctx)
+		return err
+	}))
+	h.background(ctx, "old messages", every(time.Hour, h.Gateway.Sweep))
 	h.background(ctx, "licences and roles that end", every(time.Minute, h.warn))
 	h.background(ctx, "organisations", every(15*time.Second, func(ctx context.Context) error { return h.Tree.Refresh(ctx, h.Store) }))
 	if h.FullText {

@@ -58,6 +58,11 @@ func (h *Hub) Serve(ctx context.Context, started func(url string)) error {
 		}
 	}()
 	h.Start(ctx)
+	if err := h.listenMLLP(ctx); err != nil {
+		srv.Close()
+		<-done
+		return err
+	}
 	h.ready.Store(true)
 	url := scheme + "://" + browsable(listener.Addr().String())
 	h.Log.Info("serving", "address", url, "database", h.Database(), "version", Version)

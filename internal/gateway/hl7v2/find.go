@@ -210,6 +210,11 @@ func (g *Gateway) bed(ctx context.Context, tx *store.Tx, m *message, named strin
 			return nil, fmt.Errorf("hl7v2: Location/%s: %w", v.ID, err)
 		}
 		org := n.Str("managingOrganization.reference")
+		if org == "" && g.Beds != nil {
+			if org, err = g.Beds.WardOf(ctx, tx, "Location/"+v.ID); err != nil {
+				return nil, err
+			}
+		}
 		if org == "" {
 			org = v.Custodian
 		}

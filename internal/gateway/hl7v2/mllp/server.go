@@ -3,6 +3,7 @@ package mllp
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -153,6 +154,12 @@ func (s *Server) mark(conn net.Conn, busy bool) {
 
 // converse answers message by message. ctx ends when the server stops, work when its patience has ended too.
 func (s *Server) converse(ctx, work context.Context, conn net.Conn, from netip.Addr) {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn.SetDeadline(time.Now().Add(or(s.Slow, 30*time.Second)))
+		if err := t.HandshakeContext(ctx); err != nil {
+			return
+		}
+	}
 	r := bufio.NewReaderSize(conn, 16<<10)
 	for ctx.Err() == nil {
 		conn.SetDeadline(time.Now().Add(or(s.Idle, 15*time.Minute)))
