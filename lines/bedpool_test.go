@@ -672,7 +672,10 @@ func TestThePoolIsMeasured(t *testing.T) {
 	p.step("nurse", own, "discharge", "to", "home")
 	var facts []indicator.Fact
 	ctx := p.as("desk")
-	p.view(func(tx *store.Tx) (err error) { facts, err = p.r.Facts(ctx, tx, access.From(ctx), "bedpool", nil); return err })
+	p.view(func(tx *store.Tx) (err error) {
+		facts, err = p.r.Facts(ctx, tx, access.From(ctx), "bedpool", nil)
+		return err
+	})
 	for code, want := range map[string]float64{"wait-routine": 5, "wait-routine-p90": 10, "cross-ward": 50, "holds-lapsed": 50, "no-show": 0, "team-in-time": 100, "still-waiting": 0, "displaced": 0} {
 		l := p.r.Line("bedpool")
 		i := slices.IndexFunc(l.Indicators, func(d indicator.Definition) bool { return d.Code == code })
