@@ -73,6 +73,8 @@ type Hub struct {
 	streams context.Context // ends when the hub stops, so that open streams let go
 	end     context.CancelFunc
 
+	settled string // the month whose lent beds were drawn up
+
 	mu    sync.Mutex
 	stops []stop
 }

@@ -79,7 +79,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 		Zone:       h.Zone,
 		Migrations: migrations(),
 		Derive: []store.Deriver{h.Tree.Derive, h.Registry.Derive, h.Registry.Acting, h.countersigning, h.Relations.Derive, identity.Derive(h.who), line.Derive(lines.All), h.Subscriptions.Derive, term.Derive, h.Conform.Derive,
-			h.Agreements.Derive, access.Follow, h.Index.Derive, h.deciding, booking.Derive, h.Beds.Derive, h.HIS.Derive},
+			h.Agreements.Derive, access.Follow, h.Index.Derive, h.deciding, booking.Derive, h.Beds.Derive, h.HIS.Derive, h.lying},
 		Guard: []store.Guard{h.Tree.Guard, h.Relations.Guard, h.Registry.Guard, identity.Guard(h.who), line.Guard(lines.All), h.Subscriptions.Guard, blob.Guard,
 			h.Agreements.Guard, booking.Guard, h.Beds.Keep},
 		Guarded:  access.Guarded,
@@ -210,6 +210,7 @@ func (h *Hub) openDoors(context.Context) error {
 		}})
 	h.Jobs.Handle(bulk.Job, h.Bulk.Work())
 	h.Jobs.Handle(countersignJob, h.countersign())
+	h.Jobs.Handle(readmissionJob, h.readmission())
 	doors.Bulk = h.Bulk
 	fhirAPI := rest.New(doors)
 	mux.Handle("GET /fhir/ws", h.Identity.Authenticate(&subscription.Door{Engine: h.Subscriptions, Holds: h.Identity.Holds, Ends: h.streams}))
@@ -254,6 +255,7 @@ func (h *Hub) Start(ctx context.Context) {
 		return err
 	}))
 	h.background(ctx, "old messages", every(time.Hour, h.Gateway.Sweep))
+	h.background(ctx, "settlements of lent beds", every(10*time.Minute, h.SettleMonth))
 	h.background(ctx, "licences and roles that end", every(time.Minute, h.warn))
 	h.background(ctx, "organisations", every(15*time.Second, func(ctx context.Context) error { return h.Tree.Refresh(ctx, h.Store) }))
 	if h.FullText {

@@ -31,8 +31,15 @@ func needsTwoSides(c line.Call) error {
 	if _, err := time.Parse("2006-01", c.Params.Str("month")); err != nil {
 		return refuse("bad-month", "the month is written 2026-11", "月份格式应为 2026-11")
 	}
+	if once := c.Read.Holder(drawn, monthOf(home, c.Params.Str("host"), c.Params.Str("month"))); once != "" {
+		return line.Duplicate(once)
+	}
 	return needsNumbers(c)
 }
+
+const drawn = "bedpool-settlement"
+
+func monthOf(home, ward, month string) string { return home + " > " + ward + " " + month }
 
 func needsNumbers(c line.Call) error {
 	for _, name := range []string{"days", "patients", "points"} {
@@ -94,7 +101,7 @@ func draw(c line.Call, ch *line.Change) {
 	line.SetDepartment(t, home, c.Read.Get(home).Str("name"))
 	t.Set("description", month+"："+c.Read.Get(home).Str("name")+" 借用 "+c.Read.Get(host).Str("name"))
 	numbers(c, t, report)
-	ch.Claims = append(ch.Claims, line.Claim{Kind: "bedpool-settlement", Key: home + " > " + host + " " + month})
+	ch.Claims = append(ch.Claims, line.Claim{Kind: drawn, Key: monthOf(home, at, month), Holder: focus}) // for good: a month is drawn up once
 }
 
 // numbers are what both confirm.
