@@ -56,7 +56,6 @@ var (
 	doctors   = []string{"referring-doctor", "receiving-doctor"}
 	desk      = hold.Desk
 	nursing   = []string{"nursing-duty"}
-	ward      = []string{"nurse", "head-nurse"}
 	bedside   = []string{"nurse", "head-nurse", "referring-doctor", "receiving-doctor"}
 	asking    = []string{"referring-doctor", "receiving-doctor", "bed-desk", "nurse", "head-nurse"}
 	anyone    = []string{"referring-doctor", "receiving-doctor", "bed-desk", "duty-chief", "nurse", "head-nurse"}

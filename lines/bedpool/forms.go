@@ -14,12 +14,7 @@ func field(kind, name, zh, en string) line.Field {
 
 func required(f line.Field) line.Field { f.Required = true; return f }
 
-// waived is required, but an emergency may leave it out.
-func waived(f line.Field) line.Field { f.Required, f.Waived = true, true; return f }
-
 func hidden(f line.Field) line.Field { f.Hidden = true; return f }
-
-func repeated(f line.Field) line.Field { f.Repeats = true; return f }
 
 func preset(f line.Field, value any) line.Field { f.Default = value; return f }
 
