@@ -32,9 +32,17 @@ function view(ward: Ward, campus: Campus | undefined, rooms: Map<string, Room>, 
   return { ward, campus, rooms: listed, beds: inOrder, counts: count(inOrder) };
 }
 
+// Campuses of one hospital all begin with its name, which the board does not repeat on every ward.
+export function tails(names: string[]): string[] {
+  let n = 0;
+  while (names.length > 1 && n < names[0]!.length && names.every((x) => x[n] === names[0]![n])) n++;
+  return names.map((x) => x.slice(n) || x);
+}
+
 // arrange draws up a whole board.
 export function arrange(b: Board): BoardView {
-  const campuses = b.campuses ?? [];
+  const short = tails((b.campuses ?? []).map((c) => c.name));
+  const campuses = (b.campuses ?? []).map((c, i) => ({ ...c, name: short[i]! }));
   const rooms = new Map((b.rooms ?? []).map((r) => [r.id, r]));
   const of = new Map<string, Bed[]>();
   for (const bed of b.beds ?? []) {

@@ -27,6 +27,7 @@ const bedOf = (e: { target: EventTarget | null }) => (e.target as HTMLElement | 
 export function Grid({ wards, dense, at, fit, against, onOpen, onDrop, onOver, onWard }: GridProps) {
   const t = useSay();
   const box = useRef<HTMLDivElement>(null);
+  const manyCampuses = wards.some((w) => w.ward.campus !== wards[0]!.ward.campus);
   const open = useCallback((e: MouseEvent) => {
     const ward = (e.target as HTMLElement).closest<HTMLElement>('[data-ward-open]')?.dataset.wardOpen;
     if (ward) return onWard?.(ward);
@@ -70,7 +71,7 @@ export function Grid({ wards, dense, at, fit, against, onOpen, onDrop, onOver, o
 
   return (
     <div ref={box} className={dense ? 'grid grid-dense' : 'grid'} role="group" aria-label={t('tab.board')} onClick={open} onKeyDown={press} {...drag}>
-      {wards.map((w, i) => <Ward key={w.ward.id} view={w} t={t} dense={dense} first={i < 8} fit={fit} against={against} at={at && w.beds.some((b) => b.id === at) ? at : undefined} lead={i === 0} />)}
+      {wards.map((w, i) => <Ward key={w.ward.id} view={w} t={t} dense={dense} first={i < 8} fit={fit} against={against} at={at && w.beds.some((b) => b.id === at) ? at : undefined} lead={i === 0} manyCampuses={manyCampuses} />)}
     </div>
   );
 }
@@ -100,9 +101,9 @@ function neighbour(box: HTMLElement, tile: HTMLElement, key: string): HTMLElemen
   return best;
 }
 
-interface WardProps { view: WardView; t: Say; dense: boolean; first: boolean; fit?: Fit; against: (code: string) => string; at?: string; lead: boolean }
+interface WardProps { view: WardView; t: Say; dense: boolean; first: boolean; fit?: Fit; against: (code: string) => string; at?: string; lead: boolean; manyCampuses: boolean }
 
-const Ward = memo(function Ward({ view: v, t, dense, first, fit, against, at, lead }: WardProps) {
+const Ward = memo(function Ward({ view: v, t, dense, first, fit, against, at, lead, manyCampuses }: WardProps) {
   const say = useName();
   const [near, setNear] = useState(first || typeof IntersectionObserver === 'undefined');
   const box = useRef<HTMLElement>(null);
@@ -126,7 +127,7 @@ const Ward = memo(function Ward({ view: v, t, dense, first, fit, against, at, le
           : !!w.capacity && <Meter full={full} label={t('nursing', { load: round(w.load ?? 0), of: round(w.capacity) })} />}
         {!w.lends && <span className="ward-mark" title={t('noLendingSays')}>{t('noLending')}</span>}
         {(w.kinds ?? []).map((k) => <span key={k} className="ward-mark" title={t('protected')}>{t(`kind.${k}`)}</span>)}
-        {v.campus && <span className="ward-campus quiet small" title={say(v.campus.name)}>{v.campus.name}</span>}
+        {manyCampuses && v.campus && <span className="ward-campus quiet small" title={say(v.campus.name)}>{v.campus.name}</span>}
       </div>
       <div className="ward-beds">
         {near && v.rooms.map((r) => (

@@ -5,7 +5,7 @@ import type { Line } from '../../../web/src/fhir/types';
 import { useLive } from '../../../web/src/shell/live';
 import { hub, refuse } from '../../../web/src/test-hub';
 import type { Bed, Board, Proposal, Waiter } from './api';
-import { arrange, bedPasses, merge, narrowed, placeOf, plainly, whereIs } from './data';
+import { arrange, bedPasses, merge, narrowed, placeOf, plainly, tails, whereIs } from './data';
 import { flows } from './discharges';
 import { inTurn, isLate } from './live';
 import BedPoolPage, { firstTab } from './page';
@@ -55,6 +55,11 @@ describe('the board’s data', () => {
     expect(v.wards[0]!.beds.map((b) => b.name)).toEqual(['2 床', '10 床', '4 床', '5 床', '6 床']);
     expect(v.counts).toEqual({ free: 2, held: 1, occupied: 0, cleaning: 1, closed: 1, lent: 1 });
     expect(placeOf(whereIs(v, 'Location/b10'))).toBe('心内一病区 10 床');
+  });
+  it('names campuses by what tells them apart', () => {
+    expect(tails(['区域医疗中心东湖院区', '区域医疗中心新城院区'])).toEqual(['东湖院区', '新城院区']);
+    expect(tails(['东湖院区'])).toEqual(['东湖院区']);
+    expect(tails(['甲', '甲乙'])).toEqual(['甲', '乙']);
   });
   it('draws anew only the ward in which something changed', () => {
     const before = arrange(board);
