@@ -1,7 +1,7 @@
 // What every browser test needs: the real server on made-up data, Debian's Chromium, axe.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -26,14 +26,15 @@ async function freePort() {
 
 export const binary = process.env.XINGLIN_BIN ?? join(root, 'bin/xinglin');
 
-// serve starts the real binary on a temporary folder; XINGLIN_SERVER names one that already runs.
-export async function serve({ patients = 300, referrals = 120 } = {}) {
+// serve starts the real binary on a temporary folder, with `turns` under a clock that the test sets ahead; XINGLIN_SERVER names one that already runs.
+export async function serve({ patients = 300, referrals = 120, turns = false } = {}) {
   if (process.env.XINGLIN_SERVER) return { url: process.env.XINGLIN_SERVER, stop: async () => {} };
   const data = await mkdtemp(join(tmpdir(), 'xinglin-browser-'));
   const url = `http://127.0.0.1:${await freePort()}`;
+  const clock = `${data}.clock`; // beside the folder, which is to be empty
   let said = '';
   const child = spawn(binary,
-    ['demo', '--data', data, '--listen', url.slice(7), '--patients', String(patients), '--referrals', String(referrals)], { stdio: ['ignore', 'pipe', 'pipe'] });
+    ['demo', '--data', data, '--listen', url.slice(7), '--patients', String(patients), '--referrals', String(referrals), ...(turns ? ['--test-clock', clock] : [])], { stdio: ['ignore', 'pipe', 'pipe'] });
   const over = once(child, 'exit');
   for (const out of [child.stdout, child.stderr]) out.on('data', (d) => (said = (said + d).slice(-8000)));
   for (let n = 0; ; n++) {
@@ -47,10 +48,12 @@ export async function serve({ patients = 300, referrals = 120 } = {}) {
   }
   return {
     url, data,
+    turn: (ahead) => writeFile(clock, ahead), // "1h5m", from the machine's time
     stop: async () => {
       child.kill('SIGTERM');
       await over;
       await rm(data, { recursive: true, force: true });
+      await rm(clock, { force: true });
     },
   };
 }

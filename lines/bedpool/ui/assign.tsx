@@ -15,14 +15,14 @@ import { Who } from './waiters';
 // who may set a limit aside; sex, isolation, level and equipment are nobody's.
 const sets = ['nursing', 'stale', 'protected', 'limit', 'lending', 'campus'];
 
-interface Props { w: Waiter; at: { ward: WardView; room: RoomView; bed: Bed }; onDone: (bed: string) => void; onClose: () => void; onLost: () => void }
+interface Props { w: Waiter; at: { ward: WardView; room: RoomView; bed: Bed }; ahead: number; onDone: (bed: string) => void; onClose: () => void; onLost: () => void }
 
 // Assign says what holding this bed for him will do, what speaks against it, and does it.
-export function Assign({ w, at, onDone, onClose, onLost }: Props) {
+export function Assign({ w, at, ahead, onDone, onClose, onLost }: Props) {
   const t = useSay();
   const say = useName();
   const why = useWhy(at.bed.id, w.task);
-  const [expected, setExpected] = useState(() => localInput(new Date(Math.max(w.promised ? Date.parse(w.promised) : 0, Date.now() + 3_600_000))));
+  const [expected, setExpected] = useState(() => localInput(new Date(Math.max(w.promised ? Date.parse(w.promised) : 0, Date.now() + ahead + 3_600_000))));
   const [override, setOverride] = useState<string[]>([]);
   const [reason, setReason] = useState('');
   const [busy, setBusy] = useState(false);

@@ -19,10 +19,10 @@ import { WaiterCard } from './waiters';
 export default function BoardTab({ line, pool }: TabProps) {
   const t = useSay();
   const go = useNavigate();
-  const now = useNow();
   const { message } = App.useApp();
   const [url, setUrl] = useSearchParams();
   const board = useBoard(pool.id);
+  const now = useNow() + (board.data?.ahead ?? 0);
   const waiting = useWaiting(pool.id);
   useBedsLive(pool.id);
   const after = useAfterStep(pool.id);
@@ -146,7 +146,7 @@ export default function BoardTab({ line, pool }: TabProps) {
       {(desk || at) && (
         <aside className="beds-side" aria-label={t('tab.waiting')}>
           {at && waiter && !waiter.booking?.thing.startsWith('Location/') ? (
-            <Assign key={`${waiter.task} ${at.bed.id}`} w={waiter} at={at} onLost={after} onClose={() => setBed(undefined)} onDone={(b) => {
+            <Assign key={`${waiter.task} ${at.bed.id}`} w={waiter} at={at} ahead={v.ahead} onLost={after} onClose={() => setBed(undefined)} onDone={(b) => {
               undoable(told(waiter, b));
               setBed(undefined);
               setPicked(undefined);
@@ -166,7 +166,7 @@ export default function BoardTab({ line, pool }: TabProps) {
                 <ul className="bare waiters" aria-label={t('tab.waiting')}>
                   {rows.map((w) => {
                     const p = wantProposals === 'on' && !w.booking ? byTask.get(w.task) : undefined;
-                    return <WaiterCard key={w.task} w={w} may picked={w.task === picked} proposal={p} place={p?.bed ? placeOf(whereIs(v, p.bed)) : ''} busy={busy === w.task} onPick={pick} onDrag={drag} onAccept={onAccept} onShow={show} />;
+                    return <WaiterCard key={w.task} w={w} ahead={v.ahead} may picked={w.task === picked} proposal={p} place={p?.bed ? placeOf(whereIs(v, p.bed)) : ''} busy={busy === w.task} onPick={pick} onDrag={drag} onAccept={onAccept} onShow={show} />;
                   })}
                 </ul>
               )}

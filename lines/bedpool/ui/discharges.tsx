@@ -30,8 +30,8 @@ export function flows(v: BoardView, now: number): { leaving: Placed[]; coming: P
 // Today's movement: discharges by how likely they are, arrivals expected or under way, beds being cleaned.
 export default function DischargesTab({ pool }: TabProps) {
   const t = useSay();
-  const now = useNow();
   const board = useBoard(pool.id);
+  const now = useNow() + (board.data?.ahead ?? 0);
   useBedsLive(pool.id);
   const [at, setAt] = useState<string>();
   const day = useMemo(() => (board.data ? flows(board.data, now) : null), [board.data, now]);

@@ -24,15 +24,15 @@ export function Who({ w }: { w: Pick<Waiter, 'patient'> }) {
 }
 
 interface Props {
-  w: Waiter; picked: boolean; proposal?: Proposal; place?: string; busy: boolean; may: boolean;
+  w: Waiter; ahead: number; picked: boolean; proposal?: Proposal; place?: string; busy: boolean; may: boolean;
   onPick: (task: string) => void; onDrag: (task: string | undefined) => void; onAccept: (w: Waiter, p: Proposal) => void; onShow: (bed: string) => void;
 }
 
 // WaiterCard is one who waits: three lines at most, to be picked, dragged onto a bed, or given the bed proposed.
-export const WaiterCard = memo(function WaiterCard({ w, picked, proposal: p, place, busy, may, onPick, onDrag, onAccept, onShow }: Props) {
+export const WaiterCard = memo(function WaiterCard({ w, ahead, picked, proposal: p, place, busy, may, onPick, onDrag, onAccept, onShow }: Props) {
   const t = useSay();
   const say = useName();
-  const now = useNow();
+  const now = useNow() + ahead;
   const late = isLate(w, now);
   const held = w.booking;
   return (

@@ -21,12 +21,12 @@ import { BedUrgencyMark, Who } from './waiters';
 export default function WaitingTab({ pool }: TabProps) {
   const t = useSay();
   const say = useName();
-  const now = useNow();
   const { message } = App.useApp();
   const lines = useLines();
   const [url, setUrl] = useSearchParams();
   const waiting = useWaiting(pool.id);
   const board = useBoard(pool.id);
+  const now = useNow() + (board.data?.ahead ?? 0);
   const proposals = useProposals(pool.id, true);
   useBedsLive(pool.id);
   const after = useAfterStep(pool.id);

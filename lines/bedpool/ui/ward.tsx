@@ -22,10 +22,10 @@ export const elsewhere = (v: BoardView, w: WardView): Bed[] =>
 // The ward's own view: who lies here and for whom, who comes, who lies elsewhere; what its nurses do is one click away.
 export default function WardTab({ pool }: TabProps) {
   const t = useSay();
-  const now = useNow();
   const me = useWho();
   const [url, setUrl] = useSearchParams();
   const board = useBoard(pool.id);
+  const now = useNow() + (board.data?.ahead ?? 0);
   useBedsLive(pool.id);
   const [at, setAt] = useState<string>();
   const v = board.data;
