@@ -52,6 +52,7 @@ var checked = map[string]string{
 	"unknown": "registers somebody new; lines/unknown",
 	"start":   twins, "further-reason": twins,
 	"match": persons, "ihe-pix": persons, "merge": persons, "unmerge": persons,
+	"bed-state":   "TestBedStatesOverFHIR",
 	"break-glass": twins + " until it is broken; lines/secondlook",
 }
 

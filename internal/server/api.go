@@ -30,6 +30,8 @@ func (h *Hub) ownAPI() http.Handler {
 
 	cases := api.Lines{Store: h.Store, Runner: h.Runner, Audit: h.Audit, Clock: h.Clock, Below: h.Tree.Below}
 
+	beds := &api.Beds{Store: h.Store, Room: h.Beds, Bookings: h.Bookings, Runner: h.Runner, Tree: h.Tree, Audit: h.Audit, Zone: h.Zone, Agreed: h.Agreements.Between}
+
 	mux := http.NewServeMux()
 	for _, room := range []interface{ Register(*http.ServeMux) }{
 		&api.Auth{Identity: h.Identity, Tree: h.Tree, Audit: h.Audit, Clock: h.Clock, Hub: api.Words{Zh: "杏林", En: "Xinglin"}, Version: Version, Demo: h.Demo},
@@ -46,7 +48,8 @@ func (h *Hub) ownAPI() http.Handler {
 		api.Persons{Store: h.Store, Index: h.Index, Runner: h.Runner, Audit: h.Audit, Tree: h.Tree, Clock: h.Clock, Zone: h.Zone},
 		api.Agreements{Store: h.Store, Tree: h.Tree, Room: h.Agreements, Runner: h.Runner, Audit: h.Audit, Zone: h.Zone},
 		&api.Registry{Store: h.Store, Room: h.Registry, Tree: h.Tree, Audit: h.Audit, Zone: h.Zone, Validate: validate.Resource, Write: h.register},
-		&api.Beds{Store: h.Store, Room: h.Beds, Bookings: h.Bookings, Runner: h.Runner, Tree: h.Tree, Audit: h.Audit, Zone: h.Zone, Agreed: h.Agreements.Between},
+		beds,
+		&api.OwnSystems{Beds: beds, Room: h.HIS, Senders: h.sendersOf},
 		api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock},
 		&api.Simulations{Tree: h.Tree, Audit: h.Audit, Ends: h.streams, Now: h.Clock.Now},
 	} {

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/api"
 	"github.com/xinglin-health/xinglin/internal/beds/allocate"
 	"github.com/xinglin-health/xinglin/internal/beds/his"
 	"github.com/xinglin-health/xinglin/internal/booking"
@@ -50,9 +51,40 @@ func (h *Hub) openHIS() {
 		return c, err
 	}
 	h.HIS.Store, h.HIS.Audit, h.HIS.Bookings, h.HIS.State, h.HIS.Runner, h.HIS.Standing = h.Store, h.Audit, h.Bookings, h.Beds.SetState, h.Runner, standing
+	h.HIS.Propose = h.proposals
 	h.Gateway = hl7v2.New(hl7v2.Options{Store: h.Store, Clock: h.Clock, Zone: h.Zone, Audit: h.Audit, Log: h.Log, Peers: h.Senders, Standing: standing, Legal: h.Tree.Legal, Beds: h.HIS})
 	h.mllp = &mllp.Server{Answer: h.Gateway.Answer, Allowed: h.Gateway.Allowed, Log: h.Log}
 	h.Jobs.Handle(his.Job, h.HIS.Work())
+}
+
+// proposals are what the bed desk would be offered for all who wait in a pool now.
+func (h *Hub) proposals(ctx context.Context, tx *store.Tx, pool string) ([]allocate.Proposal, error) {
+	l, err := h.Beds.Look(ctx, tx, pool)
+	if err != nil {
+		return nil, err
+	}
+	_, requests, err := h.Beds.Requests(ctx, tx, pool)
+	if err != nil || len(requests) == 0 {
+		return nil, err
+	}
+	return allocate.Propose(&l.Pool, requests, l.Rules.Who), nil
+}
+
+// sendersOf lists the systems that send for an institution.
+func (h *Hub) sendersOf(ctx context.Context, tx *store.Tx, pool string) ([]api.SenderView, error) {
+	all, err := h.Gateway.Senders(ctx, tx, func(org string) bool { return h.Tree.Institution(org) == pool })
+	if err != nil {
+		return nil, err
+	}
+	views := []api.SenderView{}
+	for _, s := range all {
+		v := api.SenderView{Name: s.Name, Today: s.Today, Refused: s.Refused}
+		if !s.Last.IsZero() {
+			v.Last = line.Stamp(s.Last)
+		}
+		views = append(views, v)
+	}
+	return views, nil
 }
 
 // guardBed asks whether anything may be held in a ward at all, then the hard rules.

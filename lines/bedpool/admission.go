@@ -34,6 +34,7 @@ var admission = &line.Flow{
 				Effect: flow.Name{Zh: "患者已到床旁，开始住院", En: "The patient is at the bed; the stay begins"}},
 			{Do: "take-in", Name: flow.Name{Zh: "入科", En: "Take in"}, From: in(Held), To: TakenIn, By: flow.Owner, Roles: anyone},
 			{Do: "take-in", Name: flow.Name{Zh: "急诊直接入科", En: "Take in at once"}, From: in(Waiting), To: TakenIn, By: flow.Owner, Roles: anyone, When: inEmergency},
+			{Do: "take-in", Name: flow.Name{Zh: "医院系统入科", En: "Taken in by the hospital's system"}, From: in(Waiting, Held, Confirmed), To: TakenIn, By: flow.Owner, Roles: program},
 			{Do: "bind-bed", Name: flow.Name{Zh: "落实床位", En: "Bind a bed"}, From: in(Confirmed), To: flow.Same, By: flow.Owner, Roles: hold.Givers},
 			{Do: "release-bed", Name: flow.Name{Zh: "退床", En: "Give the bed back"}, From: in(Confirmed), To: Waiting, By: flow.Owner, Roles: hold.Desk},
 			{Do: "change-needs", Name: flow.Name{Zh: "修改床位需求", En: "Change the needs"}, From: in(Waiting), To: flow.Same, By: flow.Either, Roles: asking},

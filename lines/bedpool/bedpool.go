@@ -62,6 +62,7 @@ var (
 	directors = []string{"director"}
 	affairs   = []string{"medical-affairs"}
 	hub       = []string{"system"}
+	program   = []string{"program"} // the hospital's own system, which has the patient in a bed already
 )
 
 var (

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/beds/allocate"
 	"github.com/xinglin-health/xinglin/internal/beds/hold"
 	"github.com/xinglin-health/xinglin/internal/booking"
@@ -73,6 +74,10 @@ func occupies(c line.Call, ch, part *line.Change, holder, bed string, b *booking
 	}
 	task.Set("location", fhir.Ref(bed, hold.NameOf(c.Read, bed)))
 	home := line.DepartmentOf(task)
+	if e := c.Params.Str("encounter"); e != "" && c.By.Role == access.Program && c.Read.Get(e) != nil {
+		line.Say(task, "output", encounterFact, "住院记录", "valueReference", fhir.Ref(e, "住院"))
+		return
+	}
 	encounter := fhir.New("Encounter", "status", "in-progress", "class", fhir.Coding(actSystem, "IMP", "住院"), "subject", task.Get("for").Copy(), "basedOn", fhir.Arr{task.Get("focus").Copy()},
 		"period", fhir.Obj{"start", line.Stamp(c.Now)}, "serviceProvider", named(c, home), "location", fhir.Arr{lying(c, bed)})
 	if t := line.Fact(task, "team"); t != nil {
@@ -118,9 +123,6 @@ func begin(c line.Call, ch *line.Change) {
 		line.Say(ch.Task, "input", admissionFact, "来自", "valueReference", fhir.Ref(holder, "转诊"))
 		address(c, ch.Task, responsible(c))
 	}
-	if from != nil && from.Get("location") != nil { // who sees him from now on, the stay says
-		ch.Update(from.Copy().Set("location", nil))
-	}
 	keepWants(c, ch)
 	occupies(c, ch, ch, holder, bed, b)
 	if from != nil && c.Read.Waiting(holder) != nil {
@@ -139,7 +141,7 @@ func encounterOf(c line.Call, task *fhir.Node) *fhir.Node {
 // endEncounter ends it with the place where the patient lay.
 func endEncounter(c line.Call, ch *line.Change, task *fhir.Node, status string) {
 	e := encounterOf(c, task)
-	if e == nil {
+	if e == nil || e.Str("status") == "finished" || e.Str("status") == "cancelled" { // its own system has ended it
 		return
 	}
 	e.Set("status", status).Set("period.end", line.Stamp(c.Now))
@@ -148,6 +150,11 @@ func endEncounter(c line.Call, ch *line.Change, task *fhir.Node, status string) 
 		e.Set("hospitalization.dischargeDisposition", fhir.Concept(requestSystem, to, c.Flow.Form("discharge").Option("to", to).Zh))
 	}
 	ch.Update(e)
+}
+
+// liesIn says whether an Encounter has its patient in a bed now.
+func liesIn(e *fhir.Node, bed string) bool {
+	return slices.ContainsFunc(e.All("location"), func(l *fhir.Node) bool { return l.Str("status") == "active" && l.Str("location.reference") == bed })
 }
 
 func endLying(c line.Call, e *fhir.Node) {
@@ -168,7 +175,9 @@ func moves(c line.Call, ch *line.Change, stay, bed string, held bool) {
 	if held {
 		ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.Release, Holder: "Task/" + c.Task.ID(), Reason: "move"})
 	}
-	ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.Move, Holder: stay, Thing: bed, Pool: task.Str("owner.reference"), Patient: task.Str("for.reference")})
+	if b := c.Read.Booking(stay); b == nil || b.Thing != bed { // unless the hospital's system has had him there already
+		ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.Move, Holder: stay, Thing: bed, Pool: task.Str("owner.reference"), Patient: task.Str("for.reference")})
+	}
 	lieElsewhere(c, ch, task, bed)
 	ch.Begin(line.Next{Flow: "stay", Do: "moved", State: line.StateOf(task), Task: task})
 	line.Say(ch.Task, "output", stayFact, "住院", "valueReference", fhir.Ref(stay, "住院"))
@@ -180,7 +189,7 @@ func lieElsewhere(c line.Call, ch *line.Change, task *fhir.Node, bed string) {
 	n, _ := strconv.Atoi(line.FactText(task, "moves"))
 	line.Unsay(task, "output", "moves")
 	line.Say(task, "output", "moves", "换床次数", "valueString", strconv.Itoa(n+1))
-	if e := encounterOf(c, task); e != nil {
+	if e := encounterOf(c, task); e != nil && !liesIn(e, bed) {
 		endLying(c, e)
 		e.Add("location", lying(c, bed))
 		ch.Update(e)
@@ -190,8 +199,10 @@ func lieElsewhere(c line.Call, ch *line.Change, task *fhir.Node, bed string) {
 func move(c line.Call, ch *line.Change) {
 	bed := c.Params.Str("bed")
 	holder := "Task/" + c.Task.ID()
-	ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.Move, Holder: holder, Thing: bed, Pool: c.Task.Str("owner.reference"), Patient: c.Task.Str("for.reference"),
-		Reason: c.Params.Str("reason"), Override: c.Params.All("override")})
+	if b := bookingOf(c); c.Step.Do != "moved" || b == nil || b.Thing != bed { // what was reported is booked already
+		ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.Move, Holder: holder, Thing: bed, Pool: c.Task.Str("owner.reference"), Patient: c.Task.Str("for.reference"),
+			Reason: c.Params.Str("reason"), Override: c.Params.All("override")})
+	}
 	from := c.Task.Str("location.display")
 	lieElsewhere(c, ch, ch.Task, bed)
 	ch.Note = from + " → " + hold.NameOf(c.Read, bed)

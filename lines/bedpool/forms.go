@@ -50,11 +50,7 @@ var (
 		option("infectious", "感染", "Infectious"), option("psychiatry", "精神", "Psychiatry"), option("icu", "重症", "ICU"))
 	source = preset(choice("source", "来源", "Source", option("clinic", "本院门诊", "Own clinic"), option("emergency", "急诊", "Emergency"), option("observation", "留观", "Observation"),
 		option("back", "派驻专家带回", "Dispatch back"), option("other", "其他", "Other")), "clinic")
-	reason = func() line.Field {
-		f := required(field("textarea", "reason", "入院诊断与理由", "Diagnosis and reason"))
-		f.Waived = true // an emergency waits for no words
-		return f
-	}()
+	reason    = required(field("textarea", "reason", "入院诊断与理由", "Diagnosis and reason"))
 	diagnosis = func() line.Field {
 		f := field("code", "diagnosis", "诊断", "Diagnosis")
 		f.System = "icd-10"
@@ -64,7 +60,9 @@ var (
 	note     = field("textarea", "note", "备注", "Note")
 	why      = required(field("textarea", "reason", "原因", "Reason"))
 	bed      = hold.Bed
-	override = func() line.Field { f, _ := hold.Forms()["hold-bed"].Field("override"); return f }()
+	// of the hospital's own system, which has written it: Encounter/…
+	encounter = hidden(field("text", "encounter", "住院记录", "Encounter"))
+	override  = func() line.Field { f, _ := hold.Forms()["hold-bed"].Field("override"); return f }()
 )
 
 // wants is what an admission asks about, whoever begins it.
@@ -75,7 +73,7 @@ var admissionForms = func() map[string]line.Form {
 		"request":      form(join([]line.Field{patient, urgency, source}, wants, []line.Field{note})...),
 		"admit":        form(reason),
 		"confirm":      form(hint(field("datetime", "expected", "患者到院时间", "The patient comes at"), "不填为留床时所约", "Left empty: as agreed with the hold"), note),
-		"take-in":      form(hint(hidden(bed), "急诊未留床者直接选床", "An emergency without a hold"), field("textarea", "note", "交接备注", "Note at the bedside")),
+		"take-in":      form(hint(hidden(bed), "急诊未留床者直接选床", "An emergency without a hold"), encounter, field("textarea", "note", "交接备注", "Note at the bedside")),
 		"change-needs": form(join([]line.Field{team, ownWard}, hold.Needs(), []line.Field{kind, note})...),
 		"redirect":     form(required(hint(field("task", "referral", "已发起的转诊", "The referral that was begun"), "先发起转诊，再在此结束本申请", "Begin the referral first")), why),
 		"cancel": form(required(choice("reason", "取消原因", "Reason", option("improved", "病情好转", "Improved"), option("patient-wish", "患者放弃", "The patient's wish"), option("outpatient", "改门诊或日间处理", "Treated as an outpatient"),
@@ -97,7 +95,7 @@ var likelihood = required(preset(choice("likelihood", "把握", "Likelihood", op
 var nursingLevel = required(choice("nursing", "护理级别", "Nursing level", option("special", "特级", "Special"), option("1", "一级", "Level 1"), option("2", "二级", "Level 2"), option("3", "三级", "Level 3")))
 
 var stayForms = map[string]line.Form{
-	"begin": form(join([]line.Field{hidden(field("task", "from", "转诊", "The referral")), field("patient", "patient", "患者", "Patient"), preset(urgency, "emergency"), bed, department, team},
+	"begin": form(join([]line.Field{encounter, hidden(field("task", "from", "转诊", "The referral")), field("patient", "patient", "患者", "Patient"), preset(urgency, "emergency"), bed, department, team},
 		hold.Needs(), []line.Field{kind, field("textarea", "reason", "入院诊断与理由", "Diagnosis and reason"), diagnosis, note})...),
 	"round":          form(required(field("textarea", "findings", "查房意见", "Findings"))),
 	"move":           form(required(bed), override, why),

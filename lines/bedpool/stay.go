@@ -1,6 +1,8 @@
 package bedpool
 
 import (
+	"slices"
+
 	"github.com/xinglin-health/xinglin/internal/flow"
 	"github.com/xinglin-health/xinglin/internal/line"
 )
@@ -22,7 +24,7 @@ var stay = &line.Flow{
 			{Code: Cancelled, Name: flow.Name{Zh: "登记有误", En: "Entered by mistake"}, Status: "cancelled", Kind: flow.Closed},
 		},
 		Steps: []flow.Step{
-			{Do: "begin", Name: flow.Name{Zh: "入科", En: "Take in"}, From: in(flow.New), To: InBed, By: flow.Requester, Roles: anyone, Primary: true},
+			{Do: "begin", Name: flow.Name{Zh: "入科", En: "Take in"}, From: in(flow.New), To: InBed, By: flow.Requester, Roles: slices.Concat(anyone, program), Primary: true},
 			{Do: "round", Name: flow.Name{Zh: "查房", En: "Round"}, From: in(InBed, Leaving), To: flow.Same, By: flow.Owner, Roles: doctors, Renews: true, Primary: true, Act: "treat"},
 			{Do: "move", Name: flow.Name{Zh: "换床", En: "Move to another bed"}, From: in(InBed, Leaving, Away), To: flow.Same, By: flow.Owner, Roles: []string{"bed-desk", "duty-chief", "head-nurse"},
 				Effect: flow.Name{Zh: "只换床位，主管科室与医疗组不变（不是转科）", En: "Changes the bed only; department and team stay responsible"}},

@@ -148,7 +148,7 @@ func (r *Room) run(ctx context.Context, e errand, key string) error {
 		return fhir.Refuse(403, "forbidden", "no-credential", "the credential that reported is not in force any more", "上报凭证已失效")
 	}
 	ctx = access.With(ctx, by)
-	say("encounter", "valueReference", fhir.Ref(e.Encounter, ""))
+	say("encounter", "valueString", e.Encounter)
 	switch {
 	case slug == "bedpool" && flow == "admission":
 		say("bed", "valueReference", fhir.Ref(e.Bed, ""))
@@ -156,7 +156,23 @@ func (r *Room) run(ctx context.Context, e errand, key string) error {
 	case slug == "referral" && flow == "up":
 		say("from", "valueReference", fhir.Ref(e.Case, ""))
 		say("bed", "valueReference", fhir.Ref(e.Bed, ""))
+		if home := r.homeOf(ctx, e.Encounter); home != "" && home != by.Institution {
+			say("department", "valueReference", fhir.Ref(home, ""))
+		}
 		_, err = r.Runner.Start(ctx, line.StartCall{Line: "bedpool", Flow: "stay", Params: params, Key: key})
 	}
 	return err
+}
+
+// homeOf is the department that answers for a visit, as its own system says.
+func (r *Room) homeOf(ctx context.Context, encounter string) string {
+	v, err := r.Store.Read(ctx, search.Everything, "Encounter", strings.TrimPrefix(encounter, "Encounter/"))
+	if err != nil {
+		return ""
+	}
+	n, err := fhir.Parse(v.JSON)
+	if err != nil {
+		return ""
+	}
+	return n.Str("serviceProvider.reference")
 }
