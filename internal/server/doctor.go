@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/booking"
+	"github.com/xinglin-health/xinglin/internal/store"
 	"github.com/xinglin-health/xinglin/web"
 )
 
@@ -43,6 +45,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 	}
 	defer hub.Close()
 	d.database(hub)
+	d.bookings(hub)
 	d.seal(o, hub)
 	d.people(hub)
 	d.audit(hub)
@@ -148,6 +151,20 @@ func (d *doctor) database(h *Hub) {
 	}
 	if len(findings) == 0 {
 		d.ok("database", h.Database()+" is whole")
+	}
+}
+
+func (d *doctor) bookings(h *Hub) {
+	var wrong []string
+	if err := h.Store.View(d.ctx, func(tx *store.Tx) (err error) { wrong, err = booking.Check(d.ctx, tx); return err }); err != nil {
+		d.bad("bookings", err.Error(), "see what is wrong with the database")
+		return
+	}
+	for _, w := range wrong {
+		d.bad("bookings", w, "keep a copy of the data and report it: the database should have refused this")
+	}
+	if len(wrong) == 0 {
+		d.ok("bookings", "nothing is given twice")
 	}
 }
 
