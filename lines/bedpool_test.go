@@ -70,6 +70,10 @@ func newPool(t testing.TB, open storetest.Open) *pooled {
 		p.put(fhir.New("Patient", "id", id, "name", fhir.Arr{fhir.Obj{"text", id}}, "gender", "female", "birthDate", "1980-02-02"), "Organization/heart")
 	}
 	p.put(fhir.New("Patient", "id", "sun", "name", fhir.Arr{fhir.Obj{"text", "sun"}}, "gender", "male", "birthDate", "1950-02-02"), "Organization/county")
+	p.put(fhir.New("Patient", "id", "moon", "name", fhir.Arr{fhir.Obj{"text", "moon"}}, "gender", "male", "birthDate", "1950-02-02"), "Organization/county")
+	w.r.Beds = func(_ context.Context, _ *store.Tx, institution string) (bool, error) {
+		return institution == "Organization/centre", nil
+	}
 	for _, x := range []struct{ who, org, role string }{{"asker", "heart", "doctor"}, {"orderer", "heart", "doctor"}, {"desk", "centre", "bed-desk"}, {"desk2", "centre", "bed-desk"}, {"chief", "centre", "duty-chief"},
 		{"nurse", "heart", "nurse"}, {"host-nurse", "nerve-ward", "nurse"}, {"host-doctor", "nerve", "doctor"}, {"nursing", "centre", "nursing-duty"},
 		{"director", "heart", "director"}, {"host-director", "nerve", "director"}, {"affairs", "centre", "medical-affairs"}, {"stranger", "stranger", "doctor"}, {"outsider", "village", "bed-desk"}} {
@@ -524,6 +528,22 @@ func TestAReferralIsTakenIntoItsBed(t *testing.T) {
 			return err
 		})
 		p.mustBegin("nurse", "stay", "patient", ref("Patient/wang"), "bed", ref("Location/h-2"), "reason", "x")
+		// a referral with a bed: the ward where he is to lie takes him in, and is the only one that sees him then
+		held := p.mustStart("county-sender", "up", form("centre", "emergency", "patient", ref("Patient/moon"), "documents", "-"))
+		p.must("county-sender", held, "depart")
+		p.must("centre-office", held, "receive", "department", ref("Organization/heart"))
+		p.wantSees("Patient/moon", false, "host-nurse")
+		p.step("desk", held, "hold-bed", "bed", ref("Location/n-1"))
+		p.wantSees("Patient/moon", true, "host-nurse")
+		p.refuses("another-bed", func() error {
+			_, err := p.begin("host-nurse", "stay", "from", ref(held), "bed", ref("Location/h-1"))
+			return err
+		})
+		theirs := p.mustBegin("host-nurse", "stay", "from", ref(held))
+		p.want(theirs, "in-bed", "n-1 occupied", false)
+		if p.get(held).Get("location") != nil {
+			t.Error("the referral still says where he is to lie")
+		}
 		p.refuses("needs-patient", func() error {
 			_, err := p.begin("nurse", "stay", "bed", ref("Location/n-1"), "reason", "x")
 			return err

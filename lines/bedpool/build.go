@@ -85,12 +85,6 @@ func finish(status string) line.Builder {
 	}
 }
 
-// let gives back the bed and the place in the waiting list.
-func let(c line.Call, ch *line.Change) {
-	hold.Let(c, ch)
-	ch.Task.Set("location", nil)
-}
-
 func named(c line.Call, ref string) fhir.Obj { return fhir.Ref(ref, c.Read.Get(ref).Str("name")) }
 
 // speaker is the person who asks, else his hospital.

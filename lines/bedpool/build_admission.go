@@ -17,19 +17,13 @@ var admissionBuild = func() map[string]line.Builder {
 		"confirm":      confirm,
 		"take-in":      takeIn,
 		"change-needs": changeNeeds,
-		"redirect":     then(say("referral", "reason"), let, finish("revoked")),
-		"cancel":       then(say("reason"), let, finish("revoked")),
-		"no-show":      then(say(), let, finish("revoked")),
-		"died":         then(say(), let, finish("revoked")),
+		"redirect":     then(say("referral", "reason"), hold.Let, finish("revoked")),
+		"cancel":       then(say("reason"), hold.Let, finish("revoked")),
+		"no-show":      then(say(), hold.Let, finish("revoked")),
+		"died":         then(say(), hold.Let, finish("revoked")),
 	}
 	for do, b := range hold.Builders() {
 		build[do] = b
-	}
-	for _, do := range []string{"hold-bed", "take-bed", "bind-bed"} {
-		build[do] = then(build[do], lieAt)
-	}
-	for _, do := range []string{"release-bed", "hold-lapsed", "displaced"} {
-		build[do] = then(build[do], lieNowhere)
 	}
 	build["promise"] = then(build["promise"], waitsFor)
 	return build
@@ -100,15 +94,6 @@ func admit(c line.Call, ch *line.Change) {
 	line.Say(ch.Task, "output", orderFact, "住院证", "valueReference", fhir.Ref(ch.Create(order), "住院证"))
 	ch.Note = c.Params.Str("reason")
 }
-
-// lieAt says in which bed the patient is to lie: its ward sees the case.
-func lieAt(c line.Call, ch *line.Change) {
-	if bed := c.Params.Str("bed"); bed != "" {
-		ch.Task.Set("location", fhir.Ref(bed, hold.NameOf(c.Read, bed)))
-	}
-}
-
-func lieNowhere(_ line.Call, ch *line.Change) { ch.Task.Set("location", nil) }
 
 // waitsFor keeps by its code what the case waits for.
 func waitsFor(c line.Call, ch *line.Change) {

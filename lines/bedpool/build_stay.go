@@ -123,6 +123,9 @@ func begin(c line.Call, ch *line.Change) {
 		line.Say(ch.Task, "input", admissionFact, "来自", "valueReference", fhir.Ref(holder, "转诊"))
 		address(c, ch.Task, responsible(c))
 	}
+	if from != nil && from.Get("location") != nil { // who sees him from now on, the stay says
+		ch.Update(from.Copy().Set("location", nil))
+	}
 	keepWants(c, ch)
 	occupies(c, ch, ch, holder, bed, b)
 	if from != nil && c.Read.Waiting(holder) != nil {

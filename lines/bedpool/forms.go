@@ -50,7 +50,11 @@ var (
 		option("infectious", "感染", "Infectious"), option("psychiatry", "精神", "Psychiatry"), option("icu", "重症", "ICU"))
 	source = preset(choice("source", "来源", "Source", option("clinic", "本院门诊", "Own clinic"), option("emergency", "急诊", "Emergency"), option("observation", "留观", "Observation"),
 		option("back", "派驻专家带回", "Dispatch back"), option("other", "其他", "Other")), "clinic")
-	reason    = required(field("textarea", "reason", "入院诊断与理由", "Diagnosis and reason"))
+	reason = func() line.Field {
+		f := required(field("textarea", "reason", "入院诊断与理由", "Diagnosis and reason"))
+		f.Waived = true // an emergency waits for no words
+		return f
+	}()
 	diagnosis = func() line.Field {
 		f := field("code", "diagnosis", "诊断", "Diagnosis")
 		f.System = "icd-10"

@@ -151,6 +151,7 @@ func forget(task *fhir.Node) {
 	for _, code := range []string{bedFact, reservedFact, untilFact, arrivalFact} {
 		line.Unsay(task, "output", code)
 	}
+	task.Set("location", nil)
 }
 
 // Freeze stops the clock of a hold: the patient is on the way.
@@ -200,6 +201,7 @@ func Hold(c line.Call, ch *line.Change) {
 		name := NameOf(c.Read, command.Thing)
 		ch.Note = name
 		line.Say(ch.Task, "output", bedFact, "已留床位", "valueReference", fhir.Ref(command.Thing, name))
+		ch.Task.Set("location", fhir.Ref(command.Thing, name)) // its ward sees who is to come
 	}
 	if frozen(c) {
 		command.Expires = time.Time{}
@@ -273,6 +275,7 @@ func bind(c line.Call, ch *line.Change) {
 	line.Unsay(ch.Task, "output", reservedFact)
 	line.Unsay(ch.Task, "output", bedFact)
 	line.Say(ch.Task, "output", bedFact, "已留床位", "valueReference", fhir.Ref(bed, name))
+	ch.Task.Set("location", fhir.Ref(bed, name))
 	ch.Note = name
 	ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.Move, Thing: bed, Pool: ch.Task.Str("owner.reference"), Holder: Holder(ch), Patient: ch.Task.Str("for.reference"),
 		Reason: c.Params.Str("reason"), Override: c.Params.All("override")})

@@ -20,10 +20,6 @@ const (
 	refused
 )
 
-// gridlock: who has waited so long for another bed stays in his own. Two who lie in each other's ward would else wait for
-// ever.
-const gridlock = 7 * 24 * time.Hour
-
 // play is one world under one policy.
 type play struct {
 	*World
@@ -151,15 +147,10 @@ func (s *play) happens(e event) {
 		s.opened(e.bed)
 		s.fill(e.bed)
 	case gives:
-		if s.status[e.who] != waiting {
-			return
+		if s.status[e.who] == waiting {
+			s.dropped(e.who)
+			s.refuse(e.who, "patience")
 		}
-		s.dropped(e.who)
-		if s.bedOf[e.who] != 0 {
-			s.stays(e.who)
-			return
-		}
-		s.refuse(e.who, "patience")
 	case looks:
 		if c := s.Admissions[e.who].Class; s.status[e.who] == waiting {
 			s.serve(c)
@@ -225,9 +216,7 @@ func (s *play) asks(who int32) {
 		return
 	}
 	s.enqueue(who)
-	if inside {
-		s.add(event{at: s.now + gridlock, kind: gives, who: who})
-	} else if ends {
+	if ends && !inside {
 		s.add(event{at: s.now + patience, kind: gives, who: who})
 	}
 	if s.o.OwnFirst > 0 && urgency != allocate.Emergency {

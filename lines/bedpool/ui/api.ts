@@ -63,7 +63,7 @@ export interface Waiter {
 }
 export interface Waiting { rows: Waiter[] | null; total?: number }
 export interface Term { code: string; points: number; zh: string; en: string }
-export interface Proposal { request: string; bed?: string; cost: number; terms?: Term[] | null; zh: string; en: string; against?: Record<string, number> | null }
+export interface Proposal { request: string; bed?: string; cost: number; terms?: Term[] | null; zh: string; en: string; against?: Record<string, number> | null; soon?: string; soonAt?: string; soonLikely?: number } // soon: a bed that would fit and is expected to free: what may be promised
 export interface Objection { code: string; zh: string; en: string; override?: boolean }
 export interface Why { objections?: Objection[] | null; terms?: Term[] | null; cost?: number }
 
