@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,13 +13,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xinglin-health/xinglin/internal/beds"
 	"github.com/xinglin-health/xinglin/internal/beds/allocate"
 	"github.com/xinglin-health/xinglin/internal/beds/simulate"
 )
 
 func simulateCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "simulate", Short: "Play years of work to see what a decision would change / 模拟", RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	beds := &cobra.Command{
+	pool := &cobra.Command{
 		Use:   "beds",
 		Short: "What would one pool of beds change, and how many to keep for emergencies? / 全院一张床：会改变什么，预留几张",
 		Long: `Plays the same patients under several ways of giving out beds, with the rules by which the hub itself decides
@@ -54,8 +54,8 @@ Rows that cannot be used are named on standard error by line and code, and left 
 		Args: cobra.NoArgs,
 		RunE: runSimulateBeds,
 	}
-	place(beds)
-	f := beds.Flags()
+	place(pool)
+	f := pool.Flags()
 	f.String("admissions", "", "recorded admissions (CSV); - reads standard input")
 	f.String("beds", "", "beds (CSV)")
 	f.String("hospital", "", "a hospital to draw patients for (JSON)")
@@ -79,7 +79,7 @@ Rows that cannot be used are named on standard error by line and code, and left 
 	f.Bool("json", false, "for programs")
 	f.Bool("csv", false, "one row for each reserve, policy and figure")
 	f.Bool("quiet", false, "say nothing but the result")
-	cmd.AddCommand(beds)
+	cmd.AddCommand(pool)
 	return cmd
 }
 
@@ -162,6 +162,7 @@ func bedsExperiment(cmd *cobra.Command) (e *simulate.Experiment, title string, b
 	}
 	var stays []simulate.Stay
 	var pool *allocate.Pool
+	var rules *allocate.Rules
 	switch {
 	case text("admissions") != "":
 		title = "记录的入院 / recorded admissions"
@@ -191,9 +192,11 @@ func bedsExperiment(cmd *cobra.Command) (e *simulate.Experiment, title string, b
 			}
 		}
 	case text("data") != "":
-		if stays, pool, title, err = hubStays(cmd, days); err != nil {
+		past, name, err := hubStays(cmd, days)
+		if err != nil {
 			return nil, "", 0, err
 		}
+		stays, pool, rules, title = past.Stays, &past.Pool, past.Rules, name
 	default:
 		h := simulate.Shipped()
 		if name := text("hospital"); name != "" {
@@ -224,7 +227,7 @@ func bedsExperiment(cmd *cobra.Command) (e *simulate.Experiment, title string, b
 	if recorded.Unknown > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%d stays name a ward or specialty that has no beds and are left out / %d 条的病区或科室无床位，未采用\n", recorded.Unknown, recorded.Unknown)
 	}
-	return &simulate.Experiment{Source: recorded, Options: simulate.Options{Warmup: time.Duration(max(warmup, 0)) * 24 * time.Hour}}, title, bad + recorded.Unknown, nil
+	return &simulate.Experiment{Source: recorded, Options: simulate.Options{Warmup: time.Duration(max(warmup, 0)) * 24 * time.Hour, Rules: rules}}, title, bad + recorded.Unknown, nil
 }
 
 func readBeds(name string) (*allocate.Pool, error) {
@@ -310,6 +313,20 @@ func parseReserve(s string) (out []int, err error) {
 	return out, nil
 }
 
-func hubStays(cmd *cobra.Command, days int) ([]simulate.Stay, *allocate.Pool, string, error) {
-	return nil, nil, "", context.Canceled
+// hubStays are the hub's own beds and past.
+func hubStays(cmd *cobra.Command, days int) (*beds.Past, string, error) {
+	hub, err := beside(cmd)
+	if err != nil {
+		return nil, "", err
+	}
+	defer hub.Close()
+	institution, _ := cmd.Flags().GetString("institution")
+	past, name, err := hub.PastBeds(cmd.Context(), institution, time.Now().AddDate(0, 0, -days))
+	if err != nil {
+		return nil, "", err
+	}
+	if len(past.Stays) == 0 {
+		return nil, "", withCode{exitUnavailable, fmt.Errorf("no stays in the last %d days / 最近 %d 天没有住院记录", days, days)}
+	}
+	return past, name, nil
 }

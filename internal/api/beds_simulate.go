@@ -14,7 +14,7 @@ import (
 
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/audit"
-	"github.com/xinglin-health/xinglin/internal/beds/allocate"
+	"github.com/xinglin-health/xinglin/internal/beds"
 	"github.com/xinglin-health/xinglin/internal/beds/simulate"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 )
@@ -25,8 +25,8 @@ type Simulations struct {
 	Tree  *access.Tree
 	Audit audit.Log
 	Ends  context.Context // the hub's; nil = never
-	// Past is an institution's register of beds and its stays since a time; nil = there is none.
-	Past func(ctx context.Context, institution string, since time.Time) ([]simulate.Stay, *allocate.Pool, error)
+	// Past is an institution's register of beds and its stays since a time.
+	Past func(ctx context.Context, institution string, since time.Time) (*beds.Past, error)
 	Now  func() time.Time // nil = time.Now
 
 	mu    sync.Mutex
@@ -178,22 +178,23 @@ func (s *Simulations) experiment(ctx context.Context, c *access.Caller, a *wish)
 		if a.Pool != c.Institution && (s.Tree == nil || c.Org == "" || !s.Tree.Within(a.Pool, c.Org)) || s.Past == nil {
 			return nil, name, fhir.Refuse(404, "not-found", "not-found", "not found, or not visible to you", "未找到，或您无权查看")
 		}
-		stays, pool, err := s.Past(ctx, a.Pool, s.now().AddDate(0, 0, -a.Days))
+		past, err := s.Past(ctx, a.Pool, s.now().AddDate(0, 0, -a.Days))
 		if err != nil {
 			return nil, name, err
 		}
+		stays := past.Stays
 		if len(stays) > mostStays {
 			return nil, name, tooMuch
 		}
-		var past *simulate.Recorded
+		var recorded *simulate.Recorded
 		if len(stays) >= fewestStays {
-			past, err = simulate.NewRecorded(stays, pool)
+			recorded, err = simulate.NewRecorded(stays, &past.Pool)
 		}
-		if past == nil || err != nil {
+		if recorded == nil || err != nil {
 			return nil, name, fhir.Refuse(422, "business-rule", "too-little-history", fmt.Sprintf("%d stays in that time; at least %d are needed", len(stays), fewestStays),
 				fmt.Sprintf("该时段只有 %d 次住院记录，至少需要 %d 次", len(stays), fewestStays))
 		}
-		e = &simulate.Experiment{Source: past, Options: simulate.Options{Cleaning: 45 * time.Minute}}
+		e = &simulate.Experiment{Source: recorded, Options: simulate.Options{Cleaning: 45 * time.Minute, Rules: past.Rules}}
 		admissions, name = float64(len(stays)), Words{"本院历史", "own history"}
 	}
 	if admissions*float64(a.Seeds*len(a.Policies)*len(a.Reserves)) > mostPlayed {

@@ -51,7 +51,7 @@ func (h *Hub) ownAPI() http.Handler {
 		beds,
 		&api.OwnSystems{Beds: beds, Room: h.HIS, Senders: h.sendersOf},
 		api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock},
-		&api.Simulations{Tree: h.Tree, Audit: h.Audit, Ends: h.streams, Now: h.Clock.Now},
+		&api.Simulations{Tree: h.Tree, Audit: h.Audit, Ends: h.streams, Now: h.Clock.Now, Past: h.pastOfPool},
 	} {
 		room.Register(mux)
 	}
