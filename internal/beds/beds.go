@@ -38,12 +38,11 @@ type Options struct {
 type Room struct {
 	Options
 
-	mu       sync.Mutex
-	kept     *register             // the newest that a view has seen
-	rules    map[string]understood // of institutions that have set some
-	memo     memo
-	refused  map[refusal]int
-	reported map[string]reported
+	mu      sync.Mutex
+	kept    *register             // the newest that a view has seen
+	rules   map[string]understood // of institutions that have set some
+	memo    memo
+	refused map[refusal]int
 }
 
 // New makes the room. Give Derive and Keep to the store, Guard, Changed, Fits and Units to booking.
@@ -51,7 +50,7 @@ func New(o Options) *Room {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Room{Options: o, rules: map[string]understood{}, refused: map[refusal]int{}, reported: map[string]reported{}}
+	return &Room{Options: o, rules: map[string]understood{}, refused: map[refusal]int{}}
 }
 
 func (r *Room) zone() *time.Location {

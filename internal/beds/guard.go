@@ -64,12 +64,21 @@ func (r *Room) Guard(ctx context.Context, tx *store.Tx, by *access.Caller, c *bo
 	if c.Do == booking.Occupy && l.Said[b.ID].State == string(allocate.Cleaning) && l.Said[b.ID].Confirm {
 		against = append(against, allocate.Objection{Code: "unclean", Zh: "床位尚未确认清洁完毕", En: "nobody has said that the bed is clean"})
 	}
-	return r.refuse(by, c, pool, w.ID, against, l.Rules.Who, tx.Now())
+	if err := r.refuse(by, c, pool, w.ID, against, l.Rules.Who, tx.Now()); err != nil {
+		return err
+	}
+	for _, o := range against { // set aside by somebody who may
+		if err := count(ctx, tx, refusal{pool, r.day(tx.Now()), w.ID, overridden + o.Code}, 1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // refuse says what speaks against a bed and is not set aside by somebody who may.
 func (r *Room) refuse(by *access.Caller, c *booking.Command, pool, ward string, against []allocate.Objection, rules *allocate.Rules, now time.Time) error {
 	var issues []fhir.Issue
+	first := ""
 	for _, o := range against {
 		issue := fhir.Issue{Severity: "error", Code: "business-rule", Detail: "bed-" + o.Code, Text: o.En, Zh: o.Zh, Expression: c.Thing}
 		if slices.Contains(c.Override, o.Code) {
@@ -86,14 +95,16 @@ func (r *Room) refuse(by *access.Caller, c *booking.Command, pool, ward string, 
 				continue
 			}
 		}
-		issues = append(issues, issue)
+		if issues = append(issues, issue); first == "" {
+			first = o.Code
+		}
 	}
 	if len(issues) == 0 {
 		return nil
 	}
 	r.mu.Lock()
 	if n := r.refused; len(n) < 10_000 {
-		n[refusal{pool, now.In(r.zone()).Format(time.DateOnly), ward, against[0].Code}]++
+		n[refusal{pool, r.day(now), ward, first}]++
 	}
 	r.mu.Unlock()
 	return &fhir.Error{Status: http.StatusUnprocessableEntity, Issues: issues}

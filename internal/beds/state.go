@@ -185,5 +185,8 @@ func (r *Room) Tick(ctx context.Context, s *store.Store) (freed int, err error) 
 			}
 		}
 	}
+	if err := r.Flush(ctx, s); err != nil {
+		return freed, err
+	}
 	return freed, ctx.Err()
 }

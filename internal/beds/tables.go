@@ -33,6 +33,7 @@ CREATE INDEX beds_use_now ON beds_use (pool, ward) WHERE ended = 0;
 CREATE INDEX beds_use_holder ON beds_use (holder);
 CREATE INDEX beds_use_patient ON beds_use (patient, ended);
 CREATE INDEX beds_use_past ON beds_use (pool, ended);
+CREATE INDEX beds_use_since ON beds_use (pool, since);
 CREATE TABLE beds_shift (
   ward TEXT NOT NULL, starts BIGINT NOT NULL, ends BIGINT NOT NULL, shift TEXT NOT NULL, nurses DOUBLE PRECISION NOT NULL, points DOUBLE PRECISION NOT NULL,
   source TEXT NOT NULL, account TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (ward, starts));
