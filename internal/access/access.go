@@ -64,6 +64,10 @@ const (
 	Whole     = "#whole"     // the whole record, whoever keeps it: where the agreement says so, and after break-glass
 
 	Agreements = "#agreements" // who handles its agreements with others; no patient data
+
+	// Network are all who work at an institution of the network, and its programs: what institutions say of themselves,
+	// such as the beds that they can give. It stands without an organisation before it.
+	Network = "#network"
 )
 
 // Reasoned is the party for which a further reason was given: it opens one guarded kind of one patient.

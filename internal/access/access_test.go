@@ -509,20 +509,20 @@ func TestSettle(t *testing.T) {
 		by   access.Caller
 		want string
 	}{
-		{"a doctor of a ward", access.Caller{Role: access.ReferringDoctor, Org: "Organization/ward", Practitioner: "Practitioner/x", Teams: []string{"CareTeam/t"}}, "sights=[CareTeam/t Organization/county#emergency Organization/county#results Organization/county#whole Organization/ward#care Organization/ward#results Organization/ward#whole Practitioner/x Practitioner/x#whole] own=[ward] places=[county] TREAT"},
-		{"a doctor of a hospital with departments, but of none", access.Caller{Role: access.ReferringDoctor, Org: "Organization/county"}, "sights=[Organization/county#emergency] places=[county] TREAT"},
-		{"a township is its own unit and desk", access.Caller{Role: access.ReferringDoctor, Org: "Organization/township"}, "sights=[Organization/township#care Organization/township#cases Organization/township#emergency Organization/township#results Organization/township#whole] own=[township] places=[township] TREAT"},
-		{"a desk sees the cases", access.Caller{Role: access.ReferralOffice, Org: "Organization/county"}, "sights=[Organization/county#agreements Organization/county#cases Organization/township#cases] own=[clinic county township ward] places=[county township] CAREMGT"},
-		{"a duty role sees what the institution keeps", access.Caller{Role: access.Quality, Org: "Organization/township"}, "parties=[township] sights=[Organization/township#cases Organization/township#results Organization/township#whole] own=[township] places=[township] HQUALIMP"},
-		{"for a purpose that it has", access.Caller{Role: access.Quality, Org: "Organization/township", Purpose: "PATSFTY"}, "parties=[township] sights=[Organization/township#cases Organization/township#results Organization/township#whole] own=[township] places=[township] PATSFTY"},
-		{"and no other", access.Caller{Role: access.Quality, Org: "Organization/township", Purpose: "TREAT"}, "parties=[township] sights=[Organization/township#cases Organization/township#results Organization/township#whole] own=[township] places=[township] HQUALIMP"},
+		{"a doctor of a ward", access.Caller{Role: access.ReferringDoctor, Org: "Organization/ward", Practitioner: "Practitioner/x", Teams: []string{"CareTeam/t"}}, "sights=[#network CareTeam/t Organization/county#emergency Organization/county#results Organization/county#whole Organization/ward#care Organization/ward#results Organization/ward#whole Practitioner/x Practitioner/x#whole] own=[ward] places=[county] TREAT"},
+		{"a doctor of a hospital with departments, but of none", access.Caller{Role: access.ReferringDoctor, Org: "Organization/county"}, "sights=[#network Organization/county#emergency] places=[county] TREAT"},
+		{"a township is its own unit and desk", access.Caller{Role: access.ReferringDoctor, Org: "Organization/township"}, "sights=[#network Organization/township#care Organization/township#cases Organization/township#emergency Organization/township#results Organization/township#whole] own=[township] places=[township] TREAT"},
+		{"a desk sees the cases", access.Caller{Role: access.ReferralOffice, Org: "Organization/county"}, "sights=[#network Organization/county#agreements Organization/county#cases Organization/township#cases] own=[clinic county township ward] places=[county township] CAREMGT"},
+		{"a duty role sees what the institution keeps", access.Caller{Role: access.Quality, Org: "Organization/township"}, "parties=[township] sights=[#network Organization/township#cases Organization/township#results Organization/township#whole] own=[township] places=[township] HQUALIMP"},
+		{"for a purpose that it has", access.Caller{Role: access.Quality, Org: "Organization/township", Purpose: "PATSFTY"}, "parties=[township] sights=[#network Organization/township#cases Organization/township#results Organization/township#whole] own=[township] places=[township] PATSFTY"},
+		{"and no other", access.Caller{Role: access.Quality, Org: "Organization/township", Purpose: "TREAT"}, "parties=[township] sights=[#network Organization/township#cases Organization/township#results Organization/township#whole] own=[township] places=[township] HQUALIMP"},
 		{"an administrator sees registers only", access.Caller{Role: access.Administrator, Org: "Organization/township"}, "own=[township] HSYSADMIN"},
 		{"also the hub's", access.Caller{Role: access.Administrator}, "HSYSADMIN"},
 		{"an auditor sees no records", access.Caller{Role: access.Auditor, Org: "Organization/county"}, "HCOMPL"},
 		{"an unknown role sees nothing", access.Caller{Role: "boss", Org: "Organization/county"}, ""},
 		{"a person at the hub does not see all", access.Caller{Role: access.Leader}, "HOPERAT"},
 		{"a program of the hub sees all", access.Caller{Role: access.Program, Scopes: []string{"system/*.rs"}}, "all"},
-		{"a program of an organisation sees what that keeps", access.Caller{Role: access.Program, Org: "Organization/centre", Scopes: []string{"system/*.rs"}}, "parties=[centre] sights=[Organization/centre#cases] places=[centre]"},
+		{"a program of an organisation sees what that keeps", access.Caller{Role: access.Program, Org: "Organization/centre", Scopes: []string{"system/*.rs"}}, "parties=[centre] sights=[#network Organization/centre#cases] places=[centre]"},
 	} {
 		n.tree.Settle(&c.by)
 		var words []string

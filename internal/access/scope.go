@@ -69,6 +69,9 @@ func (t *Tree) Settle(c *Caller) {
 		s.Own = t.view(c.Org).below
 	}
 	t.letHandle(c)
+	if c.Institution != "" && rule.Reach != Self && rule.Reach != Nothing && rule.Reach != Registers {
+		s.Sights = append(s.Sights, search.Sight{Parties: []string{Network}})
+	}
 }
 
 // personal are the parties of a place with what the caller is himself, and his teams.

@@ -50,6 +50,9 @@ func (a *Beds) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/beds/why", a.why)
 	mux.HandleFunc("GET /api/beds/shifts", a.shifts)
 	mux.HandleFunc("PUT /api/beds/shifts", a.setShift)
+	mux.HandleFunc("GET /api/beds/leader", a.leader)
+	mux.HandleFunc("GET /api/beds/flags", a.flags)
+	mux.HandleFunc("GET /api/beds/directory", a.directory)
 	mux.HandleFunc("GET /api/beds/rules", a.rules)
 	mux.HandleFunc("PUT /api/beds/rules", a.setRule)
 }

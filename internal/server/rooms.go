@@ -250,6 +250,10 @@ func (h *Hub) Start(ctx context.Context) {
 		_, err := h.Beds.Tick(ctx, h.Store)
 		return err
 	}))
+	h.background(ctx, "capacity of beds", every(15*time.Second, func(ctx context.Context) error {
+		_, err := h.Beds.Report(ctx, h.Store)
+		return err
+	}))
 	h.background(ctx, "shadow", every(time.Minute, func(ctx context.Context) error {
 		_, err := h.HIS.Tick(ctx)
 		return err

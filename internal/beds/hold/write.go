@@ -184,7 +184,7 @@ func Hold(c line.Call, ch *line.Change) {
 	arrival := arrivalOf(c)
 	until := allocate.HoldUntil(urgencyOf(ch.Task), arrival, c.Now, line.Zone())
 	command := booking.Command{Do: booking.Hold, Thing: c.Params.Str("bed"), Pool: ch.Task.Str("owner.reference"), Holder: Holder(ch), Patient: ch.Task.Str("for.reference"),
-		Expires: until, Reason: c.Params.Str("reason"), Override: c.Params.All("override")}
+		Expires: until, Reason: c.Params.Str("reason"), Override: c.Params.All("override"), Wait: &booking.Wait{Needs: allocate.MarshalNeeds(Request(c, ch.Task))}}
 	if c.Step.Do == "take-bed" {
 		command.Do = booking.Displace
 	}

@@ -1,0 +1,63 @@
+package beds
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/xinglin-health/xinglin/internal/store"
+)
+
+// Flag is what somebody looks at before a stay is settled. It accuses nobody.
+type Flag struct {
+	Kind    string // absence (挂床) or again (a stay that ended shortly before this one began)
+	Holder  string // "Task/…" of the stay
+	Patient string
+	Bed     string
+	Ward    string
+	Since   time.Time // of the absence; when the earlier stay ended
+	Until   time.Time // zero = he is still away
+}
+
+// Flags are the absences from a bed in use that lasted longer than the institution's rule says, of those who are in a bed
+// or left it within 31 days, and the stays that began within its days after another one.
+func (r *Room) Flags(ctx context.Context, tx *store.Tx, pool string) ([]Flag, *Rules, error) {
+	u, err := r.RulesOf(ctx, tx, pool)
+	if err != nil {
+		return nil, nil, err
+	}
+	now := tx.Now()
+	var all []Flag
+	limit := time.Duration(u.Flags.Absence) * time.Hour
+	if limit > 0 {
+		err = tx.Query(ctx, `SELECT a.holder, a.bed, a.since, a.back, u.patient, u.ward FROM beds_away a JOIN beds_use u ON u.holder = a.holder AND u.bed = a.bed AND u.state = 'occupied'
+WHERE u.pool = ? AND a.since <= ? AND (a.back = 0 OR a.back - a.since >= ?) AND (u.ended = 0 OR u.ended >= ?) ORDER BY a.since LIMIT 2000`,
+			[]any{pool, now.Add(-limit).UnixMicro(), limit.Microseconds(), now.AddDate(0, 0, -31).UnixMicro()}, func(scan func(...any) error) error {
+				f := Flag{Kind: "absence"}
+				var since, back int64
+				err := scan(&f.Holder, &f.Bed, &since, &back, &f.Patient, &f.Ward)
+				f.Since, f.Until = moment(since), moment(back)
+				all = append(all, f)
+				return err
+			})
+		if err != nil {
+			return nil, nil, fmt.Errorf("beds: flags: %w", err)
+		}
+	}
+	if days := u.Flags.Readmission; days > 0 {
+		err = tx.Query(ctx, `SELECT u.holder, u.bed, u.patient, u.ward, max(o.ended) FROM beds_use u JOIN beds_use o ON o.patient = u.patient AND o.state = 'occupied' AND o.ending = 'released' AND o.holder <> u.holder
+WHERE u.pool = ? AND u.ended = 0 AND u.state = 'occupied' AND u.patient <> '' AND o.ended > 0 AND o.ended <= u.since AND o.ended >= u.since - ? GROUP BY u.holder, u.bed, u.patient, u.ward ORDER BY u.holder LIMIT 2000`,
+			[]any{pool, (time.Duration(days) * 24 * time.Hour).Microseconds()}, func(scan func(...any) error) error {
+				f := Flag{Kind: "again"}
+				var ended int64
+				err := scan(&f.Holder, &f.Bed, &f.Patient, &f.Ward, &ended)
+				f.Since = moment(ended)
+				all = append(all, f)
+				return err
+			})
+		if err != nil {
+			return nil, nil, fmt.Errorf("beds: flags: %w", err)
+		}
+	}
+	return all, u, nil
+}
