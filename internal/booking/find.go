@@ -64,7 +64,7 @@ func (u *unit) poolOf(p *proposal) (string, error) {
 	org := v.Custodian
 	switch typ {
 	case "Location":
-		if n.Str("physicalType.coding[0].code") == "bd" && (n.Str("status") == "inactive" || slices.Contains([]string{"C", "K", "I"}, n.Str("operationalStatus.code"))) {
+		if n.Str("physicalType.coding[0].code") == "bd" && (n.Str("status") != "" && n.Str("status") != "active" || slices.Contains([]string{"C", "K", "I"}, n.Str("operationalStatus.code"))) {
 			return "", fhir.Refuse(409, "conflict", "closed", p.thing+" is not in use now", "该床位当前不可用")
 		}
 		for range 8 {
@@ -115,10 +115,7 @@ func (r *Room) find(ctx context.Context, c Call) (Answer, error) {
 	if by == nil {
 		return Answer{}, fhir.Refuse(401, "login", "login-required", "log in first", "请先登录")
 	}
-	f := &finding{r: r, ctx: ctx, by: by, count: findShown, within: c.Asked("location-reference"), slots: c.Asked("slot") == "true", now: r.Clock.Now()}
-	if s := c.Asked("specialty"); s != "" {
-		f.specialty = s[strings.LastIndex(s, "|")+1:]
-	}
+	f := &finding{r: r, ctx: ctx, by: by, count: findShown, within: c.Asked("location-reference"), slots: c.Asked("slot") == "true", now: r.Clock.Now(), specialty: specialtyOf(c)}
 	pool := c.Asked("organization")
 	if pool == "" {
 		pool = by.Institution

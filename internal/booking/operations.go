@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
@@ -70,7 +71,7 @@ func (r *Room) Operations() []Operation {
 		{Name: "find", Safe: true, Handle: r.find,
 			Doc: "Proposed Appointments for what is free from start to end (dateTime): beds and Slots of the caller's institution or of organization; location-reference, specialty, slot=true and _count narrow it. Open-ended without end."},
 		{Name: "hold", Handle: r.holdOperation,
-			Doc: "Holds what a proposed Appointment is about (appointment-reference of $find, or appointment-resource) for patient-reference until expires, else for ten minutes. 409 taken when somebody was faster."},
+			Doc: "Holds what a proposed Appointment is about (appointment-reference of $find, or appointment-resource) for patient-reference until expires, else for ten minutes; specialty is whose bed the patient needs. 409 taken when somebody was faster."},
 		{Name: "book", Handle: r.book,
 			Doc: "Books a held Appointment, or a proposed one at once, for patient-reference; it runs out no more. With appointment-resource of status cancelled it is given back."},
 		{Name: "release", Handle: r.releaseOperation,
@@ -274,10 +275,18 @@ type asked struct {
 	id       string     // of the Appointment
 	resource *fhir.Node // as sent, nil when none
 	patient  string
+	needs    []byte // what the patient needs of a bed, as waiting rows say it; nil = nothing was said
 }
 
 func (r *Room) asked(c Call) (*asked, error) {
 	a := &asked{patient: c.Asked("patient-reference")}
+	if code := specialtyOf(c); code != "" {
+		needs, err := json.Marshal(map[string]string{"specialty": code, "urgency": "elective"})
+		if err != nil {
+			return nil, err
+		}
+		a.needs = needs
+	}
 	for _, p := range c.Params.All("parameter") {
 		switch p.Str("name") {
 		case "appointment-resource":
@@ -316,6 +325,12 @@ func (r *Room) asked(c Call) (*asked, error) {
 		a.patient = a.patient[i:]
 	}
 	return a, nil
+}
+
+// specialtyOf is the code of a specialty, without its system.
+func specialtyOf(c Call) string {
+	s := c.Asked("specialty")
+	return s[strings.LastIndex(s, "|")+1:]
 }
 
 func bySteps() error {
@@ -440,7 +455,11 @@ func (u *unit) holdFor(p *proposal, a *asked, expires time.Time) (string, error)
 		from = u.now
 	}
 	id := store.NewID(u.now)
-	return id, u.Do(u.ctx, u.tx, u.by, Command{Do: Hold, Thing: p.thing, Pool: pool, Holder: "Appointment/" + id, Patient: a.patient, From: from, Until: p.until, Expires: expires})
+	c := Command{Do: Hold, Thing: p.thing, Pool: pool, Holder: "Appointment/" + id, Patient: a.patient, From: from, Until: p.until, Expires: expires}
+	if a.needs != nil {
+		c.Wait = &Wait{Holder: c.Holder, Patient: a.patient, Pool: pool, Since: u.now, Needs: a.needs}
+	}
+	return id, u.Do(u.ctx, u.tx, u.by, c)
 }
 
 func instant(s, name string) (time.Time, error) {

@@ -39,7 +39,7 @@ func newDesks(t *testing.T, o server.Options) *desks {
 		`{"resourceType":"Location","id":"bk-ward","status":"active","physicalType":{"coding":[{"code":"wa"}]},"managingOrganization":{"reference":"Organization/centre"},"extension":[{"url":"https://xinglin.health/fhir/StructureDefinition/ward-specialty","valueCode":"bk-cardiology"}]}`,
 		`{"resourceType":"Location","id":"bk-1","status":"active","name":"1 床","physicalType":{"coding":[{"code":"bd"}]},"partOf":{"reference":"Location/bk-ward"},"managingOrganization":{"reference":"Organization/centre"}}`,
 		`{"resourceType":"Location","id":"bk-2","status":"active","name":"2 床","physicalType":{"coding":[{"code":"bd"}]},"partOf":{"reference":"Location/bk-ward"},"managingOrganization":{"reference":"Organization/centre"}}`,
-		`{"resourceType":"Location","id":"bk-3","status":"active","name":"3 床","physicalType":{"coding":[{"code":"bd"}]},"operationalStatus":{"code":"C"},"partOf":{"reference":"Location/bk-ward"},"managingOrganization":{"reference":"Organization/centre"}}`,
+		`{"resourceType":"Location","id":"bk-3","status":"suspended","name":"3 床","physicalType":{"coding":[{"code":"bd"}]},"partOf":{"reference":"Location/bk-ward"},"managingOrganization":{"reference":"Organization/centre"}}`,
 		`{"resourceType":"Patient","id":"bk-p","name":[{"text":"床某"}],"gender":"male","birthDate":"1960-01-01"}`,
 		`{"resourceType":"Schedule","id":"bk-s","actor":[{"reference":"Location/bk-ward"}]}`,
 		`{"resourceType":"Slot","id":"bk-slot","status":"free","schedule":{"reference":"Schedule/bk-s"},"start":"2026-11-21T08:00:00+08:00","end":"2026-11-21T08:30:00+08:00"}`,
@@ -90,7 +90,7 @@ func reference(n *fhir.Node, more string) string {
 	return fmt.Sprintf(`{"name":"appointment-reference","valueReference":{"reference":"Appointment/%s"}}%s`, n.ID(), more)
 }
 
-const forPatient = `,{"name":"patient-reference","valueReference":{"reference":"Patient/bk-p"}}`
+const forPatient = `,{"name":"specialty","valueString":"bk-cardiology"},{"name":"patient-reference","valueReference":{"reference":"Patient/bk-p"}}`
 
 func TestFindHoldBookRelease(t *testing.T) {
 	run := func(t *testing.T, o server.Options) {
@@ -108,7 +108,7 @@ func TestFindHoldBookRelease(t *testing.T) {
 			t.Fatalf("the same key held twice: %s and %s", held.ID(), again.ID())
 		}
 		d.detail(d.op(d.his, "hold", reference(found[1], forPatient), "Idempotency-Key", "k1"), 422, "key-reused")
-		d.detail(d.op(d.his, "hold", reference(found[0], "")), 409, "taken")
+		d.detail(d.op(d.his, "hold", reference(found[0], forPatient)), 409, "taken")
 		if left := d.shown(d.op(d.his, "find", findBeds)); len(left) != 1 || left[0].ID() == found[0].ID() {
 			t.Fatalf("got %d proposals", len(left))
 		}

@@ -20,6 +20,10 @@ const (
 	refused
 )
 
+// gridlock: who has waited so long for another bed stays in his own. Two who lie in each other's ward would else wait for
+// ever.
+const gridlock = 7 * 24 * time.Hour
+
 // play is one world under one policy.
 type play struct {
 	*World
@@ -147,10 +151,15 @@ func (s *play) happens(e event) {
 		s.opened(e.bed)
 		s.fill(e.bed)
 	case gives:
-		if s.status[e.who] == waiting {
-			s.dropped(e.who)
-			s.refuse(e.who, "patience")
+		if s.status[e.who] != waiting {
+			return
 		}
+		s.dropped(e.who)
+		if s.bedOf[e.who] != 0 {
+			s.stays(e.who)
+			return
+		}
+		s.refuse(e.who, "patience")
 	case looks:
 		if c := s.Admissions[e.who].Class; s.status[e.who] == waiting {
 			s.serve(c)
@@ -216,7 +225,9 @@ func (s *play) asks(who int32) {
 		return
 	}
 	s.enqueue(who)
-	if ends && !inside {
+	if inside {
+		s.add(event{at: s.now + gridlock, kind: gives, who: who})
+	} else if ends {
 		s.add(event{at: s.now + patience, kind: gives, who: who})
 	}
 	if s.o.OwnFirst > 0 && urgency != allocate.Emergency {

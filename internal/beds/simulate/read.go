@@ -226,9 +226,21 @@ func ReadBeds(r io.Reader) (*allocate.Pool, error) {
 	if err == nil && len(p.Beds) == 0 {
 		err = errors.New("simulate: no beds")
 	}
+	kinds := make([]string, len(p.Wards)) // what all beds of a ward say of it
 	for i := range p.Beds {
-		w := &p.Wards[p.Beds[i].Ward]
-		w.Free++
+		b := &p.Beds[i]
+		kind := map[allocate.Level]string{allocate.ICU: "icu", allocate.CCU: "icu", allocate.Neonatal: "neonatal"}[b.Level]
+		if w := &p.Wards[b.Ward]; w.Free == 0 {
+			kinds[b.Ward] = kind
+		} else if kinds[b.Ward] != kind {
+			kinds[b.Ward] = ""
+		}
+		p.Wards[b.Ward].Free++
+	}
+	for i, kind := range kinds {
+		if kind != "" && p.Wards[i].Kinds == nil {
+			p.Wards[i].Kinds = []string{kind}
+		}
 	}
 	for i := range p.Wards {
 		if p.Wards[i].Capacity == 0 { // who says nothing of nurses has enough of them

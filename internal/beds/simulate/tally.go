@@ -12,7 +12,7 @@ type Result struct {
 	// All that happened, warm-up and end included: each who arrived was admitted, refused or still waits.
 	Arrived, Admitted, Refused, Waiting int
 	Gone, Lying                         int // of those admitted
-	Unmoved                             int // parts of a stay that passed in the bed of the last, since no other would ever fit
+	Unmoved                             int // parts of a stay that passed in the bed of the last, since no other would fit or came free
 
 	// What was measured between warm-up and end.
 	Measured   time.Duration

@@ -61,7 +61,7 @@ function Row({ r, first }: { r: DirectoryRow; first: boolean }) {
       <td><b>{r.name}</b> {first && <span className="ward-mark mark-first">{t('ask')}</span>}{r.own && <span className="quiet small">{t('own')}</span>}</td>
       <td className="nowrap">{r.specialtyName ?? r.specialty}</td>
       <td className="nowrap">{t(`level.${r.level}`)}</td>
-      <td><span className="load"><Bar share={r.beds ? r.free / r.beds : 0} tone="bar-free" /><span className={`num ${r.free === 0 ? 'late-word' : ''}`}>{t('freeOf', { n: r.free, of: r.beds })}</span></span></td>
+      <td><span className="load"><Bar share={r.beds ? r.free / r.beds : 0} tone="share-free" /><span className={`num ${r.free === 0 ? 'late-word' : ''}`}>{t('freeOf', { n: r.free, of: r.beds })}</span></span></td>
       <td className="right num">{r.today || ''}</td>
       <td className="nowrap">{wait}</td>
       <td className="right num nowrap">{r.distance === undefined ? t('none') : t('km', { n: Math.round(r.distance) })}</td>

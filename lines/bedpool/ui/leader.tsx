@@ -17,7 +17,7 @@ const add = (all: Stand[]): Stand => all.reduce((n, s) => ({
 // used counts lent beds as in use: somebody lies there.
 export const used = (s: Stand) => s.occupied + s.lent;
 export const share = (s: Stand) => (s.beds - s.closed > 0 ? used(s) / (s.beds - s.closed) : undefined);
-const tone = (s?: number) => (s === undefined ? '' : s > 0.95 ? 'bar-full' : s > 0.85 ? 'bar-near' : '');
+const tone = (s?: number) => (s === undefined ? '' : s > 0.95 ? 'share-full' : s > 0.85 ? 'share-near' : '');
 
 export function worst(waits: LeaderWait[]): { n: number; longest: number } {
   return waits.reduce((w, x) => ({ n: w.n + x.waiting, longest: Math.max(w.longest, x.longest ?? 0) }), { n: 0, longest: 0 });
@@ -70,7 +70,7 @@ function Figures({ of }: { of: Leader }) {
         <Sum name={t('refusedN')} value={refused.reduce((n, r) => n + r.n, 0)} says={refused[0] ? `${say(refused[0])} ${refused[0].n}` : ''} />
       </dl>
       <div className="leader-wards">
-        <h2>{t('byWard')}</h2>
+        <h2>{t('byWard')} <span className="quiet small">{t('markSays')}</span></h2>
         <table className="plain">
           <thead>
             <tr><th scope="col">{t('ward')}</th><th scope="col">{t('occupancy')}</th><th scope="col" className="right">{t('mean')}</th><th scope="col" className="right">{t('free')}</th><th scope="col" className="right">{t('lent')}</th><th scope="col" className="right">{t('lentDays')}</th><th scope="col" className="right">{t('refused')}</th></tr>
@@ -104,7 +104,7 @@ function Figures({ of }: { of: Leader }) {
         {days.length === 0 ? <p className="quiet small">{t('trendEmpty')}</p> : <Trend days={days} label={t('trend')} />}
         <h2>{t('whyRefused')}</h2>
         {refused.length === 0 ? <p className="quiet small">{t('nothingRefused')}</p> : (
-          <ul className="bare refusals">{refused.map((r) => <li key={r.code}><span>{say(r)}</span><Bar share={r.n / refused[0]!.n} tone="bar-plain" /><span className="num right">{r.n}</span></li>)}</ul>
+          <ul className="bare refusals">{refused.map((r) => <li key={r.code}><span>{say(r)}</span><Bar share={r.n / refused[0]!.n} tone="share-plain" /><span className="num right">{r.n}</span></li>)}</ul>
         )}
       </div>
     </div>

@@ -23,7 +23,7 @@ export function Trend({ days, label, height = 132 }: { days: Day[]; label: strin
       <svg viewBox={`0 0 ${width} ${height}`} role="img" aria-labelledby={id} onPointerLeave={() => setAt(undefined)}>
         <title id={id}>{label}</title>
         {[0, 0.5, 0.85, 1].map((g) => (
-          <g key={g}><line x1={left} x2={width - right} y1={y(g)} y2={y(g)} className={g === 0.85 ? 'trend-aim' : 'trend-grid'} /><text x={left - 4} y={y(g) + 4} className="trend-word" textAnchor="end">{Math.round(g * 100)}%</text></g>
+          <g key={g}><line x1={left} x2={width - right} y1={y(g)} y2={y(g)} className={g === 0.85 ? 'trend-aim' : 'trend-grid'} /><text x={left - 4} y={y(g) + (g === 0 ? 1 : 4)} className="trend-word" textAnchor="end">{Math.round(g * 100)}%</text></g>
         ))}
         {days.map((d, i) => d.second > 0 && <rect key={d.day} className="trend-bar" x={x(i) - step * 0.3} width={step * 0.6} y={y(0) - (inner.h * 0.3 * d.second) / most} height={(inner.h * 0.3 * d.second) / most} />)}
         <polyline className="trend-line" points={days.map((d, i) => `${x(i)},${y(d.share)}`).join(' ')} />
@@ -39,7 +39,7 @@ export function Trend({ days, label, height = 132 }: { days: Day[]; label: strin
 // Bar is a share with a mark for another one (a mean, an aim).
 export function Bar({ share, mark, tone = '' }: { share: number; mark?: number; tone?: string }) {
   return (
-    <span className={`bar ${tone}`} aria-hidden>
+    <span className={`share ${tone}`} aria-hidden>
       <span style={{ width: `${Math.min(Math.max(share, 0), 1) * 100}%` }} />
       {mark !== undefined && <i style={{ left: `${Math.min(Math.max(mark, 0), 1) * 100}%` }} />}
     </span>

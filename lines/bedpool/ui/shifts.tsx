@@ -54,7 +54,7 @@ export default function ShiftsTab({ pool }: TabProps) {
                 {mine > 0 && (i === 0 || i === mine) && <tr className="group-row"><th scope="rowgroup" colSpan={3 + columns.length}>{t(i === 0 ? 'myWards' : 'otherWards')}</th></tr>}
                 <tr className={w.mine ? 'row-mine' : undefined}>
                   <td><b>{w.name}</b>{w.campusName && <span className="quiet small"> {w.campusName}</span>}</td>
-                  <td className="right num">{w.patients} / {w.beds}</td>
+                  <td className="right num"><span className="only-phone quiet small">{t('patients')} </span>{w.patients} / {w.beds}</td>
                   <td><Load ward={w} /></td>
                   {w.shifts.slice(0, 3).map((s) => {
                     const id = `${w.ward} ${s.starts}`;
@@ -97,6 +97,7 @@ function Cell({ ward, shift, kind, now, open, onOpen }: { ward: ShiftWard; shift
   const label = `${t(set(shift) ? 'change' : 'set')}: ${ward.name} ${say(kind)}`;
   return (
     <span className="shift-cell">
+      <span className="only-phone quiet small">{say(kind)}</span>
       {set(shift) ? <span><b className="num">{t('nurses', { n: tenth(shift.nurses!) })}</b>{shift.source && <span className="quiet small"> {t('setAt', { who: t(`setBy.${shift.source}`), at: timeOf(shift.at) })}</span>}</span>
         : now ? <span className="ward-mark ward-stale" title={t('notSetHint')}>{t('notSet')} · {t('notSetHint')}</span> : <span className="quiet small">{t('notSet')}</span>}
       {ward.mine && <Button size="small" type={now && !set(shift) && !open ? 'primary' : 'default'} aria-expanded={open} aria-label={label} onClick={onOpen}>{t(set(shift) ? 'change' : 'set')}</Button>}
@@ -140,7 +141,7 @@ function Set({ pool, ward, shift, last, kind, onDone }: { pool: string; ward: Sh
       <b id="how-many">{t('howMany')}</b>
       <span className="choices" role="group" aria-labelledby="how-many">
         {usual(last, ward.load, kind).map((c) => <Button key={c} type={c === n ? 'primary' : 'default'} aria-pressed={c === n} onClick={() => setN(c)}>{c}</Button>)}
-        <InputNumber min={0} max={200} step={0.5} value={n} aria-label={t('other')} onChange={(v) => setN(v)} style={{ width: 76 }} />
+        <InputNumber min={0} max={200} value={n} aria-label={t('other')} onChange={(v) => setN(v)} style={{ width: 76 }} />
       </span>
       {n !== null && points > 0 && <span className={`small ${left < 0 ? 'late-word' : 'quiet'}`} role="status">{t(left < 0 ? 'bearsOver' : 'bears', { n: tenth(n), points: tenth(points), all: tenth(all), load: tenth(ward.load), left: tenth(left), over: tenth(-left) })}</span>}
       <span className="grow" />
