@@ -4,7 +4,7 @@ import { useName, useWords } from '../words/words';
 import en from './en.json';
 import zh from './zh.json';
 
-interface Said { type?: { text?: string; coding?: { code?: string }[] }; valueString?: string; valueCode?: string; valueDateTime?: string; valueDate?: string; valueBoolean?: boolean }
+interface Said { type?: { text?: string; coding?: { code?: string }[] }; valueString?: string; valueCode?: string; valueDateTime?: string; valueDate?: string; valueBoolean?: boolean; valueCodeableConcept?: { text?: string; coding?: { display?: string }[] } }
 
 const machine = /^(opened|packet|case|redirected-from|submitted-by|consent-record|bed$|bed-|waiting-since)/; // numbers and hashes, not words
 
@@ -17,7 +17,7 @@ export function Facts({ line, data }: { line: Line; data: Case }) {
   const rows = [...(task?.input ?? []), ...(task?.output ?? [])].flatMap((f): [string, string, string][] => {
     const code = f.type?.coding?.[0]?.code ?? '';
     const at = f.valueDateTime ?? f.valueDate;
-    const raw = f.valueString ?? f.valueCode;
+    const raw = f.valueString ?? f.valueCode ?? f.valueCodeableConcept?.text ?? f.valueCodeableConcept?.coding?.[0]?.display;
     if (machine.test(code) || (!raw && !at && f.valueBoolean !== true)) return [];
     const field = fields.find((x) => x.name === code);
     const label = t(`fact.${code}`) === `fact.${code}` ? say(field?.label) || f.type?.text || code : t(`fact.${code}`);
