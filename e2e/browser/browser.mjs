@@ -116,7 +116,11 @@ export async function step(page, name, state, fill = {}, ...choices) {
     await page.getByRole('menuitem', { name, exact: true }).click();
   }
   const form = page.getByRole('form', { name, exact: true });
-  for (const [label, text] of Object.entries(fill)) await form.getByRole('textbox', { name: label }).or(form.getByRole('combobox', { name: label })).first().fill(text);
+  for (const [label, text] of Object.entries(fill)) {
+    const box = form.getByRole('textbox', { name: label }).or(form.getByRole('combobox', { name: label })).first();
+    await box.fill(text);
+    await box.blur(); // a list of choices would lie over the button
+  }
   for (const choice of choices) await form.getByText(choice, { exact: true }).click();
   await form.getByRole('button', { name: `确认${name}` }).click();
   await form.waitFor({ state: 'detached', timeout: 15_000 });

@@ -64,7 +64,7 @@ export function Assign({ w, at, ahead, onDone, onClose, onLost }: Props) {
     }}>
       <p className="assign-what"><Who w={w} /> <span className="arrow" role="img" aria-label={t('to')}>→</span> <b>{placeOf(at)}</b> <StateSign state={stateOf(at.bed)} /></p>
       {why.error ? <p className="quiet small">{t('whyFailed')}</p> : null}
-      {hard.map((o) => <p key={o.code} className="assign-hard" role="alert"><b>{t(sets.includes(o.code) ? `only.${o.code}` : 'never')}</b> {say(o)}</p>)}
+      {hard.map((o) => <p key={o.code} className="assign-hard" role="alert">{o.code === 'taken' ? <b>{at.bed.occupant?.name ? t('lostTo', { who: at.bed.occupant.name }) : t('lost')}</b> : <><b>{t(sets.includes(o.code) ? `only.${o.code}` : 'never')}</b> {say(o)}</>}</p>)}
       {open.map((o) => (
         <p key={o.code} className="assign-soft">
           <Checkbox checked={override.includes(o.code)} onChange={(e) => setOverride((b) => (e.target.checked ? [...b, o.code] : b.filter((x) => x !== o.code)))}>{t('override')}：{say(o)}</Checkbox>

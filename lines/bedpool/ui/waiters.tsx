@@ -23,6 +23,9 @@ export function Who({ w }: { w: Pick<Waiter, 'patient'> }) {
   );
 }
 
+// reasons of a proposal, without the bed, which stands before them.
+export const reasons = (p: Proposal) => ({ zh: p.zh.replace(/^建议 [^：]*：/, ''), en: p.en.replace(/^proposed: [^(]*\((.*)\)$/, '$1') });
+
 interface Props {
   w: Waiter; ahead: number; picked: boolean; proposal?: Proposal; place?: string; busy: boolean; may: boolean;
   onPick: (task: string) => void; onDrag: (task: string | undefined) => void; onAccept: (w: Waiter, p: Proposal) => void; onShow: (bed: string) => void;
@@ -60,7 +63,7 @@ export const WaiterCard = memo(function WaiterCard({ w, ahead, picked, proposal:
           {p?.bed ? (
             <>
               <button type="button" className="row-plain waiter-bed" onClick={() => onShow(p.bed!)} title={say({ zh: p.zh, en: p.en })}>→ {place || p.bed}</button>
-              <span className="quiet waiter-why" title={say({ zh: p.zh, en: p.en })}>{say({ zh: p.zh, en: p.en })}</span>
+              <span className="quiet waiter-why" title={say({ zh: p.zh, en: p.en })}>{say(reasons(p))}</span>
               {may && <Button size="small" loading={busy} onClick={() => onAccept(w, p)}>{t('accept')}</Button>}
             </>
           ) : p ? <span className="soon-word">{say({ zh: p.zh, en: p.en })}</span> : null}

@@ -15,7 +15,7 @@ import { inTurn, isLate, useAfterStep, useBedsLive, useBoard, useProposals, useW
 import type { TabProps } from './page';
 import { useSay } from './say';
 import { NeedSigns, shortTime } from './signs';
-import { BedUrgencyMark, Who } from './waiters';
+import { BedUrgencyMark, reasons, Who } from './waiters';
 
 // The one list of all who wait for a bed, with why and until when, and what is proposed for each.
 export default function WaitingTab({ pool }: TabProps) {
@@ -111,7 +111,7 @@ export default function WaitingTab({ pool }: TabProps) {
           <ul className="bare accept-list">
             {sure.map((w) => {
               const p = byTask.get(w.task)!;
-              return <li key={w.task}><BedUrgencyMark urgency={w.needs.urgency} /> <Who w={w} /> → <b>{board.data ? placeOf(whereIs(board.data, p.bed!)) : p.bed}</b> <span className="quiet small">{say({ zh: p.zh, en: p.en })}</span></li>;
+              return <li key={w.task}><BedUrgencyMark urgency={w.needs.urgency} /> <Who w={w} /> → <b>{board.data ? placeOf(whereIs(board.data, p.bed!)) : p.bed}</b> <span className="quiet small">{say(reasons(p))}</span></li>;
             })}
           </ul>
         </Modal>
@@ -139,7 +139,7 @@ export default function WaitingTab({ pool }: TabProps) {
             : p?.bed ? <><Button size="small" loading={busy === w.task} onClick={(e) => {
               e.stopPropagation();
               void accept(w, p).then((done) => done && message.success(done.what));
-            }}>{t('accept')}</Button> <span className="waiter-bed">{place}</span> <span className="quiet small">{say({ zh: p.zh, en: p.en })}</span></>
+            }}>{t('accept')}</Button> <span className="waiter-bed">{place}</span> <span className="quiet small">{say(reasons(p))}</span></>
               : p ? <span className="soon-word">{say({ zh: p.zh, en: p.en })}</span> : <span className="quiet">…</span>}
         </td>
       </tr>

@@ -13,7 +13,9 @@ export default function DepartmentPicker({ value, onChange, status, at, ...aria 
   const orgs = useTargets();
   const options = useMemo(() => {
     const home = at ? find(orgs.data ?? [], at) : undefined;
-    return (home?.children ?? []).filter((o) => isDepartment(o)).map((o) => ({ value: short(o.name, home?.name), reference: o.reference }));
+    const all = (home?.children ?? []).filter((o) => isDepartment(o));
+    const names = shorts(all.map((o) => o.name), home?.name);
+    return all.map((o, i) => ({ value: names[i]!, reference: o.reference }));
   }, [orgs.data, at]);
   const text = typeof value === 'string' ? value : (value?.display ?? '');
   return (
@@ -28,7 +30,14 @@ export default function DepartmentPicker({ value, onChange, status, at, ...aria 
 
 // What stands directly beneath an institution and is none itself.
 const isDepartment = (o: OrgNode) => !o.children?.length && /科|部|中心|病区|Department|Ward/i.test(`${o.type ?? ''}${o.name}`);
-const short = (name: string, home?: string) => (home && name.startsWith(home) ? name.slice(home.length) || name : name);
+
+// shorts leaves away the hospital's name, by which all its departments are called, whichever of its names that is.
+export function shorts(names: string[], home = ''): string[] {
+  if (names.length < 2 || names.every((n) => home && n.startsWith(home))) return names.map((n) => (home && n.startsWith(home) ? n.slice(home.length) || n : n));
+  let same = 0;
+  while (same < names[0]!.length && names.every((n) => n[same] === names[0]![same])) same++;
+  return same < 4 ? names : names.map((n) => n.slice(same) || n);
+}
 
 function find(nodes: OrgNode[], reference: string): OrgNode | undefined {
   for (const n of nodes) {

@@ -14,7 +14,7 @@ export function HeldBed({ data }: { data: Case }) {
   const bed = o.bed as { reference?: string; display?: string } | undefined;
   const [reserved, until, arrival, promised, since] = ['bed-reserved', 'bed-until', 'bed-arrival', 'bed-promised', 'waiting-since'].map((k) => (typeof o[k] === 'string' ? (o[k] as string) : ''));
   const has = !!bed?.reference || !!reserved;
-  if (!has && data.row.state !== 'no-bed' && data.row.state !== 'waiting') return null;
+  if (!has && !['accepted-no-bed', 'waiting'].includes(data.row.state)) return null;
   if (!has)
     return (
       <div className="strip strip-soon held-bed" role="note">

@@ -7,6 +7,7 @@ import { CasePage } from './case';
 import { LinePage } from './page';
 import { check, parameters } from './parameters';
 import { stopsOf } from './stepbar';
+import { shorts } from './department-picker';
 import { HeldBed } from './held-bed';
 import { Held } from './held-probe';
 import { dueTone, isoSpan, spanOf } from '../words/time';
@@ -147,6 +148,15 @@ describe('forms', () => {
   });
 });
 
+describe('departments', () => {
+  it.each([
+    ['the hospital’s name', ['甲医院心内科', '甲医院急诊科'], '甲医院', ['心内科', '急诊科']],
+    ['its other name', ['区域医疗中心心内科', '区域医疗中心急诊科'], '甲医院', ['心内科', '急诊科']],
+    ['what only begins alike stays', ['神经内科', '神经外科'], '甲医院', ['神经内科', '神经外科']],
+    ['one alone stays', ['区域医疗中心心内科'], '甲医院', ['区域医疗中心心内科']],
+  ])('%s is left away', (_, names, home, want) => expect(shorts(names, home)).toEqual(want));
+});
+
 describe('a case and its bed', () => {
   const at = (m: number) => new Date(Date.now() + m * 60_000).toISOString();
   const said = (state: string, outcome: Record<string, unknown>, kind: 'open' | 'closed' = 'open') => {
@@ -158,8 +168,8 @@ describe('a case and its bed', () => {
   });
   it('on the way it does not lapse', () => expect(said('in-transit', { bed: { reference: 'Location/b1', display: '12 床' } })).toBe('已留床12 床不会逾期释放'));
   it('without a bed it says how long he waits and what was promised', () => {
-    expect(said('no-bed', { 'waiting-since': at(-125.5) })).toBe('待床位已候 2小时05分尚未承诺时间');
-    expect(said('no-bed', { 'waiting-since': at(-10.5), 'bed-promised': at(-5) })).toMatch(/承诺 .* 前有床 已超过$/);
+    expect(said('accepted-no-bed', { 'waiting-since': at(-125.5) })).toBe('待床位已候 2小时05分尚未承诺时间');
+    expect(said('accepted-no-bed', { 'waiting-since': at(-10.5), 'bed-promised': at(-5) })).toMatch(/承诺 .* 前有床 已超过$/);
   });
   it('is silent where no bed is concerned, and when all is over', () => {
     expect(said('received', { text: 'x' })).toBe('');
