@@ -46,6 +46,18 @@ func noticeOf(book *event.Book, e event.Event, institution string) noticeOut {
 // RegistryDesk is the party of what administrators of an institution are told: nothing about cases.
 func RegistryDesk(institution string) string { return institution + "#registry" }
 
+// BedParty is the party of what moves beds in an institution: its boards hear it, and no list of notices shows it.
+func BedParty(institution string) string { return institution + "#beds" }
+
+// parties is whose events the page of a caller hears as they happen.
+func parties(c *access.Caller) []string {
+	p := party(c)
+	if p != "" && p == c.Institution {
+		return []string{p, BedParty(p)}
+	}
+	return []string{p}
+}
+
 // party is whose notices a caller reads; administrators and auditors get none about cases.
 func party(c *access.Caller) string {
 	if c.Role == access.Administrator {

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,7 +44,7 @@ func (a *Stream) serve(w http.ResponseWriter, r *http.Request) {
 	if a.Ends != nil {
 		defer context.AfterFunc(a.Ends, cancel)()
 	}
-	ear := a.Hub.Listen(party(c)) // before the log is read: nothing falls between
+	ear := a.Hub.Listen(parties(c)...) // before the log is read: nothing falls between
 	defer a.Hub.Leave(ear)
 
 	last, missed, err := a.missed(ctx, r, c)
@@ -112,12 +114,26 @@ func (a *Stream) missed(ctx context.Context, r *http.Request, c *access.Caller) 
 		}
 	}
 	err = a.Store.View(ctx, func(tx *store.Tx) (err error) {
+		events = nil
 		if id == "" {
 			last, err = event.Last(ctx, tx)
 			return err
 		}
-		events, err = event.After(ctx, tx, party(c), last, 1000)
-		return err
+		seen := map[int64]bool{}
+		for _, p := range parties(c) {
+			some, err := event.After(ctx, tx, p, last, 1000)
+			if err != nil {
+				return err
+			}
+			for _, e := range some {
+				if !seen[e.Seq] {
+					seen[e.Seq] = true
+					events = append(events, e)
+				}
+			}
+		}
+		slices.SortFunc(events, func(a, b event.Event) int { return cmp.Compare(a.Seq, b.Seq) })
+		return nil
 	})
 	return last, events, err
 }

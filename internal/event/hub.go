@@ -21,11 +21,11 @@ type Hub struct {
 	ears  map[*Ear]struct{}
 }
 
-// Ear is one listener of one institution. C is closed when the listener is too slow: it then
+// Ear is one listener, of an institution and what else is told there. C is closed when the listener is too slow: it then
 // resumes from the last seq that it saw.
 type Ear struct {
-	C     chan Event
-	party string
+	C       chan Event
+	parties []string
 }
 
 // NewHub makes a hub on s; Run starts it.
@@ -80,7 +80,7 @@ func (h *Hub) Tick(ctx context.Context) error {
 		for _, e := range events {
 			h.last = e.Seq
 			for ear := range h.ears {
-				if !slices.Contains(e.Parties, ear.party) {
+				if !slices.ContainsFunc(e.Parties, func(p string) bool { return slices.Contains(ear.parties, p) }) {
 					continue
 				}
 				select {
@@ -94,10 +94,10 @@ func (h *Hub) Tick(ctx context.Context) error {
 	}
 }
 
-// Listen starts an ear for the events of party; what the hub has already handed out is returned
+// Listen starts an ear for the events of these parties; what the hub has already handed out is returned
 // from the log by the caller, who compares seqs.
-func (h *Hub) Listen(party string) *Ear {
-	ear := &Ear{C: make(chan Event, 256), party: party}
+func (h *Hub) Listen(parties ...string) *Ear {
+	ear := &Ear{C: make(chan Event, 256), parties: parties}
 	h.mu.Lock()
 	h.ears[ear] = struct{}{}
 	h.mu.Unlock()

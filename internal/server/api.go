@@ -24,6 +24,7 @@ func (h *Hub) ownAPI() http.Handler {
 	}
 	notices.Add(registryNotices...)
 	notices.Add(personNotices...)
+	notices.Add(bedNotices...)
 	h.Dispatcher = &event.Dispatcher{Store: h.Store, Book: notices, Sender: event.NewSender(h.pageURL(), h.Hosts), Enqueue: job.Enqueue}
 	channels := &api.Channels{Store: h.Store, Tree: h.Tree, Audit: h.Audit, Dispatcher: h.Dispatcher}
 	h.Jobs.Handle(event.DeliveryKind, channels.Work())

@@ -63,7 +63,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 	h.Agreements = &agreement.Room{Tree: h.Tree, Zone: h.Zone, Legal: h.Tree.Legal}
 	h.Relations.Sharing = h.Agreements.Gives
 	h.Conform = &conform.Room{Clock: h.Clock}
-	h.Beds = beds.New(beds.Options{Tree: h.Tree, Zone: h.Zone, Raise: event.Raise, Log: h.Log})
+	h.Beds = beds.New(beds.Options{Tree: h.Tree, Zone: h.Zone, Raise: raiseOfBeds, Log: h.Log})
 	h.Index = empi.New(empi.Options{Clock: h.Clock, Log: h.Log})
 	h.Subscriptions = subscription.New(subscription.Options{Clock: h.Clock, Zone: h.Zone, Base: h.pageURL() + "/fhir", Hosts: h.Hooks, Log: h.Log})
 	if err := h.peers(); err != nil {
@@ -176,7 +176,7 @@ func (h *Hub) openLines(context.Context) error {
 		Agreed:  h.Agreements.Between,
 		Legal:   h.Agreements.Legal,
 	}
-	h.Bookings = booking.New(booking.Options{Store: h.Store, Clock: h.Clock, Zone: h.Zone, Audit: h.Audit, Log: h.Log, Raise: event.Raise, Inform: h.Runner.System, Tree: h.Tree,
+	h.Bookings = booking.New(booking.Options{Store: h.Store, Clock: h.Clock, Zone: h.Zone, Audit: h.Audit, Log: h.Log, Raise: raiseOfBeds, Inform: h.Runner.System, Tree: h.Tree,
 		Guard: h.guardBed, Changed: h.bedChanged, Fits: h.Beds.Fits, Units: h.Beds.Units})
 	h.Runner.Bookings, h.Beds.Bookings, h.Beds.Audit = h.Bookings, h.Bookings, h.Audit
 	h.openHIS()
