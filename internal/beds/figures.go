@@ -120,7 +120,7 @@ type Figures struct {
 	Wards    []StandOf `json:"wards"`
 	Waits    []WaitOf  `json:"waits"`
 	Days     []Day     `json:"days"`
-	Refused  []Counted `json:"refused"`
+	Refused  []Counted `json:"refusals"`
 	Holds    struct {
 		Held       int `json:"held"`
 		Lapsed     int `json:"lapsed"`

@@ -81,7 +81,7 @@ export interface Shifts { at: string; kinds: ShiftKind[] | null; wards: ShiftWar
 export interface SetShift { ward: string; at: string; nurses: number; points?: number }
 
 // GET /api/beds/leader?pool=&from=&to= (days, both included). Shares are 0 to 1, waits are hours.
-export interface Stand { beds: number; occupied: number; free: number; held: number; cleaning: number; closed: number; lent: number; mean?: number } // now; mean occupancy of the period
+export interface Stand { beds: number; occupied: number; free: number; held: number; cleaning: number; closed: number; lent: number; mean?: number } // now, lent among occupied; mean occupancy of the period
 export interface LeaderWard extends Stand { id: string; name: string; campus: string; refused: number; lentDays: number; stale?: boolean }
 export interface LeaderWait { urgency: BedUrgency; waiting: number; longest?: number; served: number; p50?: number; p90?: number }
 export interface LeaderDay { day: string; occupied: number; beds: number; lent: number; refused: number; lapsed: number; displaced: number; p50?: number }

@@ -14,9 +14,8 @@ const add = (all: Stand[]): Stand => all.reduce((n, s) => ({
   beds: n.beds + s.beds, occupied: n.occupied + s.occupied, free: n.free + s.free, held: n.held + s.held, cleaning: n.cleaning + s.cleaning, closed: n.closed + s.closed, lent: n.lent + s.lent,
 }), { beds: 0, occupied: 0, free: 0, held: 0, cleaning: 0, closed: 0, lent: 0 });
 
-// used counts lent beds as in use: somebody lies there.
-export const used = (s: Stand) => s.occupied + s.lent;
-export const share = (s: Stand) => (s.beds - s.closed > 0 ? used(s) / (s.beds - s.closed) : undefined);
+// share is of the beds that are open; lent ones are among those in use.
+export const share = (s: Stand) => (s.beds - s.closed > 0 ? s.occupied / (s.beds - s.closed) : undefined);
 const tone = (s?: number) => (s === undefined ? '' : s > 0.95 ? 'share-full' : s > 0.85 ? 'share-near' : '');
 
 export function worst(waits: LeaderWait[]): { n: number; longest: number } {
@@ -62,7 +61,7 @@ function Figures({ of }: { of: Leader }) {
   return (
     <div className="leader" tabIndex={0} role="region" aria-label={t('occupancy')}>
       <dl className="sums">
-        <Sum name={t('occupancy')} value={percent(share(all))} says={t('occupancySays', { n: used(all), of: all.beds - all.closed })} />
+        <Sum name={t('occupancy')} value={percent(share(all))} says={t('occupancySays', { n: all.occupied, of: all.beds - all.closed })} />
         <Sum name={t('freeNow')} value={all.free} says={t('freeSays', { held: all.held, cleaning: all.cleaning, closed: all.closed })} />
         <Sum name={t('waitingNow')} value={queue.n} says={queue.n ? t('waitingSays', { span: hours(queue.longest) }) : t('nobodyWaits')} />
         <Sum name={t('lentNow')} value={all.lent} says={t('lentSays', { n: Math.round(wards.reduce((n, w) => n + (w.lentDays ?? 0), 0)) })} />
@@ -124,7 +123,7 @@ function Row({ s, lentDays, refused, strong }: { s: Stand; lentDays?: number; re
   const now = share(s);
   return (
     <>
-      <td><span className="load"><Bar share={now ?? 0} mark={s.mean} tone={tone(now)} /><span className={`num ${now !== undefined && now > 0.95 ? 'late-word' : ''}`}>{strong ? <b>{percent(now)}</b> : percent(now)}</span><span className="quiet small num">{used(s)}/{s.beds - s.closed}</span></span></td>
+      <td><span className="load"><Bar share={now ?? 0} mark={s.mean} tone={tone(now)} /><span className={`num ${now !== undefined && now > 0.95 ? 'late-word' : ''}`}>{strong ? <b>{percent(now)}</b> : percent(now)}</span><span className="quiet small num">{s.occupied}/{s.beds - s.closed}</span></span></td>
       <td className="right num">{percent(s.mean)}</td><td className="right num">{s.free}</td><td className="right num">{s.lent || ''}</td><td className="right num">{lentDays ? Math.round(lentDays) : ''}</td><td className="right num">{refused || ''}</td>
     </>
   );
