@@ -35,7 +35,8 @@ func newPool(t testing.TB, open storetest.Open) *pooled {
 		o.Guard = append(o.Guard, booking.Guard)
 	})
 	p := &pooled{world: w, people: map[string]*access.Caller{}}
-	p.room = booking.New(booking.Options{Store: w.s, Clock: w.clock, Zone: line.Zone(), Raise: w.r.Raise, Inform: w.r.System})
+	p.room = booking.New(booking.Options{Store: w.s, Clock: w.clock, Zone: line.Zone(), Raise: w.r.Raise, Inform: w.r.System,
+		Units: func(context.Context, *store.Tx, string, time.Time) (int, error) { return 1, nil }})
 	w.r.Bookings = p.room
 	w.r.Institution, w.r.Legal = w.tree.Institution, w.tree.Legal
 	unit := func(id, kind, name, above, department string) {
@@ -311,6 +312,61 @@ func TestAHoldLapsesAndTheOldPlaceIsKept(t *testing.T) {
 		if !strings.Contains(until, "T18:00:00") {
 			t.Errorf("the hold ends at %s", until)
 		}
+	})
+}
+
+func TestCapacityBecomesABedThatMorning(t *testing.T) {
+	both(t, "reserve, bind, take in", func(t *testing.T, p *pooled) {
+		a, b := p.asks("wang", "routine"), p.asks("li", "routine")
+		day := p.clock.Now().In(line.Zone()).AddDate(0, 0, 2).Format(time.DateOnly)
+		p.step("orderer", a, "admit", "reason", "收住院")
+		p.step("desk", a, "hold-bed", "reserve", true, "date", day)
+		p.wantState(a, "held")
+		p.refuses("taken", func() error { return p.try("desk", b, "hold-bed", "reserve", true, "date", day) })
+		p.want(b, "waiting", "", true)
+		p.step("desk", a, "confirm")
+		p.refuses("not-yet", func() error { return p.try("desk", a, "bind-bed", "bed", ref("Location/h-1")) })
+		p.refuses("needs-bind", func() error { return p.try("nurse", a, "take-in") })
+		p.turn(42 * time.Hour) // that morning
+		p.step("desk", a, "bind-bed", "bed", ref("Location/h-1"))
+		p.want(a, "confirmed", "h-1 confirmed", false)
+		p.step("nurse", a, "take-in")
+		p.want(line.FactText(p.get(a), "stay"), "in-bed", "h-1 occupied", false)
+	})
+}
+
+func TestNobodyIsSentAwayOrForgotten(t *testing.T) {
+	both(t, "other needs at the old place, another hospital by a referral", func(t *testing.T, p *pooled) {
+		a := p.asks("wang", "routine")
+		since := p.waits(a).Since
+		p.turn(time.Hour)
+		p.step("asker", a, "change-needs", "level", "icu", "isolation", "droplet")
+		w := p.waits(a)
+		if needs, _ := allocate.ParseNeeds(w.Needs); needs.Level != allocate.ICU || needs.Isolation != "droplet" || needs.Equipment != allocate.Monitor || !w.Since.Equal(since.Truncate(time.Second)) {
+			t.Errorf("it waits for %+v since %s", needs, w.Since)
+		}
+		p.refuses("needs-referral", func() error { return p.try("desk", a, "redirect", "referral", ref(a), "reason", "无床") })
+		res, err := p.r.Start(p.as("asker"), line.StartCall{Line: "referral", Flow: "up", Params: form("centre2", "routine", "patient", ref("Patient/wang"), "documents", "-")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.step("asker", a, "redirect", "referral", ref(res.Task), "reason", "本院无床")
+		p.want(a, "redirected", "", false)
+	})
+	both(t, "who leaves waits for no other bed", func(t *testing.T, p *pooled) {
+		_, stay := p.lying("wang", "n-1")
+		p.step("asker", stay, "ask-bed", "reason", "本科有监护")
+		a := line.FactText(p.get(stay), "transfer")
+		p.step("desk", a, "hold-bed", "bed", ref("Location/h-1"))
+		p.step("host-nurse", stay, "discharge", "to", "home")
+		p.want(a, "cancelled", "", false)
+		p.want(stay, "left", "", false)
+		b := p.asks("li", "urgent")
+		p.step("desk", b, "hold-bed", "bed", ref("Location/h-1"))
+		o := p.mustBegin("asker", "observation", "patient", ref("Patient/zhao"), "reason", "腹痛")
+		p.step("asker", o, "ask-admission", "department", ref("Organization/heart"), "reason", "收入院")
+		p.step("asker", o, "leave", "to", "home")
+		p.want(line.FactText(p.get(o), "admission"), "cancelled", "", false)
 	})
 }
 

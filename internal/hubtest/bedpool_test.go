@@ -239,6 +239,31 @@ func TestALentBedFromAskingToSettlement(t *testing.T) {
 	}
 }
 
+func TestAnObservationEndsInABed(t *testing.T) {
+	h := withBeds(t)
+	made := h.Call(CentreReceiver, "POST", "/fhir/Patient", `{"resourceType":"Patient","name":[{"text":"留观者"}],"gender":"female","birthDate":"1971-04-05"}`, "Prefer", "return=representation")
+	var p struct{ ID string }
+	made.JSON(t, &p)
+	start := func(by context.Context, flow string, pairs ...any) string {
+		t.Helper()
+		res, err := h.Runner.Start(by, line.StartCall{Line: "bedpool", Flow: flow, Params: Do("", "", pairs...).Params})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.Task
+	}
+	o := start(h.As(CentreReceiver), "observation", "patient", "Patient/"+p.ID, "reason", "胸闷")
+	start(h.as("nurse", "centre-cardiology"), "stay", "patient", "Patient/"+p.ID, "bed", "Location/p-cardiology-1-1", "reason", "急性心梗")
+	for range 3 {
+		if _, err := h.Jobs.Tick(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := line.StateOf(h.node(o)); s != "admitted" {
+		t.Errorf("the observation is %s; want admitted", s)
+	}
+}
+
 // worklist are the settlements that somebody sees.
 func (h pool) worklist(by context.Context) (tasks []string) {
 	h.T.Helper()

@@ -20,9 +20,9 @@ import (
 // The line bedpool decides by what it is given. What has to be looked up first, the hub looks up here: earlier stays of a
 // patient, and what wards have done for others in a month.
 
-const readmissionJob = "bedpool-readmission"
+const lyingJob = "bedpool-lying"
 
-// lying is a store.Deriver: a stay that begins is compared with earlier ones, afterwards.
+// lying is a store.Deriver: when a stay begins, what else the hub knows of the patient is looked at, afterwards.
 func (h *Hub) lying(ctx context.Context, tx *store.Tx, w store.Written) error {
 	if w.Type != "Task" || w.Before != nil || w.After == nil {
 		return nil
@@ -30,30 +30,43 @@ func (h *Hub) lying(ctx context.Context, tx *store.Tx, w store.Written) error {
 	if slug, code := line.LineOf(w.After); slug != "bedpool" || code != "stay" {
 		return nil
 	}
-	return job.Enqueue(ctx, tx, readmissionJob, "Task/"+w.ID, tx.Now(), nil)
+	return job.Enqueue(ctx, tx, lyingJob, "Task/"+w.ID, tx.Now(), nil)
 }
 
-// readmission flags a stay for the same disease as one that ended a few days before, to be looked at before settlement
-// (分解住院). It refuses nothing: he may simply be ill again.
-func (h *Hub) readmission() job.Work {
+// looks ends an observation of who lies in a bed now, whoever took him in, and flags a stay for the same disease as one
+// that ended a few days before, to be looked at before settlement (分解住院). It refuses nothing: he may simply be ill again.
+func (h *Hub) looks() job.Work {
 	return job.Work{Lease: time.Minute, Call: func(ctx context.Context, j job.Job) error {
-		earlier := ""
-		err := h.Store.View(ctx, func(tx *store.Tx) (err error) { earlier, err = h.earlierStay(ctx, tx, j.Key); return err })
-		if err != nil || earlier == "" {
+		earlier, observed := "", ""
+		err := h.Store.View(ctx, func(tx *store.Tx) error {
+			stay, err := readNode(ctx, tx, j.Key)
+			if err != nil || stay == nil {
+				return err
+			}
+			if observed, _, err = tx.Claimed(ctx, "bedpool-observation", stay.Str("for.reference")+" > "+stay.Str("owner.reference")); err != nil {
+				return err
+			}
+			earlier, err = h.earlierStay(ctx, tx, stay)
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		_, err = h.Runner.System(ctx, j.Key, "flag", line.Ask("flag", "readmission", "of", earlier))
+		if observed != "" {
+			if _, err := h.Runner.System(ctx, observed, "taken-in", nil); err != nil {
+				return err
+			}
+		}
+		if earlier != "" {
+			_, err = h.Runner.System(ctx, j.Key, "flag", line.Ask("flag", "readmission", "of", earlier))
+		}
 		return err
 	}}
 }
 
 // earlierStay is the end of the last stay for the same disease within the days of the hospital's rule, "" when there is
 // none or the stay is flagged already.
-func (h *Hub) earlierStay(ctx context.Context, tx *store.Tx, ref string) (string, error) {
-	task, err := readNode(ctx, tx, ref)
-	if err != nil || task == nil {
-		return "", err
-	}
+func (h *Hub) earlierStay(ctx context.Context, tx *store.Tx, task *fhir.Node) (string, error) {
 	for _, f := range line.Facts(task, "flag") {
 		if f.Str("coding[0].code") == "readmission" {
 			return "", nil

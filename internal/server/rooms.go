@@ -210,7 +210,7 @@ func (h *Hub) openDoors(context.Context) error {
 		}})
 	h.Jobs.Handle(bulk.Job, h.Bulk.Work())
 	h.Jobs.Handle(countersignJob, h.countersign())
-	h.Jobs.Handle(readmissionJob, h.readmission())
+	h.Jobs.Handle(lyingJob, h.looks())
 	doors.Bulk = h.Bulk
 	fhirAPI := rest.New(doors)
 	mux.Handle("GET /fhir/ws", h.Identity.Authenticate(&subscription.Door{Engine: h.Subscriptions, Holds: h.Identity.Holds, Ends: h.streams}))

@@ -144,6 +144,25 @@ func changeNeeds(c line.Call, ch *line.Change) {
 	keepNote(c, ch)
 }
 
+// drops ends a request for a bed that somebody who has left, or died, needs no more.
+func drops(fact string) line.Builder {
+	return func(c line.Call, ch *line.Change) {
+		ref := line.Fact(c.Task, fact).Str("reference")
+		task := c.Read.Get(ref).Copy()
+		if task == nil || !slices.Contains([]string{Waiting, Held, Confirmed}, line.StateOf(task)) {
+			return
+		}
+		if c.Read.Booking(ref) != nil {
+			ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.Release, Holder: ref, Reason: c.Step.Do})
+		}
+		if c.Read.Waiting(ref) != nil {
+			ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.Leave, Holder: ref})
+		}
+		task.Set("location", nil)
+		ch.Begin(line.Next{Flow: "admission", Do: "cancel", State: Cancelled, Task: task})
+	}
+}
+
 // takeIn begins the stay of who waited, or moves who is in hospital already.
 func takeIn(c line.Call, ch *line.Change) {
 	holder := "Task/" + c.Task.ID()

@@ -20,9 +20,9 @@ var observationBuild = map[string]line.Builder{
 	"note":          say("findings"),
 	"ask-admission": askAdmission("observation", observationFact),
 	"admitted":      then(say("reason"), ended),
-	"leave":         then(say("to"), ended),
-	"redirect":      then(say("referral"), ended),
-	"died":          then(say(), ended),
+	"leave":         then(say("to"), ended, drops(admissionFact)),
+	"redirect":      then(say("referral"), ended, drops(admissionFact)),
+	"died":          then(say(), ended, drops(admissionFact)),
 	"warn":          warn,
 	"taken-in":      ended,
 }

@@ -23,15 +23,15 @@ var stayBuild = map[string]line.Builder{
 	"team-arrived":   teamArrived,
 	"plan-discharge": planDischarge,
 	"stay-on":        stayOn,
-	"discharge":      leaves("finished", "discharge"),
+	"discharge":      then(leaves("finished", "discharge"), drops("transfer")),
 	"away":           away,
 	"back":           back,
-	"died":           leaves("finished", "died"),
-	"cancel":         leaves("entered-in-error", "cancel"),
+	"died":           then(leaves("finished", "died"), drops("transfer")),
+	"cancel":         then(leaves("entered-in-error", "cancel"), drops("transfer")),
 	"overdue-away":   overdueAway,
 	"flag":           mark,
 	"moved":          move,
-	"discharged":     leaves("finished", "discharged"),
+	"discharged":     then(leaves("finished", "discharged"), drops("transfer")),
 }
 
 // lent is how a stay begins in the bed of another department.
