@@ -75,11 +75,14 @@ var (
 	toTellDesc   = prometheus.NewDesc("xinglin_subscription_events", "Events of subscriptions: waiting for delivery, or dead for a person to look at.", []string{"state"}, nil)
 	toldDesc     = prometheus.NewDesc("xinglin_subscription_deliveries_total", "Events delivered, attempts that failed, and events not kept, since the start.", []string{"result"}, nil)
 	failingDesc  = prometheus.NewDesc("xinglin_subscriptions_failing", "Subscriptions that have been given up.", nil, nil)
+	messagesDesc = prometheus.NewDesc("xinglin_hl7_messages_total", "HL7 v2 messages since the start, by what was answered: accepted, repeated, failed (AE), rejected (AR).", []string{"answer"}, nil)
+	mllpDesc     = prometheus.NewDesc("xinglin_mllp_connections", "Connections of hospitals' own systems.", nil, nil)
+	mllpNoDesc   = prometheus.NewDesc("xinglin_mllp_refused_total", "Connections that were not let in.", nil, nil)
 	readyDesc    = prometheus.NewDesc("xinglin_ready", "1 while the server takes requests.", nil, nil)
 )
 
 func (b *backlog) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{lagDesc, dueDesc, deadDesc, unsealedDesc, keptDesc, keptSizeDesc, toTellDesc, toldDesc, failingDesc, readyDesc} {
+	for _, d := range []*prometheus.Desc{lagDesc, dueDesc, deadDesc, unsealedDesc, keptDesc, keptSizeDesc, toTellDesc, toldDesc, failingDesc, messagesDesc, mllpDesc, mllpNoDesc, readyDesc} {
 		ch <- d
 	}
 }
@@ -101,6 +104,12 @@ func (b *backlog) Collect(ch chan<- prometheus.Metric) {
 	for result, n := range map[string]int64{"delivered": counts.Delivered.Load(), "failed": counts.Failed.Load(), "missed": counts.Missed.Load()} {
 		ch <- prometheus.MustNewConstMetric(toldDesc, prometheus.CounterValue, float64(n), result)
 	}
+	messages := &b.hub.Gateway.Counts
+	for answer, n := range map[string]int64{"accepted": messages.Accepted.Load(), "repeated": messages.Repeated.Load(), "failed": messages.Failed.Load(), "rejected": messages.Rejected.Load()} {
+		ch <- prometheus.MustNewConstMetric(messagesDesc, prometheus.CounterValue, float64(n), answer)
+	}
+	gauge(mllpDesc, float64(b.hub.mllp.Open.Load()))
+	ch <- prometheus.MustNewConstMetric(mllpNoDesc, prometheus.CounterValue, float64(b.hub.mllp.Refused.Load()))
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	lag, err := b.hub.Store.Lag(ctx)
