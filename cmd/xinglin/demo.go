@@ -33,6 +33,7 @@ Not for real data: the passwords are public.
 	f := cmd.Flags()
 	f.Int("patients", region.Demo.Patients, "patients of a new region")
 	f.Int("referrals", region.Demo.Referrals, "referrals of its last days")
+	f.Int("beds", region.Demo.Beds, "beds of the centre; fewer in a region with few patients; 0 = no register of beds")
 	f.Int("days", region.Demo.Days, "days of referrals before now")
 	f.Uint64("seed", 1, "the same seed makes the same region")
 	return cmd
@@ -52,6 +53,9 @@ func runDemo(cmd *cobra.Command, _ []string) error {
 	size.Patients, _ = f.GetInt("patients")
 	size.Referrals, _ = f.GetInt("referrals")
 	size.Days, _ = f.GetInt("days")
+	if size.Beds, _ = f.GetInt("beds"); !f.Changed("beds") && size.Patients < region.Demo.Patients {
+		size.Beds = max(region.Small.Beds, region.Demo.Beds*size.Patients/region.Demo.Patients)
+	}
 	seed, _ := f.GetUint64("seed")
 	accounts, err := server.MakeDemo(cmd.Context(), o, seed, size, stages())
 	if err != nil {

@@ -68,3 +68,14 @@ func TestParams(t *testing.T) {
 		t.Error("the zero value has something")
 	}
 }
+
+func TestIDsKeepTheirOrder(t *testing.T) {
+	last := ""
+	for range 10_000 {
+		id := newID()
+		if id <= last || len(id) != 36 || id[14] != '7' {
+			t.Fatalf("%s after %s", id, last)
+		}
+		last = id
+	}
+}

@@ -326,15 +326,29 @@ func matchVersion(s string) (int64, bool) {
 	return n, true
 }
 
-// newID makes a lower-case UUID version 7.
+// lastID is the last moment for which an id was made, and how many were in it.
+var lastID struct {
+	sync.Mutex
+	ms int64
+	n  uint16
+}
+
+// newID makes a lower-case UUID version 7; of two, the later one is the greater, so that what one step begins keeps its order.
 func newID() string {
 	var b [16]byte
 	rand.Read(b[:])
-	ms := time.Now().UnixMilli()
+	lastID.Lock()
+	if ms := time.Now().UnixMilli(); ms > lastID.ms {
+		lastID.ms, lastID.n = ms, 0
+	} else if lastID.n++; lastID.n > 0x0fff {
+		lastID.ms, lastID.n = lastID.ms+1, 0
+	}
+	ms, n := lastID.ms, lastID.n
+	lastID.Unlock()
 	for i := range 6 {
 		b[i] = byte(ms >> (40 - 8*i))
 	}
-	b[6], b[8] = b[6]&0x0f|0x70, b[8]&0x3f|0x80
+	b[6], b[7], b[8] = byte(n>>8)|0x70, byte(n), b[8]&0x3f|0x80
 	h := hex.EncodeToString(b[:])
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }

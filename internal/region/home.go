@@ -27,6 +27,9 @@ func (t *trip) treated(task string, to *Institution) error {
 		}
 		for _, key := range t.ill.drugs {
 			ask = append(ask, "medicines", medicines[key][0]+"，"+medicines[key][1])
+			if !slices.ContainsFunc(villageShelf, func(name string) bool { return strings.Contains(medicines[key][0], name) }) {
+				ask = append(ask, "instead", pick(t.d, []string{"带足 30 天药量", "县医院双通道药店取药"}))
+			}
 		}
 		if err := t.w.do(doctor, task, "send-back", append(ask, t.consents()...)...); err != nil {
 			return err

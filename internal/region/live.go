@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/beds"
+	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/clock"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
@@ -25,6 +27,8 @@ type Hub struct {
 	Accounts *identity.Service
 	Runner   *line.Runner
 	Clock    *clock.Turned
+	Bookings *booking.Room // nil = nobody holds beds
+	Beds     *beds.Room
 }
 
 // Stages of Make, for a progress display.
@@ -61,7 +65,10 @@ type life struct {
 	ticked  time.Time
 	steps   int
 	open    map[string]*fhir.Node // encounters that last, by id
-	refused map[string]int        // detail codes of refusals, which a healthy region does not have
+	like    map[*Institution]*written
+	lies    map[*bed]*Patient
+	busy    map[*bed]bool  // held or used by who came by a referral
+	refused map[string]int // detail codes of refusals, which a healthy region does not have
 }
 
 type deed struct {
@@ -88,12 +95,23 @@ func (a *agenda) Pop() any {
 const ticks = 2 * time.Hour
 
 func (r *Region) live(ctx context.Context, h Hub, progress func(string, int, int)) error {
-	w := &life{ctx: ctx, r: r, hub: h, callers: map[*Person]*access.Caller{}, ticked: r.Begins(), refused: map[string]int{}, open: map[string]*fhir.Node{}}
+	w := &life{ctx: ctx, r: r, hub: h, callers: map[*Person]*access.Caller{}, ticked: r.Begins(), refused: map[string]int{}, open: map[string]*fhir.Node{},
+		like: map[*Institution]*written{}, lies: map[*bed]*Patient{}, busy: map[*bed]bool{}}
 	if err := w.agree(); err != nil {
 		return err
 	}
-	begun := 0
-	for _, c := range r.cases(w) {
+	begun, away := 0, map[*Patient]bool{}
+	cases := r.cases(w)
+	for _, p := range r.Patients[:min(12, len(r.Patients))] { // whom the demo's village doctor refers
+		away[p] = true
+	}
+	for _, c := range cases {
+		away[c.p] = true
+	}
+	if err := w.inhabitWards(away); err != nil {
+		return err
+	}
+	for _, c := range cases {
 		w.at(c.begins, func() error {
 			begun++
 			progress(Living, begun, r.Size.Referrals)
@@ -148,8 +166,25 @@ func (w *life) turn(to time.Time) error {
 		if _, err := w.hub.Runner.Tick(w.ctx); err != nil {
 			return fmt.Errorf("region: deadlines: %w", err)
 		}
+		if err := w.tendBeds(); err != nil {
+			return err
+		}
 	}
 	w.hub.Clock.Set(to)
+	return nil
+}
+
+// tendBeds lets holds run out and beds become clean.
+func (w *life) tendBeds() error {
+	if w.hub.Bookings == nil || w.r.Size.Beds == 0 {
+		return nil
+	}
+	if _, err := w.hub.Bookings.Tick(w.ctx); err != nil {
+		return fmt.Errorf("region: bookings: %w", err)
+	}
+	if _, err := w.hub.Beds.Tick(w.ctx, w.hub.Store); err != nil {
+		return fmt.Errorf("region: beds: %w", err)
+	}
 	return nil
 }
 

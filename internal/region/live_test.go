@@ -26,7 +26,7 @@ func lived(t *testing.T, present time.Time, seed uint64) map[string]int {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	r := region.New(seed, region.Size{Patients: 260, Referrals: 110, Days: 40}, present)
+	r := region.New(seed, region.Size{Patients: 260, Referrals: 110, Days: 40, Beds: 60}, present)
 	if err := h.Inhabit(ctx, r, turned, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/xinglin-health/xinglin/internal/beds"
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/registry"
 )
 
@@ -39,13 +41,14 @@ type Institution struct {
 	Beds, BedsPlanned        int
 	Campuses                 []campus
 	Departments              []department
+	Wards                    []*ward
 	Staff                    []*Person
 	Patients                 []*Patient
 
 	order int
 }
 
-type campus struct{ id, name, address, note string }
+type campus struct{ id, name, address, note, role string }
 
 type department struct{ code, name, english string }
 
@@ -65,7 +68,7 @@ var departments = []department{
 
 var offices = []department{
 	{"referral", "转诊办公室", "Referral office"}, {"affairs", "医务处", "Medical affairs"}, {"insurance", "医保办公室", "Insurance office"},
-	{"information", "信息中心", "Information centre"}, {"audit", "审计室", "Audit"}, {"records", "病案室", "Medical records"},
+	{"beds", "床位调配中心", "Bed desk"}, {"nursing", "护理部", "Nursing"}, {"information", "信息中心", "Information centre"}, {"audit", "审计室", "Audit"}, {"records", "病案室", "Medical records"},
 }
 
 var partnerPlaces = []string{"梧溪县", "松泉县", "石亭县", "蓝桥县", "竹岭县", "沙渚县"}
@@ -103,7 +106,7 @@ func (r *Region) makeNetwork() {
 		Area: "998101", Place: "南屿省南屿市", Beds: 3600, Departments: departments})
 	add(&Institution{ID: "centre", Name: "南屿医科大学第一附属医院杏州医院", Short: "杏州区域医疗中心", English: "Xingzhou Regional Medical Centre", Kind: Centre,
 		Area: "990101", Place: "东岭省杏州市", Beds: 600, BedsPlanned: 1800, Departments: departments,
-		Campuses: []campus{{"centre-east-lake", "东湖院区", "东岭省杏州市东湖路1号", "现有床位 600 张"}, {"centre-new-town", "新城院区", "东岭省杏州市新城大道88号", "在建，规划床位 1,200 张"}}})
+		Campuses: []campus{{"centre-east-lake", "东湖院区", "东岭省杏州市东湖路1号", "急诊、重症与各专科", "acute"}, {"centre-new-town", "新城院区", "东岭省杏州市新城大道88号", "部分启用，规划床位 1,200 张；择期与肿瘤", "planned"}}})
 	partner := func(n int, name, english, place string, beds int, deps ...string) {
 		add(&Institution{ID: fmt.Sprintf("partner-%d", n), Name: name, English: english, Kind: Partner, Area: fmt.Sprintf("9902%02d", n), Place: "东岭省" + place,
 			Beds: beds, Departments: pickDepartments(deps...)})
@@ -160,7 +163,7 @@ func (in *Institution) resources() []*fhir.Node {
 	for _, c := range in.Campuses {
 		out = append(out, fhir.New("Location", "id", c.id, "status", "active", "name", in.Short+c.name, "description", c.note, "mode", "instance",
 			"physicalType", concept("http://terminology.hl7.org/CodeSystem/location-physical-type", "si", "院区"),
-			"address", fhir.Obj{"text", c.address}, "managingOrganization", ref(in.Ref(), in.Short)))
+			"address", fhir.Obj{"text", c.address}, "managingOrganization", ref(in.Ref(), in.Short), "extension", fhir.Arr{fhir.Extension(beds.RoleOf, "valueCode", c.role)}))
 	}
 	all := in.Departments
 	if in.Kind == Output || in.Kind == Centre || in.Kind == Partner || in.Kind == County {
@@ -185,7 +188,7 @@ func (in *Institution) resources() []*fhir.Node {
 			out = append(out, service)
 		}
 	}
-	return append(out, in.abilities()...)
+	return append(append(out, in.abilities()...), in.bedResources()...)
 }
 
 // numbers: the area is made up under the unassigned prefix 99, so that no real institution has them.
@@ -241,5 +244,28 @@ func (in *Institution) facts() fhir.Arr {
 	if in.BedsPlanned > 0 {
 		facts = append(facts, fhir.Obj{"url", BedsPlanned, "valueInteger", in.BedsPlanned})
 	}
+	for _, name := range in.shelf() {
+		facts = append(facts, fhir.Extension(availableMedicine, "valueString", name))
+	}
 	return facts
+}
+
+// availableMedicine on an Organization: a generic name that it keeps.
+const availableMedicine = spec.Canonical + "/StructureDefinition/available-medicine"
+
+// what a village clinic keeps, and a township beside it; made up after the usual lists of essential medicines
+var villageShelf = []string{"氨氯地平", "阿司匹林", "二甲双胍", "阿卡波糖", "美托洛尔", "呋塞米", "布洛芬", "奥美拉唑", "氨溴索", "亚铁", "碳酸钙", "头孢呋辛", "卡托普利", "硝苯地平", "格列美脲", "硝酸甘油", "阿莫西林", "甲硝唑",
+	"蒙脱石", "口服补液盐", "对乙酰氨基酚", "沙丁胺醇", "地塞米松", "肾上腺素", "阿托品", "氯雷他定", "维生素B1", "复方甘草", "藿香正气"}
+
+var townshipShelf = append([]string{"厄贝沙坦", "阿托伐他汀", "布地奈德", "坦索罗辛", "丙戊酸", "塞来昔布"}, villageShelf...)
+
+// shelf is what the institution keeps; nil where everything can be had.
+func (in *Institution) shelf() []string {
+	switch in.Kind {
+	case Village:
+		return villageShelf
+	case Township:
+		return townshipShelf
+	}
+	return nil
 }

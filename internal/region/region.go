@@ -17,12 +17,13 @@ type Size struct {
 	Referrals int // cases over the last Days
 	Days      int
 	Doubles   int // patients with a second record at another hospital, as that one typed it
+	Beds      int // of the centre, whose register is whole with 600; others have theirs in proportion, and none in a small region
 }
 
 // Demo is the size that the demo shows; Small serves tests and stories.
 var (
-	Demo  = Size{Patients: 3000, Referrals: 640, Days: 90, Doubles: 90}
-	Small = Size{Patients: 60, Referrals: 24, Days: 14}
+	Demo  = Size{Patients: 3000, Referrals: 640, Days: 90, Doubles: 90, Beds: 600}
+	Small = Size{Patients: 60, Referrals: 24, Days: 14, Beds: 24}
 )
 
 // Systems of identifiers and codes that are our own.
@@ -75,6 +76,7 @@ var Zone = time.FixedZone("CST", 8*3600)
 func New(seed uint64, size Size, present time.Time) *Region {
 	r := &Region{Seed: seed, Size: size, Present: present.In(Zone).Truncate(time.Minute), byID: map[string]*Institution{}}
 	r.makeNetwork()
+	r.makeBeds()
 	r.makeStaff()
 	r.makePatients()
 	return r

@@ -117,6 +117,7 @@ func (r *Region) makeStaff() {
 			hire(in, access.RecordsOffice, "records", "病案室主任")
 		}
 	}
+	r.staffWards(hire)
 	account := func(username, what, english, institution string, role access.Role, department string) {
 		p := r.byID[institution].Who(role, department)
 		r.Accounts = append(r.Accounts, Account{username, what, english, p})
@@ -149,6 +150,7 @@ func (r *Region) makeStaff() {
 	account("xianbingan", "县医院病案室", "County records desk", "county-1", access.RecordsOffice, "")
 	account("zongbingan", "县总医院病案室", "County group records desk", "group", access.RecordsOffice, "")
 	account("xiezuobingan", "协作医院病案室", "Partner hospital records desk", "partner-1", access.RecordsOffice, "")
+	r.wardAccounts(account)
 	account("shenji", "区域医疗中心审计员", "Centre auditor", "centre", access.Auditor, "")
 }
 

@@ -21,6 +21,8 @@ type trip struct {
 	to      *Institution
 	begins  time.Time
 	filing  string
+	bed     *bed   // that is held for him
+	stay    string // "Task/…" once he lies in it
 }
 
 // cases plans who is referred from where, and when. Every patient travels once.
@@ -375,6 +377,14 @@ func (t *trip) accepted(task string, to *Institution, outcome string) error {
 		})
 		return nil
 	}
+	if outcome == "admission" && t.w.beds(to) {
+		return t.waitForBed(task, to, t.w.hub.Clock.Now().Add(wait))
+	}
+	return t.travels(task, to, outcome, wait)
+}
+
+func (t *trip) travels(task string, to *Institution, outcome string, wait time.Duration) error {
+	desk := t.who(to, access.ReferralOffice)
 	travel := map[bool]string{true: "ambulance", false: pick(t.d, []string{"own", "own", "escorted"})}[t.urgency != "routine"]
 	t.later(wait, func() error {
 		if err := t.w.do(t.sender(), task, "depart", "transport", travel); err != nil {
@@ -405,7 +415,10 @@ func (t *trip) arrived(task string, to *Institution, outcome string) error {
 	stay := minutes(t.d, 60, 300)
 	if outcome == "admission" || outcome == "emergency" && chance(t.d, 0.6) {
 		t.later(minutes(t.d, 20, 90), func() error {
-			return t.w.do(doctor, task, "admit", "department", t.department(to), "reason", t.ill.name+"，需住院治疗")
+			if err := t.w.do(doctor, task, "admit", "department", t.department(to), "reason", t.ill.name+"，需住院治疗"); err != nil {
+				return err
+			}
+			return t.liesDown(task, to)
 		})
 		stay = time.Duration(3+t.d.IntN(10))*24*time.Hour + minutes(t.d, 0, 300)
 	} else if outcome == "day-surgery" || outcome == "observation" {
@@ -420,6 +433,9 @@ func (t *trip) arrived(task string, to *Institution, outcome string) error {
 			if err := t.w.end(t.p, doctor); err != nil {
 				return err
 			}
+		}
+		if err := t.risesUp(to); err != nil {
+			return err
 		}
 		if err := t.w.do(doctor, task, "treat", "summary", t.summary(), "diagnosis", t.ill.concept()); err != nil {
 			return err

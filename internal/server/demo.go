@@ -63,7 +63,7 @@ func MakeDemo(ctx context.Context, o Options, seed uint64, size region.Size, pro
 	if len(h.Tree.All("")) > 0 {
 		return nil, errors.Join(fmt.Errorf("server: %s holds data already, perhaps of a demo that was cut off; a demo needs an empty database", h.Database()), h.Close())
 	}
-	err = made.Make(ctx, region.Hub{Store: h.Store, Tree: h.Tree, Accounts: h.Identity, Runner: h.Runner, Clock: turned}, progress)
+	err = made.Make(ctx, region.Hub{Store: h.Store, Tree: h.Tree, Accounts: h.Identity, Runner: h.Runner, Clock: turned, Bookings: h.Bookings, Beds: h.Beds}, progress)
 	if err == nil {
 		err = h.markMadeUp(ctx)
 	}

@@ -40,7 +40,7 @@ func MakeRegion(ctx context.Context, o Options, r *region.Region, progress func(
 
 // Inhabit makes the region in this hub, which is empty and runs by the turned clock.
 func (h *Hub) Inhabit(ctx context.Context, r *region.Region, turned *clock.Turned, progress func(stage string, done, total int)) error {
-	return r.Make(ctx, region.Hub{Store: h.Store, Tree: h.Tree, Accounts: h.Identity, Runner: h.Runner, Clock: turned}, progress)
+	return r.Make(ctx, region.Hub{Store: h.Store, Tree: h.Tree, Accounts: h.Identity, Runner: h.Runner, Clock: turned, Bookings: h.Bookings, Beds: h.Beds}, progress)
 }
 
 func (h *Hub) empty(ctx context.Context) (empty bool, err error) {

@@ -232,15 +232,16 @@ func redFlag(c line.Call, ch *line.Change) {
 	if !c.Params.Is("up") {
 		return
 	}
-	if there := c.Read.Holder(openReferral, place(c.Task.Str("for.reference"), to)); there != "" { // he is on his way there already
+	there := c.Read.Holder(openReferral, place(c.Task.Str("for.reference"), to))
+	if before := line.StateOf(c.Read.Get(there)); there != "" && before != Arrived && before != Treated { // he is on his way there already
 		line.Say(ch.Task, "output", "up-referral", "上转", "valueReference", fhir.Ref(there, c.Read.Get(to).Str("name")))
 		return
 	}
-	line.Say(ch.Task, "output", "up-referral", "上转", "valueReference", fhir.Ref(upAgain(c, ch, to), c.Read.Get(to).Str("name")))
+	line.Say(ch.Task, "output", "up-referral", "上转", "valueReference", fhir.Ref(upAgain(c, ch, to, there == ""), c.Read.Get(to).Str("name")))
 }
 
 // upAgain begins the way up in the same chain: an emergency is sent, anything else is a draft that its writer completes.
-func upAgain(c line.Call, ch *line.Change, to string) string {
+func upAgain(c line.Call, ch *line.Change, to string, first bool) string {
 	c.Urgency = flow.Urgency(c.Params.Str("urgency"))
 	if c.Urgency == "" {
 		c.Urgency = flow.Urgent
@@ -270,7 +271,9 @@ func upAgain(c line.Call, ch *line.Change, to string) string {
 		freeze(c, packed)
 		recordConsent(c, ch, task)
 		next.Do, next.State = "send", Submitted
-		next.Claims = []line.Claim{{Kind: openReferral, Key: place(task.Str("for.reference"), to)}}
+		if first { // else the case of which he was sent home has it until it is closed
+			next.Claims = []line.Claim{{Kind: openReferral, Key: place(task.Str("for.reference"), to)}}
+		}
 	}
 	ch.Update(request)
 	return ch.Begin(next)

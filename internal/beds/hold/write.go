@@ -115,18 +115,25 @@ func specialty(c line.Call, task *fhir.Node) string {
 	return ""
 }
 
-// Await puts the case into the waiting list of its owner's pool, at its old place where it had one.
-func Await(c line.Call, ch *line.Change, reason string) {
-	since, _ := time.Parse(time.RFC3339, line.FactText(ch.Task, sinceFact))
+// WaitOf is how the case waits, or would: its needs, and its old place in the list where it had one.
+func WaitOf(c line.Call, task *fhir.Node, reason string) *booking.Wait {
+	since, _ := time.Parse(time.RFC3339, line.FactText(task, sinceFact))
 	if since.IsZero() {
 		since = c.Now
-		line.Say(ch.Task, "output", sinceFact, "候床起始", "valueDateTime", line.Stamp(since))
 	}
-	promised, _ := time.Parse(time.RFC3339, line.FactText(ch.Task, promisedFact))
-	r := Request(c, ch.Task)
-	patient, pool := ch.Task.Str("for.reference"), ch.Task.Str("owner.reference")
-	ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.Await, Holder: Holder(ch), Pool: pool, Patient: patient,
-		Wait: &booking.Wait{Holder: Holder(ch), Patient: patient, Pool: pool, Rank: r.Urgency.Rank(), Since: since, Promised: promised, Reason: reason, Needs: allocate.MarshalNeeds(r)}})
+	promised, _ := time.Parse(time.RFC3339, line.FactText(task, promisedFact))
+	r := Request(c, task)
+	return &booking.Wait{Holder: "Task/" + task.ID(), Patient: task.Str("for.reference"), Pool: task.Str("owner.reference"), Rank: r.Urgency.Rank(), Since: since, Promised: promised, Reason: reason,
+		Needs: allocate.MarshalNeeds(r)}
+}
+
+// Await puts the case into the waiting list of its owner's pool, at its old place where it had one.
+func Await(c line.Call, ch *line.Change, reason string) {
+	w := WaitOf(c, ch.Task, reason)
+	if line.FactText(ch.Task, sinceFact) == "" {
+		line.Say(ch.Task, "output", sinceFact, "候床起始", "valueDateTime", line.Stamp(w.Since))
+	}
+	ch.Bookings = append(ch.Bookings, booking.Command{Do: booking.Await, Holder: w.Holder, Pool: w.Pool, Patient: w.Patient, Wait: w})
 }
 
 // Let gives back what the case holds and takes it off the waiting list: it has ended, or needs no bed any more.
@@ -218,11 +225,7 @@ func Hold(c line.Call, ch *line.Change) {
 	if why := c.Params.Str("reason"); why != "" {
 		ch.Note += "；" + why
 	}
-	if c.Task == nil || c.Read.Waiting(Holder(ch)) == nil { // what it needs is asked of the bed as of one who waits
-		Await(c, ch, NoBed)
-		ch.Bookings = append(ch.Bookings, command, booking.Command{Do: booking.Leave, Holder: Holder(ch)})
-		return
-	}
+	command.Wait = WaitOf(c, ch.Task, NoBed)
 	ch.Bookings = append(ch.Bookings, command)
 	leave(c, ch)
 }
