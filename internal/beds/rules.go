@@ -30,11 +30,7 @@ type Rules struct {
 	Shifts   []Shift                `json:"shifts"`
 	Cleaning map[allocate.Level]int `json:"cleaningMinutes"`
 	Confirms []allocate.Level       `json:"confirms"`
-	Expiry   struct {
-		Urgent  int    `json:"urgent"` // minutes
-		Routine string `json:"routine"`
-	} `json:"expiry"`
-	Flags struct {
+	Flags    struct {
 		Absence     int `json:"absence"`     // hours
 		Readmission int `json:"readmission"` // days
 	} `json:"flags"`
@@ -180,10 +176,7 @@ func (u *Rules) check() error {
 			return fmt.Errorf("shift %q ends at %s and the next begins at %s", s.Code, s.Until, next.From)
 		}
 	}
-	if _, err := minutes(u.Expiry.Routine); u.Expiry.Routine != "" && err != nil {
-		return err
-	}
-	for _, n := range []int{u.Expiry.Urgent, u.Flags.Absence, u.Flags.Readmission, u.Directory.Days} {
+	for _, n := range []int{u.Flags.Absence, u.Flags.Readmission, u.Directory.Days} {
 		if n < 0 || n > 100_000 {
 			return fmt.Errorf("%d is out of range", n)
 		}
