@@ -36,8 +36,8 @@ type Simulations struct {
 
 // Bounds of one simulation over the API, and of all of them.
 const (
-	mostPlayed    = 12_000_000 // admissions, over seeds, policies and reserves
-	fewestStays   = 200        // of a history: fewer say little, and something of each
+	mostPlayed    = 6_000_000 // admissions, over seeds, policies and reserves
+	fewestStays   = 200       // of a history: fewer say little, and something of each
 	mostStays     = 400_000
 	mostWaiting   = 8 // simulations at once
 	mostKept      = 32
