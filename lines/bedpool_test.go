@@ -76,7 +76,7 @@ func newPool(t testing.TB, open storetest.Open) *pooled {
 		return institution == "Organization/centre", nil
 	}
 	for _, x := range []struct{ who, org, role string }{{"asker", "heart", "doctor"}, {"orderer", "heart", "doctor"}, {"desk", "centre", "bed-desk"}, {"desk2", "centre", "bed-desk"}, {"chief", "centre", "duty-chief"},
-		{"nurse", "heart", "nurse"}, {"host-nurse", "nerve-ward", "nurse"}, {"host-doctor", "nerve", "doctor"}, {"nursing", "centre", "nursing-duty"},
+		{"nurse", "heart", "nurse"}, {"night", "nerve", "duty-chief"}, {"host-nurse", "nerve-ward", "nurse"}, {"host-doctor", "nerve", "doctor"}, {"nursing", "centre", "nursing-duty"},
 		{"director", "heart", "director"}, {"host-director", "nerve", "director"}, {"affairs", "centre", "medical-affairs"}, {"stranger", "stranger", "doctor"}, {"outsider", "village", "bed-desk"}} {
 		p.people[x.who] = &access.Caller{User: x.who, Name: x.who, Practitioner: "Practitioner/" + x.who, Role: access.Role(x.role), Org: "Organization/" + x.org}
 	}
@@ -425,7 +425,8 @@ func TestABedIsLentAndTheDepartmentStays(t *testing.T) {
 	both(t, "lent", func(t *testing.T, p *pooled) {
 		a := p.asks("wang", "routine")
 		p.wantSees("Patient/wang", false, "host-nurse", "host-doctor", "stranger", "outsider")
-		p.wantSees(a, false, "host-nurse", "stranger", "outsider")
+		p.wantSees(a, false, "host-nurse", "host-doctor", "stranger", "outsider")
+		p.wantSees(a, true, "night", "chief", "nursing") // on duty for the whole hospital
 		p.step("orderer", a, "admit", "reason", "收住院")
 		p.step("desk", a, "hold-bed", "bed", ref("Location/n-1"))
 		p.wantSees(a, true, "host-nurse", "host-doctor", "asker", "nurse", "desk")

@@ -77,7 +77,7 @@ var admissionForms = func() map[string]line.Form {
 		"request":      form(join([]line.Field{patient, urgency, source}, wants, []line.Field{note})...),
 		"admit":        form(reason),
 		"confirm":      form(hint(field("datetime", "expected", "患者到院时间", "The patient comes at"), "不填为留床时所约", "Left empty: as agreed with the hold"), note),
-		"take-in":      form(hint(hidden(bed), "急诊未留床者直接选床", "An emergency without a hold"), encounter, field("textarea", "note", "交接备注", "Note at the bedside")),
+		"take-in":      form(hint(bed, "已留床的不必填；急诊未留床者直接选床", "Left empty where one is held; an emergency without a hold names it"), encounter, field("textarea", "note", "交接备注", "Note at the bedside")),
 		"change-needs": form(join([]line.Field{team, ownWard}, hold.Needs(), []line.Field{kind, note})...),
 		"redirect":     form(required(hint(field("task", "referral", "已发起的转诊", "The referral that was begun"), "先发起转诊，再在此结束本申请", "Begin the referral first")), why),
 		"cancel": form(required(choice("reason", "取消原因", "Reason", option("improved", "病情好转", "Improved"), option("patient-wish", "患者放弃", "The patient's wish"), option("outpatient", "改门诊或日间处理", "Treated as an outpatient"),

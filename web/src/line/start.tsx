@@ -90,7 +90,7 @@ export function Start({ line, title, says, send, draft, more, extra, fixed, afte
             void begin('send');
           }}>
             {restored && <p className="strip"><span>{t('draftBack')}</span> <Button size="small" type="link" onClick={reset}>{t('draftDrop')}</Button></p>}
-            <div className="fields compose-main"><Fields id="start" form={form} values={values} set={set} wrong={wrong} patient={patient || undefined} /></div>
+            <div className="fields compose-main"><Fields id="start" form={form} values={values} set={set} wrong={wrong} patient={patient || undefined} owner={me?.role.institution.reference} /></div>
             {extra?.({ values, set })}
             <div className="compose-foot">
               {refused !== null && <ErrorState error={refused} compact act />}
