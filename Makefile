@@ -1,7 +1,7 @@
 # 杏林 Xinglin. `make demo` is the first thing to try, `make test` the last before a commit lands.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build page demo demo-reset test test-race check bench bench-scale bench-match bench-persons gen fuzz e2e clean
+.PHONY: help build page demo demo-reset test test-race check bench bench-scale bench-match bench-persons bench-booking gen fuzz e2e clean
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO_BUILD := go build -ldflags "-X github.com/xinglin-health/xinglin/internal/server.Version=$(VERSION)"
@@ -42,6 +42,9 @@ bench-match: ## xinglin match on made-up populations: time, memory, quality (N="
 
 bench-persons: ## the live index filled through the store: match and link latency at each size (N="100000 1000000"; both databases)
 	@XINGLIN_BENCH_PERSONS="$(or $(N),100000 1000000)" scripts/postgres go test -run TestPersonsAtScale -v -timeout 4h ./internal/empi/people/
+
+bench-booking: ## 64 clients on 100 beds: decisions/s on a whole hub, none twice (N=100000; both databases, a twentieth on PostgreSQL)
+	@XINGLIN_BENCH_BOOKING="$(or $(N),100000)" scripts/postgres go test -count=1 -run TestBookingLoad -v -timeout 1h ./internal/hubtest/ | grep -v '^=== '
 
 bench: build ## the parts in docs/benchmarks.md, on both databases (xinglin bench measures over HTTP)
 	@scripts/postgres go test -run '^$$' -bench . -benchtime 2s ./internal/store/ ./internal/rest/ ./internal/audit/ ./internal/api/ ./internal/fhir/validate/ ./lines/
