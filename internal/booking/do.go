@@ -31,9 +31,6 @@ func (r *Room) unit(ctx context.Context, tx *store.Tx, by *access.Caller) *unit 
 // Do performs commands in the unit of a step. What is taken or not allowed is a *fhir.Error for the person.
 func (r *Room) Do(ctx context.Context, tx *store.Tx, by *access.Caller, commands ...Command) error {
 	u := r.unit(ctx, tx, by)
-	if err := u.alone(commands); err != nil {
-		return err
-	}
 	for i := range commands {
 		c := commands[i]
 		if c.Holder == "" {
@@ -47,17 +44,16 @@ func (r *Room) Do(ctx context.Context, tx *store.Tx, by *access.Caller, commands
 	return nil
 }
 
-// alone lets one unit at a time decide about a thing or a holder: inserts that wait for each other at the exclusion
-// constraint would end each other as deadlocks, a second apiece.
-func (u *unit) alone(commands []Command) (first error) {
-	for _, c := range commands {
-		for _, key := range []string{base(c.Thing), c.Holder, c.To} {
-			if key == "" || strings.HasPrefix(key, "Appointment/") { // which is its own holder and new with each try
-				continue
-			}
-			if err := u.tx.Lock(u.ctx, "booking/"+key); first == nil {
-				first = err // PostgreSQL starts again with all that was asked for
-			}
+// alone lets one unit at a time give a thing, or something to a holder: inserts that wait for each other at the exclusion
+// constraint would end each other as deadlocks, a second apiece. Who is refused needs no lock.
+func (u *unit) alone(b *Booking) (first error) {
+	keys := []string{base(b.Thing)}
+	if !strings.HasPrefix(b.Holder, "Appointment/") { // which is its own holder, and new with each try
+		keys = append(keys, b.Holder)
+	}
+	for _, key := range keys {
+		if err := u.tx.Lock(u.ctx, "booking/"+key); first == nil {
+			first = err // PostgreSQL starts again with all that was asked for
 		}
 	}
 	return first
@@ -284,6 +280,9 @@ func (u *unit) take(c *Command, b *Booking, old *Booking) error {
 			return fhir.Refuse(422, "required", "reason-required", "say why the hold is taken", "请说明调用他人预留资源的原因")
 		}
 	}
+	if err := u.alone(b); err != nil {
+		return err
+	}
 	if u.Guard != nil {
 		live := old
 		if old != nil && old.runOut(u.now) {
@@ -504,10 +503,11 @@ func (u *unit) raise(kind string, b *Booking) error {
 		return nil
 	}
 	var act time.Time
-	if b.State == Held {
-		act = b.Expires
+	actor := b.Pool
+	if b.State.Live() { // it is known until when, and nobody must act
+		act, actor = b.Expires, ""
 	}
-	return u.Raise(u.ctx, u.tx, event.Event{Kind: kind, Focus: b.Holder, Patient: b.Patient, Parties: []string{b.Pool}, ActBy: act, Actor: b.Pool,
+	return u.Raise(u.ctx, u.tx, event.Event{Kind: kind, Focus: b.Holder, Patient: b.Patient, Parties: []string{b.Pool}, ActBy: act, Actor: actor,
 		Data: map[string]string{"booking": b.ID, "thing": b.Thing, "pool": b.Pool, "state": string(b.State)}})
 }
 
