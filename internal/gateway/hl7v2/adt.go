@@ -80,7 +80,7 @@ func (g *Gateway) visit(ctx context.Context, tx *store.Tx, m *message, event str
 		case "A11", "A12":
 			return refuse(noSuchVisit)
 		}
-		enc = fhir.New("Encounter", "id", store.NewID(tx.Now()), "identifier", fhir.Arr{fhir.Identifier(m.peer.Visits, number)}, "status", "in-progress",
+		enc = fhir.New("Encounter", "id", m.newEncounter, "identifier", fhir.Arr{fhir.Identifier(m.peer.Visits, number)}, "status", "in-progress",
 			"class", class(m.Get("PV1-2")), "subject", fhir.Ref(patient, ""))
 	} else if was := enc.Str("subject.reference"); was != patient {
 		return refuse(otherVisit)

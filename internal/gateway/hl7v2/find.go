@@ -67,7 +67,7 @@ func (g *Gateway) patient(ctx context.Context, tx *store.Tx, m *message) (string
 		}
 	}
 	pid := m.First("PID")
-	n := fhir.New("Patient", "id", store.NewID(tx.Now()), "active", true)
+	n := fhir.New("Patient", "id", m.newPatient, "active", true)
 	ids := fhir.Arr{fhir.Identifier(m.peer.Patients, number)}
 	if r := resident(pid); r != "" {
 		ids = append(ids, fhir.Identifier(residentID, r))

@@ -30,6 +30,9 @@ type message struct {
 	digest   string
 	happened time.Time
 
+	// of a record that is new; the same at every try, since locks go by them
+	newPatient, newEncounter string
+
 	patient, encounter, bed string // what came of it
 	done                    []string
 }
@@ -81,6 +84,7 @@ func (g *Gateway) answer(ctx context.Context, from netip.Addr, raw []byte) (answ
 	m.by.Remote, m.by.Request = from.String(), id
 	m.kind = m.Get("MSH-9.1") + "^" + m.Get("MSH-9.2")
 	m.digest = g.digest(raw)
+	m.newPatient, m.newEncounter = store.NewID(now), store.NewID(now)
 	m.happened = g.when(&m, now)
 
 	ctx = access.With(ctx, m.by)
