@@ -98,7 +98,7 @@ func TestAPoolOfTwoWardsIsOneQueue(t *testing.T) {
 	}
 	w.Classes = append(w.Classes, w.Classes[0])
 	w.Classes[1].Request.Specialty, w.Classes[1].Home = "04", []int{1}
-	poisson(w, 3, 1_200_000, 8, expo)
+	poisson(w, 3, 700_000, 8, expo)
 	r := rand.New(rand.NewPCG(1, 1))
 	for i := range w.Admissions {
 		w.Admissions[i].Class = int32(r.IntN(2))
@@ -126,7 +126,7 @@ func TestRefusalsAreErlangs(t *testing.T) {
 		load float64
 	}{{1, 0.5}, {5, 4}, {20, 18}, {50, 55}} {
 		w := plain(x.c)
-		poisson(w, uint64(x.c), 600_000, x.load, expo)
+		poisson(w, uint64(x.c), 250_000, x.load, expo)
 		got := run(t, w, Policies[0], Options{Patience: map[allocate.Urgency]time.Duration{allocate.Urgent: 0}}).Figures()["refused"]
 		load, _ := drawn(w)
 		want := erlangB(x.c, load)
@@ -145,7 +145,7 @@ func TestWaitsForOneBedArePollaczekKhinchines(t *testing.T) {
 		"two stages": func(r *rand.Rand) float64 { return (r.ExpFloat64() + r.ExpFloat64()) / 2 },
 	} {
 		w := plain(1)
-		poisson(w, 11, 1_000_000, 0.7, stay)
+		poisson(w, 11, 400_000, 0.7, stay)
 		var squares float64
 		for i := range w.Arrivals {
 			x := float64(w.Admissions[i].Stay) / float64(unit)
