@@ -253,3 +253,29 @@ func TestWaitersAreToldWhenTheBedIsClean(t *testing.T) {
 		}
 	})
 }
+
+func TestWaitersAreToldOfWhatIsNewAndOfWhatMayBeLent(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, open storetest.Open) {
+		h := setUp(t, open)
+		h.ward("cardiology", "east", 1, fhir.Extension(LendsOf, "valueBoolean", true))
+		told := func(holder string) bool {
+			var w *booking.Wait
+			h.tick()
+			h.view(func(tx *store.Tx) (err error) { w, err = h.bookings.WaitOf(ctx, tx, "Task/"+holder); return err })
+			return !w.Told.IsZero()
+		}
+		h.waits("own", "male", "cardiology")
+		if !told("own") {
+			t.Error("not told of a bed that nobody has used yet")
+		}
+		h.waits("lung", "male", "respiratory")
+		if told("lung") {
+			t.Error("told of a ward whose shift nobody has set")
+		}
+		h.clock.Turn(time.Minute)
+		h.staffed(5)
+		if !told("lung") {
+			t.Error("not told when the ward may lend")
+		}
+	})
+}

@@ -94,11 +94,16 @@ func (r *Room) Derive(ctx context.Context, tx *store.Tx, w store.Written) error 
 	if err != nil {
 		return fmt.Errorf("beds: %s: %w", ref, err)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO beds_place (id, kind, parent, org, name, says) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, parent = excluded.parent, org = excluded.org, name = excluded.name, says = excluded.says`,
+	_, err = tx.Exec(ctx, `INSERT INTO beds_place (id, kind, parent, org, name, says, told) VALUES (?, ?, ?, ?, ?, ?, 0)
+ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, parent = excluded.parent, org = excluded.org, name = excluded.name, says = excluded.says, told = 0`,
 		ref, is.Kind, is.Parent, is.Org, is.Name, string(says))
 	if err != nil {
 		return fmt.Errorf("beds: %s: %w", ref, err)
+	}
+	if is.Kind == "ro" || is.Kind == "wa" { // beds that stood nowhere may have found their ward
+		if _, err := tx.Exec(ctx, "UPDATE beds_place SET told = 0 WHERE kind = 'bd' AND told = 2"); err != nil {
+			return fmt.Errorf("beds: %s: %w", ref, err)
+		}
 	}
 	return r.renew(ctx, tx)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
+	"github.com/xinglin-health/xinglin/internal/beds/allocate"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
@@ -87,7 +88,7 @@ const NursingDuty = access.Role("nursing-duty")
 func (r *Room) MaySet(by *access.Caller, w *Ward) (source string) {
 	switch {
 	case by == nil || by.Institution != r.institution(w.Org):
-	case by.Role == "head-nurse" && r.within(w.Org, by.Org) && by.Org != by.Institution:
+	case by.Role == "head-nurse" && r.within(w.Org, by.Org) && (by.Org != by.Institution || w.Org == by.Org):
 		return "head-nurse"
 	case by.Role == NursingDuty:
 		return "nursing-duty"
@@ -137,5 +138,19 @@ source = excluded.source, account = excluded.account, at = excluded.at`,
 	if err != nil {
 		return s, fmt.Errorf("beds: shift of %s: %w", ward, err)
 	}
-	return s, r.note(ctx, tx, "U", "bed-shift", ward)
+	if err := r.note(ctx, tx, "U", "bed-shift", ward); err != nil || r.Bookings == nil || from.After(tx.Now()) {
+		return s, err
+	}
+	l, err := r.look(ctx, tx, by.Institution, []*Ward{w}, w.ID, "", "")
+	if err != nil {
+		return s, err
+	}
+	for _, b := range l.Beds { // what it may lend now, others are told of
+		if b.State == allocate.Free {
+			if err := r.Bookings.Opened(ctx, tx, by.Institution, b.ID); err != nil {
+				return s, fmt.Errorf("beds: shift of %s: %w", ward, err)
+			}
+		}
+	}
+	return s, nil
 }

@@ -188,5 +188,52 @@ func (r *Room) Tick(ctx context.Context, s *store.Store) (freed int, err error) 
 	if err := r.Flush(ctx, s); err != nil {
 		return freed, err
 	}
-	return freed, ctx.Err()
+	return freed, r.appear(ctx, s)
+}
+
+// appear lets those who wait be told of beds that are new, or changed in the register, and has the Location of one that
+// was taken out of service say so.
+func (r *Room) appear(ctx context.Context, s *store.Store) error {
+	for ctx.Err() == nil {
+		var beds []string
+		err := s.View(ctx, func(tx *store.Tx) error {
+			beds = beds[:0]
+			return tx.Query(ctx, "SELECT id FROM beds_place WHERE kind = 'bd' AND told = 0 ORDER BY id LIMIT 200", nil, func(scan func(...any) error) error {
+				var bed string
+				err := scan(&bed)
+				beds = append(beds, bed)
+				return err
+			})
+		})
+		if err == nil && len(beds) > 0 {
+			err = s.Update(ctx, func(tx *store.Tx) error { return r.appeared(ctx, tx, beds) })
+		}
+		if err != nil {
+			return fmt.Errorf("beds: new beds: %w", err)
+		}
+		if len(beds) < 200 {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
+func (r *Room) appeared(ctx context.Context, tx *store.Tx, beds []string) error {
+	g, err := r.register(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for _, bed := range beds {
+		told := 2 // it stands in no ward yet
+		if w, _ := g.bed(bed); w != nil {
+			if _, err := r.settle(ctx, tx, g, bed, r.institution(w.Org)); err != nil {
+				return err
+			}
+			told = 1
+		}
+		if _, err := tx.Exec(ctx, "UPDATE beds_place SET told = ? WHERE id = ?", told, bed); err != nil {
+			return err
+		}
+	}
+	return nil
 }

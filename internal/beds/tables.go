@@ -13,7 +13,8 @@ var Migrations = func() []store.Migration {
 CREATE TABLE beds_register (id BIGINT NOT NULL PRIMARY KEY, version BIGINT NOT NULL);
 INSERT INTO beds_register (id, version) VALUES (1, 1);
 CREATE TABLE beds_place (
-  id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, parent TEXT NOT NULL, org TEXT NOT NULL, name TEXT NOT NULL, says TEXT NOT NULL);
+  id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, parent TEXT NOT NULL, org TEXT NOT NULL, name TEXT NOT NULL, says TEXT NOT NULL, told BIGINT NOT NULL);
+CREATE INDEX beds_place_told ON beds_place (id) WHERE kind = 'bd' AND told = 0;
 CREATE TABLE beds_state (
   bed TEXT NOT NULL PRIMARY KEY, state TEXT NOT NULL, since BIGINT NOT NULL, until BIGINT NOT NULL, confirm BIGINT NOT NULL,
   reason TEXT NOT NULL, account TEXT NOT NULL);

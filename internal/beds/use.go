@@ -359,7 +359,7 @@ func (r *Room) tell(ctx context.Context, tx *store.Tx, g *register, bed string) 
 	}
 	code, display := operational(s, isolated || b.Level == allocate.Isolation && s == allocate.Cleaning)
 	old, status := stateSaid(n)
-	if old == string(s) && status == code {
+	if (old == string(s) || old == "" && s == allocate.Free) && (status == code || status == "" && code == "U") {
 		return nil
 	}
 	n.Set("operationalStatus", fhir.Coding(OperationalStatus, code, display))
