@@ -331,7 +331,10 @@ func (w *life) planDischarges(in *Institution, today []*staying) error {
 // anyway lets a refusal be one of those that are counted.
 func (w *life) anyway(_ line.Result, err error) error { return err }
 
-// staffShifts has the head nurses say what their wards can bear now; some forget, and count as closed to guests.
+const shiftsSaid = 15 // five days
+
+// staffShifts has the head nurses say what their wards can bear now and in the days to come; some forget, and count as
+// closed to guests.
 func (w *life) staffShifts(in *Institution) error {
 	if w.hub.Beds == nil {
 		return nil
@@ -347,8 +350,11 @@ func (w *life) staffShifts(in *Institution) error {
 			if ward.level != "general" {
 				nurses = max(2, float64(len(ward.beds))/2)
 			}
-			if _, err := w.hub.Beds.SetShift(access.With(w.ctx, duty), tx, duty, ward.ref(), tx.Now(), float64(int(nurses)), 0); err != nil {
-				return fmt.Errorf("region: shift of %s: %w", ward.name, err)
+			for ahead := range shiftsSaid { // a demo that is looked at tomorrow lends beds, too
+				at := tx.Now().Add(time.Duration(ahead) * 8 * time.Hour)
+				if _, err := w.hub.Beds.SetShift(access.With(w.ctx, duty), tx, duty, ward.ref(), at, float64(int(nurses)), 0); err != nil {
+					return fmt.Errorf("region: shift of %s: %w", ward.name, err)
+				}
 			}
 		}
 		return nil

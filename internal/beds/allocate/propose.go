@@ -10,6 +10,7 @@ const (
 	rounds   = 12   // of assignment; what is still open then is decided one by one
 	together = 1500 // requests that are weighed against each other at once; more are decided one by one, in order
 	mends    = 20_000
+	said     = 5    // points from which a preference is worth a word in the sentence; all of them are in Terms
 	slack    = 1500 // hundredths by which a cost may have risen through others of the same round before it is weighed anew
 )
 
@@ -298,8 +299,10 @@ func (e *Engine) proposal(r *Request, bed int) Proposal {
 	b := &e.beds[bed]
 	p := Proposal{Request: r.ID, Bed: b.ID, Cost: float64(e.cost(&n, bed)-e.earned(&n)) / 100, Terms: e.terms(&n, bed)}
 	var zh, en []string
-	for _, t := range p.Terms {
-		zh, en = append(zh, t.Zh), append(en, t.En)
+	for i, t := range p.Terms {
+		if i == 0 || t.Points >= said || t.Points <= -said {
+			zh, en = append(zh, t.Zh), append(en, t.En)
+		}
 	}
 	ward := e.wards[b.Ward].Name
 	p.Zh = "建议 " + ward + " " + b.Name + "：" + strings.Join(zh, "；")

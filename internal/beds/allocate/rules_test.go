@@ -162,13 +162,13 @@ func TestWords(t *testing.T) {
 		zh, en string
 	}{
 		{"a bed lent by a neighbour", func(p *Pool, r *Request) {},
-			"建议 心内科一病区 1 床：邻近专科病区；与本科不在同一院区；该床另有供氧，患者不需要；启用一间空病室；已等候 26 小时",
-			"proposed: 心内科一病区 1 床 (a neighbouring specialty; on another campus; the bed has oxygen without need; opens an empty room; has waited 26 hours)"},
+			"建议 心内科一病区 1 床：邻近专科病区；与本科不在同一院区；已等候 26 小时",
+			"proposed: 心内科一病区 1 床 (a neighbouring specialty; on another campus; has waited 26 hours)"},
 		{"his own ward, and a promise that has passed", func(p *Pool, r *Request) {
 			r.Specialty, r.Promised, r.Equipment, p.Rooms[0].Men = "cardiology", noon.Add(-time.Hour), Oxygen, 1
 		}, "建议 心内科一病区 1 床：本病区；已等候 26 小时；已过承诺日期", "proposed: 心内科一病区 1 床 (own ward; has waited 26 hours; the promised time has passed)"},
 		{"isolation in a room of three", func(p *Pool, r *Request) { r.Isolation, r.Specialty, r.Equipment = "contact", "cardiology", Oxygen },
-			"建议 心内科一病区 1 床：本病区；同室另有 1 张床不能再用；启用一间空病室；已等候 26 小时", "proposed: 心内科一病区 1 床 (own ward; blocks 1 other bed of the room; opens an empty room; has waited 26 hours)"},
+			"建议 心内科一病区 1 床：本病区；同室另有 1 张床不能再用；已等候 26 小时", "proposed: 心内科一病区 1 床 (own ward; blocks 1 other bed of the room; has waited 26 hours)"},
 		{"women lie there, and somebody will leave", func(p *Pool, r *Request) {
 			p.Rooms[0].Women, p.Rooms[1].Men = 1, 1
 			p.Beds[3].Frees, p.Beds[3].Likely = noon.Add(3*time.Hour), 0.9
