@@ -52,7 +52,8 @@ var checked = map[string]string{
 	"unknown": "registers somebody new; lines/unknown",
 	"start":   twins, "further-reason": twins,
 	"match": persons, "ihe-pix": persons, "merge": persons, "unmerge": persons,
-	"bed-state":   "TestBedStatesOverFHIR",
+	"bed-state": "TestBedStatesOverFHIR",
+	"find":      booked, "hold": booked, "book": booked, "release": booked,
 	"break-glass": twins + " until it is broken; lines/secondlook",
 }
 
@@ -63,6 +64,7 @@ const (
 	subscribed = "TestSubscriptionsTellNobodyMore"
 	terms      = "no patient data"
 	persons    = "TestPersonsByFHIRTellNobodyMore"
+	booked     = "TestStrangersBookNothing"
 )
 
 func TestEveryOperationIsChecked(t *testing.T) {
