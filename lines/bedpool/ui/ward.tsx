@@ -62,7 +62,7 @@ export default function WardTab({ pool }: TabProps) {
                     <button type="button" className="own-bed-open" aria-expanded={b.id === at} onClick={() => toggle(b.id)}>
                       <span className="own-bed-line"><b>{b.name}</b> <StateSign state={stateOf(b)} /><span className="sr">{t(`state.${stateOf(b)}`)}</span> <Abilities of={b} /></span>
                       {b.occupant?.name && <span className="own-bed-who">{b.occupant.name} <span className="quiet small">{[b.occupant.sex && t(`sex.${b.occupant.sex}`), b.occupant.age !== undefined && t('age', { n: b.occupant.age })].filter(Boolean).join(' ')}</span></span>}
-                      {b.state === 'lent' && <span className="small lent-home">{t('homeIs', { home: [b.occupant?.homeName, b.occupant?.team].filter(Boolean).join(' ') })}</span>}
+                      {b.state === 'lent' && b.occupant && <span className="small lent-home">{t('homeIs', { home: [b.occupant?.homeName, b.occupant?.team].filter(Boolean).join(' ') })}</span>}
                       <span className="small quiet num">{b.state === 'held' ? (b.frozen ? t('state.transit') : t('expectedAt', { at: shortTime(b.expected ?? b.until, now) })) : b.until && b.state !== 'free' ? (b.state === 'cleaning' ? t('cleanAt', { at: shortTime(b.until, now) }) : t('leavesAt', { at: shortTime(b.until, now) })) : b.reason ?? ''}</span>
                     </button>
                     {b.state === 'cleaning' && <StateActs pool={pool.id} bed={b} />}
