@@ -199,11 +199,24 @@ func (w *work) prepare() error {
 	if ch.Request != nil && (w.call.Request == nil || string(ch.Request.JSON()) != string(w.call.Request.JSON())) {
 		nodes = append(nodes, ch.Request)
 	}
-	nodes = append(nodes, ch.puts...)
-	nodes = append(nodes, ch.Task)
-	for _, n := range ch.Next {
-		nodes = append(nodes, n.Task)
+	// what takes over is written before what it takes over from: whoever lets go of a patient still shows him
+	var others, next []*fhir.Node
+	for _, n := range ch.puts {
+		if n.Type() == "Task" {
+			others = append(others, n)
+		} else {
+			nodes = append(nodes, n)
+		}
 	}
+	for _, n := range ch.Next {
+		next = append(next, n.Task)
+	}
+	if w.call.Task == nil {
+		nodes = append(append(nodes, ch.Task), next...)
+	} else {
+		nodes = append(append(nodes, next...), ch.Task)
+	}
+	nodes = append(nodes, others...)
 	keepers := map[*fhir.Node]string{}
 	for _, n := range ch.Next {
 		keepers[n.Task] = n.Keeper
