@@ -9,7 +9,7 @@ const most = (values: Value[]) => Math.max(...values.map((v) => Math.max(v.mean,
 // Intervals draws one bar a policy, from 0, with the interval over it and the number beside it.
 export function Intervals({ title, rows, write }: { title: string; rows: { name: string; value: Value }[]; write: (v: number) => string }) {
   const id = useId();
-  const [width, name, number, row, head] = [372, 118, 92, 24, 4];
+  const [width, name, number, row, head] = [392, 136, 92, 24, 4];
   const end = most(rows.map((r) => r.value));
   const x = (v: number) => name + (Math.max(0, v) / end) * (width - name - number);
   const height = head + rows.length * row;

@@ -30,7 +30,7 @@ describe('the simulation', () => {
     await userEvent.click(screen.getByText('急诊预留几张'));
     await userEvent.click(screen.getByRole('button', { name: '开始模拟' }));
     await waitFor(() => expect(sent()).toHaveLength(1));
-    expect(sent()[0]!.body).toMatchObject({ source: 'region', days: 365, load: 0.92, policies: ['pool', 'weighted'], reserves: [0, 5, 10, 15, 20, 30, 40] });
+    expect(sent()[0]!.body).toMatchObject({ source: 'region', days: 365, load: 0.92, policies: ['pool', 'weighted'], reserves: [0, 5, 10, 20, 30] });
     expect(await screen.findByText(/正在推演 [35]\/20/)).toBeInTheDocument();
     expect(screen.getByRole('button', { name: '停止' })).toBeInTheDocument();
     expect(screen.getByRole('button', { name: '开始模拟' })).toBeDisabled();

@@ -22,7 +22,7 @@ export interface Asked { source: 'region' | 'history'; pool?: string; days: numb
 export interface Simulation { id: string; state: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled'; done: number; of: number; asked: Asked; name: Name; report?: Report; error?: Name }
 
 const open = (s?: Simulation) => s?.state === 'waiting' || s?.state === 'running';
-const steps = [0, 5, 10, 15, 20, 30, 40];
+const steps = [0, 5, 10, 20, 30];
 
 export const hours = (h: number) => (Math.abs(h) >= 100 ? h.toFixed(0) : Math.abs(h) >= 1 ? h.toFixed(1) : h.toFixed(2));
 export const percent = (s: number) => `${(100 * s).toFixed(Math.abs(s) < 0.01 ? 2 : 1)}%`;
