@@ -140,10 +140,6 @@ func (a *Beds) flagged(ctx context.Context, tx *store.Tx, c *access.Caller, pool
 		if f.Kind == "absence" {
 			x.Reason = flow.Name{Zh: fmt.Sprintf("离床超过 %d 小时，床位仍按占用计（挂床核查）", u.Flags.Absence), En: fmt.Sprintf("away from an occupied bed for more than %d hours", u.Flags.Absence)}
 		} else {
-			if !slices.ContainsFunc(line.Facts(n, "flag"), func(x *fhir.Node) bool { return x.Str("coding[0].code") == "readmission" }) {
-				continue // another disease: a stay of its own
-			}
-			x.Kind = "readmission"
 			x.Reason = flow.Name{Zh: fmt.Sprintf("%d 日内因同一疾病再入院（分解住院核查）", u.Flags.Readmission), En: fmt.Sprintf("admitted again for the same disease within %d days", u.Flags.Readmission)}
 		}
 		rows, shown = append(rows, x), append(shown, f.Patient)

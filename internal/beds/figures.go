@@ -172,8 +172,10 @@ func (r *Room) Figures(ctx context.Context, tx *store.Tx, pool string, first, la
 	if err != nil {
 		return f, err
 	}
+	known := until // since when anything is known
 	for i := range past {
 		u := &past[i]
+		known = earlier(known, later(u.Since, first))
 		if u.State == booking.Held && !u.Since.Before(first) {
 			f.Holds.Held++
 		}
@@ -226,7 +228,7 @@ func (r *Room) Figures(ctx context.Context, tx *store.Tx, pool string, first, la
 	if err := r.waitsNow(ctx, tx, &f, pool, waited); err != nil {
 		return f, err
 	}
-	return f, r.sumUp(ctx, tx, &f, until.Sub(first))
+	return f, r.sumUp(ctx, tx, &f, until.Sub(known))
 }
 
 func (s *StandOf) add(state allocate.State) {

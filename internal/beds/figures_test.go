@@ -12,6 +12,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/internal/store"
 	"github.com/xinglin-health/xinglin/internal/store/storetest"
 )
@@ -63,7 +64,7 @@ func TestLeadersFigures(t *testing.T) {
 		if ward.LentDays != 0.75 || f.Days[0].Occupied == 0 || f.Days[0].Refused != 3 || f.Days[0].Lapsed+f.Days[1].Lapsed != 1 {
 			t.Errorf("got %+v, %+v", ward, f.Days)
 		}
-		if want := round((19+18+18)/(7*36.0), 1000); ward.Mean != want {
+		if want := round((19+18+18)/(7*19.0), 1000); ward.Mean != want {
 			t.Errorf("mean occupancy: got %v; want %v", ward.Mean, want)
 		}
 		urgent := f.Waits[slices.IndexFunc(f.Waits, func(w WaitOf) bool { return w.Urgency == allocate.Urgent })]
@@ -207,13 +208,13 @@ func TestAbsenceIsFlagged(t *testing.T) {
 		if got := flags(); len(got) != 1 || got[0].Until.IsZero() {
 			t.Errorf("he is back: got %v", got)
 		}
-		h.do(nil, booking.Command{Do: booking.Release, Holder: "Task/a"})
-		h.clock.Turn(14 * 24 * time.Hour)
-		again := occupy("b", "cardiology-male-2")
-		again.Patient = "Patient/a"
-		h.do(nil, again)
-		if got := flags(); len(got) != 2 || got[1].Kind != "again" || got[1].Holder != "Task/b" {
-			t.Errorf("again after 14 days: got %v", got)
+		stay := fhir.New("Task", "id", "a", "status", "in-progress", "intent", "order", "for", fhir.Ref("Patient/a", ""), "code", fhir.Obj{"coding", fhir.Arr{
+			fhir.Coding(line.LineSystem, "bedpool", ""), fhir.Coding(line.FlowSystem, "bedpool-stay", "")}})
+		h.put(stay)
+		line.Say(stay, "output", "flag", "", "valueCodeableConcept", fhir.Concept("", "readmission", ""))
+		h.put(stay)
+		if got := flags(); len(got) != 2 || got[1].Kind != "readmission" || got[1].Holder != "Task/a" {
+			t.Errorf("found to follow soon on another one: got %v", got)
 		}
 	})
 }

@@ -10,17 +10,17 @@ import (
 
 // Flag is what somebody looks at before a stay is settled. It accuses nobody.
 type Flag struct {
-	Kind    string // absence (挂床) or again (a stay that ended shortly before this one began)
+	Kind    string // absence (挂床) or readmission (分解住院)
 	Holder  string // "Task/…" of the stay
 	Patient string
 	Bed     string
 	Ward    string
-	Since   time.Time // of the absence; when the earlier stay ended
+	Since   time.Time // of the absence; when the readmission was found
 	Until   time.Time // zero = he is still away
 }
 
 // Flags are the absences from a bed in use that lasted longer than the institution's rule says, of those who are in a bed
-// or left it within 31 days, and the stays that began within its days after another one.
+// or left it within 31 days, and the stays that were found to follow soon on another one for the same disease.
 func (r *Room) Flags(ctx context.Context, tx *store.Tx, pool string) ([]Flag, *Rules, error) {
 	u, err := r.RulesOf(ctx, tx, pool)
 	if err != nil {
@@ -44,20 +44,17 @@ WHERE u.pool = ? AND a.since <= ? AND (a.back = 0 OR a.back - a.since >= ?) AND 
 			return nil, nil, fmt.Errorf("beds: flags: %w", err)
 		}
 	}
-	if days := u.Flags.Readmission; days > 0 {
-		err = tx.Query(ctx, `SELECT u.holder, u.bed, u.patient, u.ward, max(o.ended) FROM beds_use u JOIN beds_use o ON o.patient = u.patient AND o.state = 'occupied' AND o.ending = 'released' AND o.holder <> u.holder
-WHERE u.pool = ? AND u.ended = 0 AND u.state = 'occupied' AND u.patient <> '' AND o.ended > 0 AND o.ended <= u.since AND o.ended >= u.since - ? GROUP BY u.holder, u.bed, u.patient, u.ward ORDER BY u.holder LIMIT 2000`,
-			[]any{pool, (time.Duration(days) * 24 * time.Hour).Microseconds()}, func(scan func(...any) error) error {
-				f := Flag{Kind: "again"}
-				var ended int64
-				err := scan(&f.Holder, &f.Bed, &f.Patient, &f.Ward, &ended)
-				f.Since = moment(ended)
-				all = append(all, f)
-				return err
-			})
-		if err != nil {
-			return nil, nil, fmt.Errorf("beds: flags: %w", err)
-		}
+	err = tx.Query(ctx, `SELECT c.holder, u.bed, c.patient, u.ward, c.flagged FROM beds_case c JOIN beds_use u ON u.holder = c.holder AND u.state = 'occupied' AND u.ended = 0
+WHERE c.flagged > 0 AND u.pool = ? ORDER BY c.flagged, c.holder LIMIT 2000`, []any{pool}, func(scan func(...any) error) error {
+		f := Flag{Kind: "readmission"}
+		var since int64
+		err := scan(&f.Holder, &f.Bed, &f.Patient, &f.Ward, &since)
+		f.Since = moment(since)
+		all = append(all, f)
+		return err
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("beds: flags: %w", err)
 	}
 	return all, u, nil
 }

@@ -21,7 +21,8 @@ CREATE TABLE beds_state (
 CREATE INDEX beds_state_until ON beds_state (until) WHERE state = 'cleaning' AND confirm = 0;
 CREATE TABLE beds_case (
   holder TEXT NOT NULL PRIMARY KEY, patient TEXT NOT NULL, needs TEXT NOT NULL, since BIGINT NOT NULL, changed BIGINT NOT NULL,
-  line TEXT NOT NULL, flow TEXT NOT NULL, vid BIGINT NOT NULL, arrival BIGINT NOT NULL);
+  line TEXT NOT NULL, flow TEXT NOT NULL, vid BIGINT NOT NULL, arrival BIGINT NOT NULL, flagged BIGINT NOT NULL DEFAULT 0);
+CREATE INDEX beds_case_flagged ON beds_case (flagged) WHERE flagged > 0;
 CREATE TABLE beds_use (
   booking TEXT NOT NULL, bed TEXT NOT NULL, began BIGINT NOT NULL, holder TEXT NOT NULL, patient TEXT NOT NULL,
   pool TEXT NOT NULL, campus TEXT NOT NULL, ward TEXT NOT NULL, host TEXT NOT NULL, level TEXT NOT NULL,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,11 @@ func (r *Room) follow(ctx context.Context, tx *store.Tx, w store.Written) error 
 	if err != nil {
 		return fmt.Errorf("beds: %s: %w", holder, err)
 	}
+	if flagged(w.After) && !flagged(w.Before) {
+		if _, err := tx.Exec(ctx, "UPDATE beds_case SET flagged = ? WHERE holder = ?", tx.Now().UnixMicro(), holder); err != nil {
+			return fmt.Errorf("beds: %s: %w", holder, err)
+		}
+	}
 	open, err := uses(ctx, tx, "WHERE holder = ? AND ended = 0", holder)
 	if err != nil || len(open) == 0 {
 		return err
@@ -64,6 +70,11 @@ ON CONFLICT (bed) DO UPDATE SET at = excluded.at`, tx.Now().UnixMicro(), holder)
 		return r.followAway(ctx, tx, holder, away(w.Before), away(w.After))
 	}
 	return nil
+}
+
+// flagged says whether a stay was found to follow soon on another one for the same disease.
+func flagged(task *fhir.Node) bool {
+	return task != nil && slices.ContainsFunc(line.Facts(task, "flag"), func(v *fhir.Node) bool { return v.Str("coding[0].code") == "readmission" })
 }
 
 // away says whether a stay's patient is not in his bed.
