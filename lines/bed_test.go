@@ -141,6 +141,7 @@ func TestAReferralArrivesWithABed(t *testing.T) {
 		h.wantRefused(h.do("centre-desk", task, "hold-bed", "bed", ref("Location/ward")), "unknown-bed")
 		h.wantRefused(h.do("centre-desk", task, "hold-bed", "bed", bed1, "expected", h.after(-time.Hour)), "bad-arrival")
 		h.wantRefused(h.do("centre-desk", task, "hold-bed", "bed", bed1, "override", "nursing", "reason", "夜间"), "needs-nursing-duty")
+		h.wantRefused(h.do("centre-nursing", task, "hold-bed", "bed", bed1), "not-your-step")
 		h.must("centre-desk", task, "hold-bed", "bed", bed1, "expected", h.after(3*time.Hour))
 		h.want(task, "bed-held", "Location/bed-1", false)
 		if b := h.booked(task); !b.Expires.Equal(h.clock.Now().Add(4 * time.Hour)) {

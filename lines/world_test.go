@@ -84,7 +84,7 @@ func (w *world) put(n *fhir.Node, custodian string) {
 func as(who string) context.Context {
 	org, role, _ := strings.Cut(who, "-")
 	roles := map[string]access.Role{"sender": access.ReferringDoctor, "office": access.ReferralOffice, "doctor": access.ReceivingDoctor,
-		"leader": access.Leader, "desk": "bed-desk", "chief": "duty-chief", "affairs": access.MedicalAffairs, "insurance": access.InsuranceOffice}
+		"leader": access.Leader, "desk": "bed-desk", "chief": "duty-chief", "nursing": "nursing-duty", "affairs": access.MedicalAffairs, "insurance": access.InsuranceOffice}
 	c := &access.Caller{User: who, Name: who, Practitioner: "Practitioner/" + who, Role: roles[role], Org: "Organization/" + org}
 	now.Load().(*world).tree.Settle(c)
 	return access.With(context.Background(), c)

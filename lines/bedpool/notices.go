@@ -7,6 +7,7 @@ var notices = map[string]flow.Name{
 	"request":        {Zh: "有患者申请住院，请安排床位", En: "A patient waits for a bed"},
 	"admit":          {Zh: "已开具住院证", En: "An admission order was written"},
 	"hold-bed":       {Zh: "已留床", En: "A bed is held"},
+	"bind-due":       {Zh: "今日入院，请落实床位", En: "To come today: bind a bed"},
 	"bind-bed":       {Zh: "床位已落实", En: "A bed is bound"},
 	"take-bed":       {Zh: "急诊已占用一张预留床位", En: "An emergency took a held bed"},
 	"release-bed":    {Zh: "已退床，患者重新候床", En: "A bed was given back; its patient waits again"},

@@ -35,6 +35,7 @@ var notices = map[string]flow.Name{
 	"managed-outside":   {Zh: "患者在网络外就医", En: "The patient is managed outside the network"},
 	"expire":            {Zh: "转诊已过期", En: "The referral has expired"},
 	"hold-bed":          {Zh: "已留床，请按约定时间到院", En: "A bed is held; come at the time agreed"},
+	"bind-due":          {Zh: "今日入院，请落实床位", En: "To come today: bind a bed"},
 	"bind-bed":          {Zh: "床位已落实", En: "The bed is settled"},
 	"take-bed":          {Zh: "急诊已占用预留床位", En: "An emergency has taken a held bed"},
 	"release-bed":       {Zh: "已退床，重新候床", En: "The bed was given back; waiting again"},
