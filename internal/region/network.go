@@ -48,7 +48,10 @@ type Institution struct {
 	order int
 }
 
-type campus struct{ id, name, address, note, role string }
+type campus struct {
+	id, name, address, note, role string
+	lat, long                     string // made up, in the open sea
+}
 
 type department struct{ code, name, english string }
 
@@ -106,7 +109,7 @@ func (r *Region) makeNetwork() {
 		Area: "998101", Place: "南屿省南屿市", Beds: 3600, Departments: departments})
 	add(&Institution{ID: "centre", Name: "南屿医科大学第一附属医院杏州医院", Short: "杏州区域医疗中心", English: "Xingzhou Regional Medical Centre", Kind: Centre,
 		Area: "990101", Place: "东岭省杏州市", Beds: 600, BedsPlanned: 1800, Departments: departments,
-		Campuses: []campus{{"centre-east-lake", "东湖院区", "东岭省杏州市东湖路1号", "急诊、重症与各专科", "acute"}, {"centre-new-town", "新城院区", "东岭省杏州市新城大道88号", "部分启用，规划床位 1,200 张；择期与肿瘤", "planned"}}})
+		Campuses: []campus{{"centre-east-lake", "东湖院区", "东岭省杏州市东湖路1号", "急诊、重症与各专科", "acute", "20.10", "150.10"}, {"centre-new-town", "新城院区", "东岭省杏州市新城大道88号", "部分启用，规划床位 1,200 张；择期与肿瘤", "planned", "20.14", "150.18"}}})
 	partner := func(n int, name, english, place string, beds int, deps ...string) {
 		add(&Institution{ID: fmt.Sprintf("partner-%d", n), Name: name, English: english, Kind: Partner, Area: fmt.Sprintf("9902%02d", n), Place: "东岭省" + place,
 			Beds: beds, Departments: pickDepartments(deps...)})
@@ -126,6 +129,11 @@ func (r *Region) makeNetwork() {
 		Departments: pickDepartments("cardiology", "neurology", "orthopaedics", "emergency")})
 	add(&Institution{ID: "county-3", Name: "青榆县妇幼保健院", English: "Qingyu County Women and Children's Hospital", Kind: County, Parent: group, Area: group.Area, Place: group.Place, Beds: 180,
 		Departments: pickDepartments("obstetrics", "paediatrics", "emergency")})
+	for _, in := range r.Institutions {
+		if in.ID == "county-1" || in.Kind == Partner {
+			in.Campuses = []campus{{in.ID + "-main", "本部", in.Place, "", "acute", fmt.Sprintf("20.%02d", 15+in.order*7%60), fmt.Sprintf("150.%02d", 10+in.order*11%80)}}
+		}
+	}
 	var branches []*Institution
 	for i, town := range towns {
 		branches = append(branches, add(&Institution{ID: fmt.Sprintf("township-%02d", i+1), Name: "青榆县总医院" + town + "分院", Short: town + "分院",
@@ -163,7 +171,8 @@ func (in *Institution) resources() []*fhir.Node {
 	for _, c := range in.Campuses {
 		out = append(out, fhir.New("Location", "id", c.id, "status", "active", "name", in.Short+c.name, "description", c.note, "mode", "instance",
 			"physicalType", concept("http://terminology.hl7.org/CodeSystem/location-physical-type", "si", "院区"),
-			"address", fhir.Obj{"text", c.address}, "managingOrganization", ref(in.Ref(), in.Short), "extension", fhir.Arr{fhir.Extension(beds.RoleOf, "valueCode", c.role)}))
+			"address", fhir.Obj{"text", c.address}, "managingOrganization", ref(in.Ref(), in.Short), "extension", fhir.Arr{fhir.Extension(beds.RoleOf, "valueCode", c.role)},
+			"position", fhir.Obj{"longitude", decimal(c.long), "latitude", decimal(c.lat)}))
 	}
 	all := in.Departments
 	if in.Kind == Output || in.Kind == Centre || in.Kind == Partner || in.Kind == County {

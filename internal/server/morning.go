@@ -20,7 +20,7 @@ const bindingHour = 6
 
 // remindToBind tells a hospital in the morning which cases of today have capacity and no bed yet: once a case and day.
 func (h *Hub) remindToBind(ctx context.Context) error {
-	now := h.Clock.Now().In(h.Zone)
+	now := h.Clock.Now().In(line.Zone())
 	if now.Hour() < bindingHour {
 		return nil
 	}
@@ -37,7 +37,7 @@ func (h *Hub) remindToBind(ctx context.Context) error {
 				return err
 			}
 			for _, b := range held {
-				if !strings.HasPrefix(b.Thing, "capacity:") || b.From.In(h.Zone).Format(time.DateOnly) != today {
+				if !strings.HasPrefix(b.Thing, "capacity:") || b.From.In(line.Zone()).Format(time.DateOnly) != today {
 					continue
 				}
 				if told, _, err := tx.Claimed(ctx, "bind-due", b.Holder+" "+today); err != nil {

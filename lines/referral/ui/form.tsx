@@ -15,6 +15,7 @@ import { PatientSearch } from '../../../web/src/shell/search';
 import { useWho } from '../../../web/src/shell/who';
 import { EmptyState, ErrorState } from '../../../web/src/states/states';
 import { useName, useWords } from '../../../web/src/words/words';
+import { Capacity } from './capacity';
 import en from './en.json';
 import zh from './zh.json';
 
@@ -129,6 +130,7 @@ function Sheet({ line, flow, form, patient, basedOn, to: asked, toName }: { line
       {restored && <p className="strip"><span>{t('draftBack')}</span> <Button size="small" type="link" onClick={reset}>{t('draftDrop')}</Button></p>}
       <div className="compose-columns">
         <div className="compose-main fields">
+          {flow === 'up' && <Capacity value={to} choose={(p) => set('to', p)} />}
           <Fields id="ref" form={shown} values={values} set={set} wrong={wrong} patient={patient} except={[...insuranceFields, ...contactFields, ...consentFields]} />
         </div>
         <div className="compose-side">
