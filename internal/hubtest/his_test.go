@@ -29,9 +29,9 @@ type ward struct {
 	sent   int
 }
 
-func withSystem(t *testing.T) *ward {
+func withSystem(t testing.TB) *ward {
 	w := &ward{pool: withBeds(t)}
-	token, secret, err := w.Identity.NewToken(context.Background(), "his", []string{"system/*.cruds"}, "Organization/centre", 24*time.Hour)
+	token, secret, err := w.Identity.NewToken(context.Background(), "his", []string{"system/Patient.crs", "system/Encounter.crus", "system/Location.rus", "system/Task.rus", "system/ServiceRequest.rus"}, "Organization/centre", 24*time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,5 +373,16 @@ func TestTheShadowOfAWard(t *testing.T) {
 	}
 	if state != "" && state != "free" {
 		t.Errorf("the proposed bed is %s; want free", state)
+	}
+}
+
+// One sender, one connection: admit, move, discharge, each answered when it is on disk and booked.
+func BenchmarkMessages(b *testing.B) {
+	w := withSystem(b)
+	events := []string{"A01", "A02", "A03"}
+	for i := 0; b.Loop(); i++ {
+		if got := w.says(events[i%3], "ZY1", fmt.Sprint("V", i/3), []string{"C-1", "C-2", "C-2"}[i%3]); got != "AA" {
+			b.Fatal(got)
+		}
 	}
 }

@@ -73,7 +73,7 @@ func (u *unit) queue(e errand) error {
 	if !strings.HasPrefix(e.Case, "Task/") {
 		return nil
 	}
-	e.Encounter, e.Source, e.User, e.Org = u.encounter, u.source, u.by.User, u.by.Org
+	e.Encounter, e.Patient, e.Source, e.User, e.Org = u.encounter, u.patient, u.source, u.by.User, u.by.Org
 	if p, err := u.placeOf(u.ctx, u.tx, e.Bed); err != nil {
 		return err
 	} else if p != nil {
@@ -95,11 +95,13 @@ func (r *Room) Work() job.Work {
 		}
 		err := r.run(ctx, e, j.Key)
 		var no *fhir.Error
-		if !errors.As(err, &no) || no.Status >= 500 {
-			return err
-		}
 		why := "refused"
-		if len(no.Issues) > 0 && no.Issues[0].Detail != "" {
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			why = "not-visible" // to the credential that reported
+		case !errors.As(err, &no) || no.Status >= 500:
+			return err
+		case len(no.Issues) > 0 && no.Issues[0].Detail != "":
 			why = no.Issues[0].Detail
 		}
 		return r.Store.Update(ctx, func(tx *store.Tx) error {

@@ -1,6 +1,7 @@
 package his
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -59,7 +60,7 @@ func (r *Room) Derive(ctx context.Context, tx *store.Tx, w store.Written) error 
 	if was == is {
 		return nil
 	}
-	u := &unit{Room: r, ctx: context.WithValue(ctx, reporting{}, true), tx: tx, by: by, encounter: "Encounter/" + w.ID, source: "Encounter/" + w.ID + "/_history/" + strconv.FormatInt(w.VID, 10)}
+	u := &unit{Room: r, ctx: context.WithValue(ctx, reporting{}, true), tx: tx, by: by, encounter: "Encounter/" + w.ID, patient: cmp.Or(is.patient, was.patient), source: "Encounter/" + w.ID + "/_history/" + strconv.FormatInt(w.VID, 10)}
 	if is.patient == "" {
 		return u.out(was, true)
 	}
@@ -78,6 +79,7 @@ type unit struct {
 	tx        *store.Tx
 	by        *access.Caller
 	encounter string
+	patient   string
 	source    string
 }
 
