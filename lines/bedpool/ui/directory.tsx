@@ -40,11 +40,11 @@ export default function DirectoryTab() {
             <table className="plain directory">
               <thead>
                 <tr>
-                  <th scope="col">{t('hospital')}</th><th scope="col">{t('specialty')}</th><th scope="col">{t('level')}</th><th scope="col">{t('free')}</th><th scope="col" className="right">{t('today')}</th>
+                  <th scope="col">{t('hospital')}</th>{!ask.specialty && <th scope="col">{t('specialty')}</th>}<th scope="col">{t('level')}</th><th scope="col">{t('free')}</th><th scope="col" className="right">{t('today')}</th>
                   <th scope="col">{t('wait')}</th><th scope="col" className="right">{t('distance')}</th><th scope="col">{t('agreement')}</th><th scope="col">{t('why')}</th><th scope="col"><span className="sr">{t('refer')}</span></th>
                 </tr>
               </thead>
-              <tbody>{rows.map((r, i) => <Row key={`${r.institution} ${r.specialty} ${r.level}`} r={r} first={i === 0 && r.free > 0 && !!(ask.specialty || ask.level)} />)}</tbody>
+              <tbody>{rows.map((r, i) => <Row key={`${r.institution} ${r.specialty} ${r.level}`} r={r} named={!ask.specialty} first={i === 0 && r.free > 0 && !!(ask.specialty || ask.level)} />)}</tbody>
             </table>
           </div>
         )}
@@ -52,22 +52,22 @@ export default function DirectoryTab() {
   );
 }
 
-function Row({ r, first }: { r: DirectoryRow; first: boolean }) {
+function Row({ r, named, first }: { r: DirectoryRow; named: boolean; first: boolean }) {
   const t = useFigureWords();
   const say = useName();
   const wait = r.p50 === undefined ? t('none') : r.p90 === undefined ? hours(r.p50) : t('waitOf', { p50: hours(r.p50), p90: hours(r.p90) });
   return (
     <tr className={first ? 'row-mine' : undefined}>
       <td><b>{r.name}</b> {first && <span className="ward-mark mark-first">{t('ask')}</span>}{r.own && <span className="quiet small">{t('own')}</span>}</td>
-      <td className="nowrap">{r.specialtyName ?? r.specialty}</td>
+      {named && <td className="nowrap">{r.specialtyName ?? r.specialty}</td>}
       <td className="nowrap">{t(`level.${r.level}`)}</td>
       <td><span className="load"><Bar share={r.beds ? r.free / r.beds : 0} tone="share-free" /><span className={`num ${r.free === 0 ? 'late-word' : ''}`}>{t('freeOf', { n: r.free, of: r.beds })}</span></span></td>
       <td className="right num">{r.today || ''}</td>
       <td className="nowrap">{wait}</td>
       <td className="right num nowrap">{r.distance === undefined ? t('none') : t('km', { n: Math.round(r.distance) })}</td>
       <td>{r.own ? '' : t(r.agreed ? 'agreed' : 'notAgreed')}</td>
-      <td className="small">{(r.reasons ?? []).map(say).join('；')}<div className="quiet">{t('asOf', { at: timeOf(r.at) })}</div></td>
-      <td className="right">{!r.own && <Link to={`/lines/referral/new${query({ flow: 'up', to: r.institution, toName: r.name })}`} aria-label={t('referTo', { name: r.name })}>{t('refer')}</Link>}</td>
+      <td className="small" title={t('asOf', { at: timeOf(r.at) })}>{(r.reasons ?? []).map(say).join('；')}</td>
+      <td className="right nowrap">{!r.own && <Link to={`/lines/referral/new${query({ flow: 'up', to: r.institution, toName: r.name })}`} aria-label={t('referTo', { name: r.name })}>{t('refer')}</Link>}</td>
     </tr>
   );
 }

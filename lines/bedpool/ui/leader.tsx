@@ -4,7 +4,7 @@ import { useSearchParams } from 'react-router';
 import { EmptyState, ErrorState, Loading } from '../../../web/src/states/states';
 import { useName } from '../../../web/src/words/words';
 import type { Leader, LeaderWait, LeaderWard, Stand } from './api';
-import { byName } from './data';
+import { byName, tails } from './data';
 import { hours, percent, tenth, useFigureWords, useLeader } from './figures';
 import { Bar, Spread, Trend } from './plots';
 import type { TabProps } from './page';
@@ -53,6 +53,7 @@ function Figures({ of }: { of: Leader }) {
   const waits = of.waits ?? [];
   const refused = [...(of.refusals ?? [])].sort((a, b) => b.n - a.n);
   const all = add(of.campuses?.length ? of.campuses : wards);
+  const short = tails((of.campuses ?? []).map((c) => c.name));
   const queue = worst(waits);
   const most = Math.max(...waits.map((w) => w.p90 ?? 0), 0);
   const days = (of.days ?? []).filter((d) => d.beds > 0).map((d) => ({
@@ -75,9 +76,9 @@ function Figures({ of }: { of: Leader }) {
             <tr><th scope="col">{t('ward')}</th><th scope="col">{t('occupancy')}</th><th scope="col" className="right">{t('mean')}</th><th scope="col" className="right">{t('free')}</th><th scope="col" className="right">{t('lent')}</th><th scope="col" className="right">{t('lentDays')}</th><th scope="col" className="right">{t('refused')}</th></tr>
           </thead>
           <tbody>
-            {(of.campuses ?? []).map((c) => (
+            {(of.campuses ?? []).map((c, i) => (
               <Fragment key={c.id}>
-                <tr className="group-row"><th scope="rowgroup">{c.name}</th><Row s={c} refused={0} strong /></tr>
+                <tr className="group-row"><th scope="rowgroup">{short[i]}</th><Row s={c} refused={0} strong /></tr>
                 {wards.filter((w) => w.campus === c.id).sort(byName).map((w) => <WardRow key={w.id} w={w} />)}
               </Fragment>
             ))}

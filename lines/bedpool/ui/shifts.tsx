@@ -6,6 +6,7 @@ import { EmptyState, ErrorState, Loading } from '../../../web/src/states/states'
 import { timeOf } from '../../../web/src/words/time';
 import { useName } from '../../../web/src/words/words';
 import type { ShiftKind, ShiftWard, Staffing } from './api';
+import { tails } from './data';
 import { setShift, shiftsKey, tenth, useFigureWords, useShifts, usual } from './figures';
 import type { TabProps } from './page';
 import './figures.css';
@@ -26,6 +27,8 @@ export default function ShiftsTab({ pool }: TabProps) {
   const wards = inOrder(list.data.wards ?? []);
   const kinds = list.data.kinds ?? [];
   if (wards.length === 0) return <EmptyState title={t('noWards')} hint={t('noWardsHint')} />;
+  const campuses = [...new Set(wards.flatMap((w) => w.campusName ?? []))];
+  const short = tails(campuses);
   const columns = wards[0]!.shifts.slice(0, 3);
   const now = kinds.find((k) => k.code === columns[0]?.shift);
   const stale = wards.filter((w) => !set(w.shifts[0])).length;
@@ -53,8 +56,8 @@ export default function ShiftsTab({ pool }: TabProps) {
               <Fragment key={w.ward}>
                 {mine > 0 && (i === 0 || i === mine) && <tr className="group-row"><th scope="rowgroup" colSpan={3 + columns.length}>{t(i === 0 ? 'myWards' : 'otherWards')}</th></tr>}
                 <tr className={w.mine ? 'row-mine' : undefined}>
-                  <td><b>{w.name}</b>{w.campusName && <span className="quiet small"> {w.campusName}</span>}</td>
-                  <td className="right num"><span className="only-phone quiet small">{t('patients')} </span>{w.patients} / {w.beds}</td>
+                  <td><b>{w.name}</b>{w.campusName && <span className="quiet small"> {short[campuses.indexOf(w.campusName)]}</span>}</td>
+                  <td className="right num nowrap"><span className="only-phone quiet small">{t('patients')} </span>{w.patients} / {w.beds}</td>
                   <td><Load ward={w} /></td>
                   {w.shifts.slice(0, 3).map((s) => {
                     const id = `${w.ward} ${s.starts}`;
@@ -63,7 +66,7 @@ export default function ShiftsTab({ pool }: TabProps) {
                 </tr>
                 {w.shifts.slice(0, 3).map((s, k) => open === `${w.ward} ${s.starts}` && (
                   <tr key={s.starts}><td colSpan={3 + columns.length} className="set-row">
-                    <Set pool={pool.id} ward={w} shift={s} last={lastSaid(w, k)} kind={kinds.find((x) => x.code === s.shift)} onDone={() => setOpen(undefined)} />
+                    <Nurses pool={pool.id} ward={w} shift={s} last={lastSaid(w, k)} kind={kinds.find((x) => x.code === s.shift)} onDone={() => setOpen(undefined)} />
                   </td></tr>
                 ))}
               </Fragment>
@@ -98,14 +101,14 @@ function Cell({ ward, shift, kind, now, open, onOpen }: { ward: ShiftWard; shift
   return (
     <span className="shift-cell">
       <span className="only-phone quiet small">{say(kind)}</span>
-      {set(shift) ? <span><b className="num">{t('nurses', { n: tenth(shift.nurses!) })}</b>{shift.source && <span className="quiet small"> {t('setAt', { who: t(`setBy.${shift.source}`), at: timeOf(shift.at) })}</span>}</span>
+      {set(shift) ? <span><b className="num">{t('nurses', { n: tenth(shift.nurses!) })}</b>{shift.source && <span className="quiet small" title={t('setAt', { who: t(`setBy.${shift.source}`), at: timeOf(shift.at) })}> {t(`setBy.${shift.source}`)}</span>}</span>
         : now ? <span className="ward-mark ward-stale" title={t('notSetHint')}>{t('notSet')} · {t('notSetHint')}</span> : <span className="quiet small">{t('notSet')}</span>}
       {ward.mine && <Button size="small" type={now && !set(shift) && !open ? 'primary' : 'default'} aria-expanded={open} aria-label={label} onClick={onOpen}>{t(set(shift) ? 'change' : 'set')}</Button>}
     </span>
   );
 }
 
-function Set({ pool, ward, shift, last, kind, onDone }: { pool: string; ward: ShiftWard; shift: Staffing; last?: number; kind?: ShiftKind; onDone: () => void }) {
+function Nurses({ pool, ward, shift, last, kind, onDone }: { pool: string; ward: ShiftWard; shift: Staffing; last?: number; kind?: ShiftKind; onDone: () => void }) {
   const t = useFigureWords();
   const say = useName();
   const client = useQueryClient();
