@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/beds"
 	"github.com/xinglin-health/xinglin/internal/beds/allocate"
 	"github.com/xinglin-health/xinglin/internal/beds/simulate"
@@ -321,6 +322,9 @@ func hubStays(cmd *cobra.Command, days int) (*beds.Past, string, error) {
 	}
 	defer hub.Close()
 	institution, _ := cmd.Flags().GetString("institution")
+	if err := hub.Audit.Read(cmd.Context(), audit.Of(cmd.Context(), "E", "beds-simulate", institution)); err != nil {
+		return nil, "", err
+	}
 	past, name, err := hub.PastBeds(cmd.Context(), institution, time.Now().AddDate(0, 0, -days))
 	if err != nil {
 		return nil, "", err
