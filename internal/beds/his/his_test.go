@@ -253,6 +253,28 @@ func TestWhatTheHospitalsSystemSaysWins(t *testing.T) {
 		"an admission as it was held": {
 			before: func(h *hospital) { h.hold("t", "p", "a1") }, report: func(h *hospital) { h.reports("v", "p", "a1") },
 			beds: map[string]string{"a1": "Task/t occupied"}, errands: []string{"taken-in Task/t"}},
+		"an admission of whom another hospital referred under its own record": {
+			before: func(h *hospital) {
+				h.hold("t", "r", "a1")
+				h.update(func(tx *store.Tx) error {
+					if err := tx.Join(ctx, 1, "Patient/p", "test"); err != nil {
+						return err
+					}
+					return tx.Join(ctx, 1, "Patient/r", "test")
+				})
+			}, report: func(h *hospital) { h.reports("v", "p", "a1") },
+			beds: map[string]string{"a1": "Task/t occupied"}, errands: []string{"taken-in Task/t"}},
+		"an admission of whom another hospital referred, before anybody has linked the records": {
+			before: func(h *hospital) {
+				id := fhir.Arr{fhir.Identifier(residentID, fhir.ResidentNumber("990101", time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC), 101))}
+				for _, p := range []string{"p", "r"} {
+					h.put(nil, fhir.New("Patient", "id", p, "gender", "male", "birthDate", "1980-01-01", "identifier", id))
+				}
+				h.put(nil, fhir.New("Patient", "id", "q", "gender", "male", "birthDate", "2026-01-01", "identifier", id)) // a child under his father's number
+				h.hold("t", "r", "a1")
+				h.hold("child", "q", "a2")
+			}, report: func(h *hospital) { h.reports("v", "p", "a1") },
+			beds: map[string]string{"a1": "Task/t occupied", "a2": "Task/child held"}, errands: []string{"taken-in Task/t"}},
 		"an admission into another bed than the one held": {
 			before: func(h *hospital) { h.hold("t", "p", "a1") }, report: func(h *hospital) { h.reports("v", "p", "b2") },
 			beds: map[string]string{"a1": "-", "b2": "Task/t occupied"}, differs: []string{"other-bed b2 p"}, errands: []string{"taken-in Task/t"}},

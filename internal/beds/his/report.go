@@ -3,6 +3,7 @@ package his
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"github.com/xinglin-health/xinglin/internal/beds/allocate"
 	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/fhir"
+	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/fhir/spec"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
@@ -96,10 +99,60 @@ func (u *unit) owned(bed string) (*place, error) {
 	return p, nil
 }
 
-// persons are all records of a patient.
+// persons are all records of a patient: those that are linked, and those with his resident number, birthday and sex, whom
+// the index has not looked at yet when the first message of a referred patient comes.
 func (u *unit) persons(patient string) ([]string, error) {
-	linked, err := u.tx.Together(u.ctx, patient)
-	return append([]string{patient}, linked[patient]...), err
+	all := []string{patient}
+	n, err := u.record(patient)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range n.All("identifier") {
+		if id.Str("system") != residentID || len(id.Str("value")) < 15 || strings.ContainsAny(id.Str("value"), `,|$\`) {
+			continue
+		}
+		q, err := search.Parse("Patient", []search.Param{{Name: "identifier", Value: residentID + "|" + id.Str("value")}}, search.Options{})
+		if err != nil {
+			return nil, err
+		}
+		q.Query.Scope, q.Query.Count = search.Everything, 20
+		page, err := u.tx.Search(u.ctx, q.Query)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range page.Matches {
+			o, err := fhir.Parse(v.JSON)
+			if err != nil {
+				return nil, err
+			}
+			if o.Str("birthDate") == n.Str("birthDate") && o.Str("gender") == n.Str("gender") && !slices.Contains(all, "Patient/"+v.ID) {
+				all = append(all, "Patient/"+v.ID)
+			}
+		}
+	}
+	linked, err := u.tx.Together(u.ctx, all...)
+	for _, p := range slices.Clone(all) {
+		for _, o := range linked[p] {
+			if !slices.Contains(all, o) {
+				all = append(all, o)
+			}
+		}
+	}
+	return all, err
+}
+
+const residentID = spec.Canonical + "/sid/resident-id"
+
+// record reads a patient, whoever keeps him; nil when there is none.
+func (u *unit) record(patient string) (*fhir.Node, error) {
+	v, err := u.tx.Read(u.ctx, search.Everything, "Patient", strings.TrimPrefix(patient, "Patient/"))
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return fhir.Parse(v.JSON)
 }
 
 func (u *unit) do(commands ...booking.Command) error {
