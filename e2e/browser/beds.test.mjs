@@ -129,7 +129,7 @@ test('the Show: a referral with a bed in hand', { timeout: 240_000 }, async () =
 
   // nobody comes: the hold lapses, the bed is free, both sides stand where they stood
   await hub.turn('2h5m');
-  await shown(village, '已接诊，待床位');
+  await village.locator('.case-title .mark').filter({ hasText: '已接诊，待床位' }).waitFor({ timeout: 60_000 }); // the hub looks after holds in turns
   await state(desk, wanted, 'free');
   await state(second, wanted, 'free');
   await desk.locator(`[data-task="Task/${first}"]`).waitFor();
@@ -195,6 +195,18 @@ test('the Show: a referral with a bed in hand', { timeout: 240_000 }, async () =
   await village.locator('.case-title').waitFor();
   await step(village, '承接', '已承接', { 联系人: '仝敏', 联系电话: '0730-5550101' });
   await step(village, '患者已回', '已回到当地');
+  const down = new URL(village.url()).searchParams.get('case') ?? village.url().split('/').at(-1);
+  const visits = (await ask(village, `/api/lines/referral/cases/${down}`)).chain.filter((c) => c.flow === 'follow-up').map((c) => c.task.split('/')[1]);
+  assert.ok(visits.length > 0, 'the way back has follow-ups of its own');
+  for (const [i, visit] of visits.entries()) {
+    await hub.turn(`${[75, 171, 723][i] ?? 723}h`);
+    await at(village, visit);
+    await step(village, '完成随访', '已随访', { 随访情况: '无胸痛，规律服药' });
+  }
+  await at(village, down);
+  await step(village, '结案', '已结案');
+  await settled(village);
+  await shoot(village, 'beds-7-closed');
   for (const p of [village, office, doctor, desk, second, host]) assert.deepEqual(p.complaints, []);
 });
 

@@ -52,16 +52,21 @@ export function useBedsLive(pool: string) {
         }
       }
     };
-    const soon = () => {
+    let behind = false; // a case has moved: what it means for a bed comes with it
+    const soon = (also: boolean) => {
+      behind ||= also;
       clearTimeout(lists);
       lists = setTimeout(() => {
+        if (behind) void board();
+        behind = false;
         for (const key of [waitingKey(pool), proposalsKey(pool), ['beds', 'fits']]) void client.invalidateQueries({ queryKey: key });
       }, 250);
     };
     const off = onLive((n) => {
       if (n && !/^(booking|beds)\./.test(n.kind) && n.line !== 'bedpool' && n.line !== 'referral') return;
-      if (!n || /^(booking|beds)\./.test(n.kind)) void board();
-      soon();
+      const moved = !n || /^(booking|beds)\./.test(n.kind);
+      if (moved) void board();
+      soon(!moved);
     });
     return () => {
       off();
