@@ -38,7 +38,7 @@ func TestRolesFollowTheRegister(t *testing.T) {
 			}
 		}
 		expect("at first", "referring-doctor@centre")
-		day := func(d int) string { return storetest.Start.AddDate(0, 0, d).UTC().Format("2006-01-02") }
+		day := func(d int) string { return storetest.Start.AddDate(0, 0, d).In(w.store.Zone()).Format("2006-01-02") }
 		w.post(t, "dispatch", "wu", "county", "receiving-doctor", day(1), day(3))
 		expect("a dispatch that has not begun", "referring-doctor@centre")
 		w.business.Turn(24 * time.Hour)
@@ -77,7 +77,8 @@ func TestRolesFollowTheRegister(t *testing.T) {
 		if got, _ := d.ask("GET", "/", "Cookie", cookie); got != 200 {
 			t.Errorf("given again: got %d; want 200", got)
 		}
-		end := storetest.Start.AddDate(0, 0, 4).UTC().Truncate(24 * time.Hour)
+		begin := storetest.Start.In(w.store.Zone())
+		end := time.Date(begin.Year(), begin.Month(), begin.Day()+4, 0, 0, 0, 0, begin.Location())
 		w.business.Turn(end.Sub(w.business.Now()) - time.Minute)
 		expect("in the last minute of the last day", "referring-doctor@centre receiving-doctor@county")
 		w.business.Turn(2 * time.Minute)

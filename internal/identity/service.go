@@ -29,7 +29,7 @@ type Options struct {
 	Secure  bool           // cookies only over TLS
 	Proxies []netip.Prefix // trusted proxies: X-Forwarded-For counts when they connect
 	Origin  string         // https://hub.example as people reach it, for passkeys and hospital logins; "" = as each request says
-	Zone    *time.Location // of dates in the register; nil = UTC
+	Zone    *time.Location // of dates in the register; nil = the store's
 	Issuers []Issuer       // hospitals' own logins
 
 	// Teams names the care teams of a practitioner now; nil = none.
@@ -83,7 +83,7 @@ func New(s *store.Store, tree *access.Tree, o Options) *Service {
 		o.Recheck = 5 * time.Second
 	}
 	if o.Zone == nil {
-		o.Zone = time.UTC
+		o.Zone = s.Zone()
 	}
 	v := &Service{store: s, tree: tree, opts: o, rules: *o.Rules, dummy: o.Cost.hash(secret()), seals: sealer(s.Secret("identity/factor")),
 		hashing: make(chan struct{}, 4), known: map[[32]byte]*known{}}

@@ -96,6 +96,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 		return fmt.Errorf("server: %w: %w", ErrUnavailable, err)
 	}
 	h.Store, h.Conform.Store = s, s
+	h.Zone = s.Zone()
 	h.onClose("store", s.Close)
 	if err := h.Tree.Load(ctx, s); err != nil {
 		return fmt.Errorf("server: organisations: %w", err)
