@@ -136,11 +136,20 @@ export async function settled(page) {
 
 const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-// serious lists axe's serious and critical findings in words.
+// serious lists axe's serious and critical findings in words. What is half faded in or out has no colours of its own: what
+// is found is looked for once more when nothing fades.
 export async function serious(page) {
-  // what is half faded in or out has no colours of its own
-  await page.evaluate(() => Promise.all(document.getAnimations().filter((a) => a.effect?.getComputedTiming().iterations !== Infinity).map((a) => a.finished.catch(() => {}))));
+  await still(page);
   await page.evaluate(axeSource);
+  const found = await findings(page);
+  if (!found.length) return found;
+  await still(page);
+  return findings(page);
+}
+
+const still = (page) => page.evaluate(() => Promise.all(document.getAnimations().filter((a) => a.effect?.getComputedTiming().iterations !== Infinity).map((a) => a.finished.catch(() => {}))));
+
+async function findings(page) {
   const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }));
   return found.violations.filter((v) => ['serious', 'critical'].includes(v.impact))
     .map((v) => `${v.id}: ${v.help} — ${v.nodes.slice(0, 3).map((n) => `${n.target.join(' ')} ${n.any[0]?.message ?? ''}`).join(' | ')}`);

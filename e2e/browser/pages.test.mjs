@@ -29,11 +29,11 @@ async function known() {
 
 const pages = () => [
   { name: 'work', as: 'zhuanzhenban', path: '/', ask: '**/api/work*', empty: nothing },
-  { name: 'worklist', as: 'zhuanzhenban', path: '/lines/referral?view=in', ask: '**/worklist*', empty: nothing },
+  { name: 'worklist', as: 'zhuanzhenban', path: '/lines/referral?view=in', ask: '**/api/lines/*/worklist*', empty: nothing },
   { name: 'pane', as: 'zhuanzhenban', path: `/lines/referral?view=in&case=${people.task}`, only: ['desk', 'wide'] },
-  { name: 'case', as: 'xinnei', path: `/lines/referral/cases/${people.task}`, ask: '**/cases/*' },
-  { name: 'compose', as: 'zhongxinyisheng', path: `/lines/referral/new?patient=${people.patient}`, ask: '**/open?*', empty: [] },
-  { name: 'indicators', as: 'yuanzhang', path: '/lines/referral/indicators', ask: '**/indicators?*', empty: [] },
+  { name: 'case', as: 'xinnei', path: `/lines/referral/cases/${people.task}`, ask: '**/api/lines/*/cases/*' },
+  { name: 'compose', as: 'zhongxinyisheng', path: `/lines/referral/new?patient=${people.patient}`, ask: '**/api/**/open?*', empty: [] },
+  { name: 'indicators', as: 'yuanzhang', path: '/lines/referral/indicators', ask: '**/api/**/indicators?*', empty: [] },
   { name: 'patient', as: 'xinnei', path: `/patients/${people.patient}`, ask: '**/api/patients/*', empty: { banner: { reference: 'Patient/x', name: '张三', sex: 'male', age: 40 }, timeline: [], next: '' } },
   { name: 'organisations', as: 'guanli', path: '/admin/orgs', ask: '**/api/admin/orgs', empty: [] },
   { name: 'users', as: 'guanli', path: '/admin/users', ask: '**/api/admin/users', empty: [] },
@@ -82,7 +82,7 @@ for (const [size, width, height] of sizes) {
 test('the worklist shows 20 rows without scrolling at 1366×768', { timeout: 60_000 }, async () => {
   const page = await enter(await browser.person(), hub.url, 'zhuanzhenban');
   const row = (await page.evaluate(() => fetch('/api/lines/referral/worklist?view=closed&count=1').then((r) => r.json()))).rows[0];
-  await page.route('**/worklist*', (r) => r.fulfill({ contentType: 'application/json', body: JSON.stringify({ rows: Array.from({ length: 30 }, (_, i) => ({ ...row, task: `Task/${i}` })), total: 30, next: '', counts: {} }) }));
+  await page.route('**/api/lines/*/worklist*', (r) => r.fulfill({ contentType: 'application/json', body: JSON.stringify({ rows: Array.from({ length: 30 }, (_, i) => ({ ...row, task: `Task/${i}` })), total: 30, next: '', counts: {} }) }));
   await page.goto(`${hub.url}/lines/referral`);
   await settled(page);
   const seen = await page.locator('table.cases tbody tr').evaluateAll((rows) => rows.filter((r) => r.getBoundingClientRect().bottom <= window.innerHeight).length);
