@@ -125,7 +125,7 @@ describe('directory', () => {
     expect(within(first).getByText('4小时，九成 1天6小时')).toBeInTheDocument();
     expect(within(first).getByText('38 公里')).toBeInTheDocument();
     expect(within(first).getByText('有空床；有转诊协议')).toBeInTheDocument();
-    const link = within(first).getByRole('link', { name: '转往区域医疗中心' });
+    const link = within(first).getByRole('link', { name: '转诊往区域医疗中心' });
     expect(new URL(link.getAttribute('href')!, 'http://x').searchParams.get('to')).toBe('Organization/centre');
     const own = screen.getByText('青溪县总医院').closest('tr')!;
     expect(within(own).queryByRole('link')).toBeNull();
