@@ -152,6 +152,9 @@ func TestAReferralArrivesWithABed(t *testing.T) {
 		}
 		h.wantRefused(h.do("centre-desk", task, "hold-bed", "bed", bed2), "step-not-open")
 		h.must("county-sender", task, "depart", "transport", "ambulance")
+		if b := h.booked(task); b.State != booking.Held || !b.Expires.IsZero() {
+			t.Errorf("on the way the bed is %s until %s; want held, with its clock stopped", b.State, b.Expires)
+		}
 		h.turn(9 * time.Hour)
 		h.tickBookings()
 		h.want(task, "in-transit", "Location/bed-1", false) // on the way nothing runs out
