@@ -82,6 +82,8 @@ test('the Show: a referral with a bed in hand', { timeout: 240_000 }, async () =
     await doctor.getByRole('button', { name: '接诊', exact: true }).waitFor({ timeout: 20_000 });
     await admit(doctor);
   }
+  const streams = [];
+  village.on('request', (r) => r.url().includes('/api/stream') && streams.push(r.url()));
   await at(village, first);
   await shown(village, '已接诊，待床位');
   await village.locator('.held-bed').filter({ hasText: '尚未承诺时间' }).waitFor();
@@ -129,7 +131,8 @@ test('the Show: a referral with a bed in hand', { timeout: 240_000 }, async () =
 
   // nobody comes: the hold lapses, the bed is free, both sides stand where they stood
   await hub.turn('2h5m');
-  await village.locator('.case-title .mark').filter({ hasText: '已接诊，待床位' }).waitFor({ timeout: 60_000 }); // the hub looks after holds in turns
+  await shown(village, '已接诊，待床位');
+  assert.equal(streams.length, 1, 'an open page keeps its one stream');
   await state(desk, wanted, 'free');
   await state(second, wanted, 'free');
   await desk.locator(`[data-task="Task/${first}"]`).waitFor();

@@ -9,11 +9,14 @@ import (
 	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/clock"
+	"github.com/xinglin-health/xinglin/internal/event"
 	"github.com/xinglin-health/xinglin/internal/identity"
+	"github.com/xinglin-health/xinglin/internal/store"
 )
 
 // Auth answers who am I: login, logout, role, language, password.
 type Auth struct {
+	Store    *store.Store
 	Identity *identity.Service
 	Tree     *access.Tree
 	Audit    audit.Log
@@ -59,7 +62,13 @@ func (a *Auth) ref(org string) Ref {
 	return Ref{Reference: org, Display: a.Tree.Name(org)}
 }
 
-func (a *Auth) answerMe(w http.ResponseWriter, se identity.Session) {
+func (a *Auth) answerMe(w http.ResponseWriter, r *http.Request, se identity.Session) {
+	var events int64
+	err := a.Store.View(r.Context(), func(tx *store.Tx) (err error) { events, err = event.Last(r.Context(), tx); return err })
+	if err != nil {
+		Refuse(w, r, err)
+		return
+	}
 	type user struct {
 		ID           string `json:"id"`
 		Username     string `json:"username"`
@@ -87,9 +96,11 @@ func (a *Auth) answerMe(w http.ResponseWriter, se identity.Session) {
 		CSRF  string     `json:"csrf"`
 		Hub   hub        `json:"hub"`
 		Demo  bool       `json:"demo"`
+		// Events is the newest event now: what the page asks for after this, GET /api/stream?after= continues.
+		Events int64 `json:"events"`
 		// Lenient: this hub asks nobody for a second factor.
 		Lenient bool `json:"lenient,omitempty"`
-	}{user{u.ID, u.Username, u.Name, u.Practitioner, u.Lang, u.MustChange || se.Aged, se.Enrol}, a.roleView(se.Role), roles, se.CSRF(), hub{a.Hub, a.Version}, a.Demo, a.Identity.Lenient()})
+	}{user{u.ID, u.Username, u.Name, u.Practitioner, u.Lang, u.MustChange || se.Aged, se.Enrol}, a.roleView(se.Role), roles, se.CSRF(), hub{a.Hub, a.Version}, a.Demo, events, a.Identity.Lenient()})
 }
 
 // login is the first step: user name and password.
@@ -107,7 +118,7 @@ func (a *Auth) login(w http.ResponseWriter, r *http.Request) {
 		Answer(w, 200, map[string]any{"second": a.ways(r, e.Ways)})
 		return
 	}
-	a.answerMe(w, e.Session)
+	a.answerMe(w, r, e.Session)
 }
 
 // entered writes the audit entry of a step of a login and gives the browser its cookies; on a refusal it answers.
@@ -201,7 +212,7 @@ func (a *Auth) logout(w http.ResponseWriter, r *http.Request) {
 
 func (a *Auth) me(w http.ResponseWriter, r *http.Request) {
 	if se := a.session(w, r); se != nil {
-		a.answerMe(w, *se)
+		a.answerMe(w, r, *se)
 	}
 }
 
@@ -220,7 +231,7 @@ func (a *Auth) role(w http.ResponseWriter, r *http.Request) {
 		Refuse(w, r, err)
 		return
 	}
-	a.answerMe(w, moved)
+	a.answerMe(w, r, moved)
 }
 
 func (a *Auth) lang(w http.ResponseWriter, r *http.Request) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -64,7 +65,7 @@ func openOfficeAs(t *testing.T, lenient bool) *office {
 	o.jobs.Handle(event.DeliveryKind, channels.Work())
 	mux := http.NewServeMux()
 	for _, room := range []interface{ Register(*http.ServeMux) }{
-		&api.Auth{Identity: o.identity, Tree: o.tree, Audit: o.book, Clock: o.business, Hub: api.Words{Zh: "杏林", En: "Xinglin"}},
+		&api.Auth{Store: o.store, Identity: o.identity, Tree: o.tree, Audit: o.book, Clock: o.business, Hub: api.Words{Zh: "杏林", En: "Xinglin"}},
 		&api.Users{Identity: o.identity, Tree: o.tree, Audit: o.book},
 		&api.Trail{Store: o.store, Tree: o.tree, Book: o.book},
 		&api.Notices{Store: o.store, Book: notices},
@@ -313,21 +314,23 @@ func TestNotices(t *testing.T) {
 	}
 }
 
-func TestStream(t *testing.T) {
-	o := openOffice(t)
-	ours := []string{"Organization/township"}
-	o.raise(event.Event{Kind: "test.first", Parties: ours})
-	o.raise(event.Event{Kind: "test.missed", Parties: ours})
-	d := o.as("doctor")
-	r, _ := http.NewRequestWithContext(t.Context(), "GET", o.url+"/api/stream", nil)
-	r.Header.Set("Last-Event-ID", "1")
+// listens opens a stream; next is the data of what it sends next, "" when it has ended.
+func (d *desk) listens(path, last string) (next func() string) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), 20*time.Second)
+	d.t.Cleanup(cancel)
+	r, _ := http.NewRequestWithContext(ctx, "GET", d.url+path, nil)
+	r.Header.Set("Accept", "text/event-stream")
+	if last != "" {
+		r.Header.Set("Last-Event-ID", last)
+	}
 	resp, err := d.client.Do(r)
 	if err != nil {
-		t.Fatal(err)
+		d.t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	d.t.Cleanup(func() { resp.Body.Close() })
 	lines := bufio.NewScanner(resp.Body)
-	next := func() string {
+	return func() string {
 		for lines.Scan() {
 			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
 				return data
@@ -335,6 +338,14 @@ func TestStream(t *testing.T) {
 		}
 		return ""
 	}
+}
+
+func TestStream(t *testing.T) {
+	o := openOffice(t)
+	ours := []string{"Organization/township"}
+	o.raise(event.Event{Kind: "test.first", Parties: ours})
+	o.raise(event.Event{Kind: "test.missed", Parties: ours})
+	next := o.as("doctor").listens("/api/stream", "1")
 	if got := next(); !strings.Contains(got, "test.missed") {
 		t.Errorf("resumed: got %s; want what was missed", got)
 	}
@@ -349,6 +360,49 @@ func TestStream(t *testing.T) {
 	}
 	if got := next(); got != "" {
 		t.Errorf("after the account was disabled: got %s; want the end of the stream", got)
+	}
+}
+
+func TestTheStreamGoesOnWhereThePageBegan(t *testing.T) {
+	o := openOffice(t)
+	ours := []string{"Organization/township"}
+	d := o.as("doctor")
+	o.raise(event.Event{Kind: "test.before", Parties: ours})
+	var me struct{ Events int64 }
+	json.Unmarshal([]byte(d.expect("who I am", 200, `"events":1`, "GET", "/api/me", "")), &me)
+	o.raise(event.Event{Kind: "test.between", Parties: ours})
+	next := d.listens(fmt.Sprintf("/api/stream?after=%d", me.Events), "")
+	if got := next(); !strings.Contains(got, "test.between") {
+		t.Errorf("between the page and its stream: got %s; want test.between", got)
+	}
+	resumed := d.listens("/api/stream?after=1", "2")
+	o.raise(event.Event{Kind: "test.after", Parties: ours})
+	if got := resumed(); !strings.Contains(got, "test.after") {
+		t.Errorf("a resumed stream: got %s; want Last-Event-ID to count, not ?after=", got)
+	}
+	d.expect("not a number", 400, "bad-seq", "GET", "/api/stream?after=x", "")
+}
+
+func TestAStreamEndsWithTheRoleThatItServes(t *testing.T) {
+	o := openOffice(t)
+	if _, _, err := o.identity.AddUser(t.Context(), identity.NewUser{ID: "id-both", Username: "both", Name: "both", Password: password, Roles: []identity.Role{
+		{Role: access.ReferringDoctor, Org: "Organization/township"}, {Role: access.ReceivingDoctor, Org: "Organization/centre"}}}); err != nil {
+		t.Fatal(err)
+	}
+	d := o.as("both")
+	var me struct {
+		Role  struct{ ID string }
+		Roles []struct{ ID string }
+	}
+	json.Unmarshal([]byte(d.expect("two roles", 200, "", "GET", "/api/me", "")), &me)
+	next := d.listens("/api/stream", "")
+	other := me.Roles[0].ID
+	if other == me.Role.ID {
+		other = me.Roles[1].ID
+	}
+	d.expect("the other role", 200, "", "POST", "/api/role", `{"id":"`+other+`"}`)
+	if got := next(); got != "" {
+		t.Errorf("after the role was changed: got %s; want the end of the stream", got)
 	}
 }
 

@@ -63,7 +63,7 @@ func (a *Auth) second(w http.ResponseWriter, r *http.Request) {
 	}
 	e, err := a.Identity.Second(r.Context(), stepOf(r), in.Code, a.Identity.VisitOf(r))
 	if a.entered(w, r, "login", e, err) {
-		a.answerMe(w, e.Session)
+		a.answerMe(w, r, e.Session)
 	}
 }
 
@@ -116,7 +116,7 @@ func (a *Auth) passkey(w http.ResponseWriter, r *http.Request) {
 	}
 	e, err := a.Identity.EnterByPasskey(r, ticket, in.Ceremony, in.Credential, a.Identity.VisitOf(r))
 	if a.entered(w, r, "login", e, err) {
-		a.answerMe(w, e.Session)
+		a.answerMe(w, r, e.Session)
 	}
 }
 

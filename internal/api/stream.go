@@ -17,7 +17,8 @@ import (
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
-// Stream sends notices to the page as they happen, as server-sent events that resume by Last-Event-ID.
+// Stream sends notices to the page as they happen, as server-sent events that resume by Last-Event-ID, and begin after
+// ?after= (the events of GET /api/me), else at the newest.
 type Stream struct {
 	Store   *store.Store
 	Hub     *event.Hub
@@ -105,12 +106,12 @@ func (a *Stream) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// missed is what happened since the id that the page has seen; a new page starts at the newest.
+// missed is what happened since the id that the page has seen; who names none starts at the newest.
 func (a *Stream) missed(ctx context.Context, r *http.Request, c *access.Caller) (last int64, events []event.Event, err error) {
-	id := r.Header.Get("Last-Event-ID")
+	id := cmp.Or(r.Header.Get("Last-Event-ID"), r.URL.Query().Get("after"))
 	if id != "" {
 		if last, err = strconv.ParseInt(id, 10, 64); err != nil || last < 0 {
-			return 0, nil, fhir.Refuse(400, "value", "bad-seq", "Last-Event-ID is a number", "Last-Event-ID 须为数字")
+			return 0, nil, fhir.Refuse(400, "value", "bad-seq", "Last-Event-ID and after are numbers", "Last-Event-ID 与 after 须为数字")
 		}
 	}
 	err = a.Store.View(ctx, func(tx *store.Tx) (err error) {

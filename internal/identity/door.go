@@ -61,6 +61,11 @@ func held(se *Session, path string) error {
 	return mustEnrol
 }
 
+// byItself says whether the page sent the request, with nobody at the desk. A browser sets no header on a stream.
+func byItself(r *http.Request) bool {
+	return r.Header.Get(Background) != "" || r.Header.Get("Accept") == "text/event-stream"
+}
+
 // foreign says whether the page of another site sent the request; browsers say so, programs say nothing.
 func foreign(r *http.Request) bool {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
@@ -112,7 +117,7 @@ func (s *Service) Authenticate(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		se, err := s.resume(r.Context(), cookie.Value, r.Header.Get(Background) == "")
+		se, err := s.resume(r.Context(), cookie.Value, !byItself(r))
 		if LoginNeeded(err) {
 			next.ServeHTTP(w, r)
 			return
@@ -138,7 +143,8 @@ func (s *Service) Authenticate(next http.Handler) http.Handler {
 	})
 }
 
-// Holds says whether the login of a request that is still open is in force; asking does not keep it alive.
+// Holds says whether the login of a request that is still open is in force, in the role that it began with; asking does not
+// keep it alive.
 func (s *Service) Holds(r *http.Request) bool {
 	if _, sec, found := strings.Cut(r.Header.Get("Authorization"), " "); found {
 		_, err := s.bearer(r.Context(), strings.TrimSpace(sec))
@@ -148,8 +154,12 @@ func (s *Service) Holds(r *http.Request) bool {
 	if err != nil {
 		return false
 	}
-	_, err = s.look(r.Context(), hashOf(cookie.Value), s.opts.Wall.Now())
-	return err == nil
+	k, err := s.look(r.Context(), hashOf(cookie.Value), s.opts.Wall.Now())
+	if err != nil {
+		return false
+	}
+	began := SessionFrom(r.Context())
+	return began == nil || began.Role.ID == k.role.ID
 }
 
 func unsafe(method string) bool {

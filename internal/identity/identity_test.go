@@ -240,6 +240,16 @@ func TestSessionEnds(t *testing.T) {
 			}
 			h.wall.Turn(5 * time.Minute)
 		}},
+		{"after 30 minutes with nobody at the desk, though the page opens its stream again and again", func(t *testing.T, h house, u identity.User, se identity.Session) {
+			d := newDoor(t, h)
+			for range 5 {
+				h.wall.Turn(5 * time.Minute)
+				if got, _ := d.ask("GET", "/", "Cookie", identity.Cookie+"="+se.Secret, "Accept", "text/event-stream"); got != 200 {
+					t.Fatalf("within 30 minutes: got %d; want 200", got)
+				}
+			}
+			h.wall.Turn(5 * time.Minute)
+		}},
 		{"after 12 busy hours", func(t *testing.T, h house, u identity.User, se identity.Session) {
 			d := newDoor(t, h)
 			for range 12*6 - 1 {

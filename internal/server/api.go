@@ -35,7 +35,7 @@ func (h *Hub) ownAPI() http.Handler {
 
 	mux := http.NewServeMux()
 	for _, room := range []interface{ Register(*http.ServeMux) }{
-		&api.Auth{Identity: h.Identity, Tree: h.Tree, Audit: h.Audit, Clock: h.Clock, Hub: api.Words{Zh: "杏林", En: "Xinglin"}, Version: Version, Demo: h.Demo},
+		&api.Auth{Store: h.Store, Identity: h.Identity, Tree: h.Tree, Audit: h.Audit, Clock: h.Clock, Hub: api.Words{Zh: "杏林", En: "Xinglin"}, Version: Version, Demo: h.Demo},
 		&api.Users{Identity: h.Identity, Tree: h.Tree, Audit: h.Audit},
 		&api.Trail{Store: h.Store, Tree: h.Tree, Book: h.Audit, Desk: h.trail(), Teams: access.TeamsAt, Lines: lines.All, Zone: h.Zone},
 		&api.Stream{Store: h.Store, Hub: h.Events, Book: notices, Ends: h.streams, Counts: cases.Waiting, Recheck: h.Identity.Holds},

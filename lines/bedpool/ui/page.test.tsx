@@ -3,6 +3,7 @@ import userEvent from '@testing-library/user-event';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Line } from '../../../web/src/fhir/types';
 import { useLive } from '../../../web/src/shell/live';
+import { me } from '../../../web/dev/fixtures.ts';
 import { hub, refuse } from '../../../web/src/test-hub';
 import type { Bed, Board, Proposal, Waiter } from './api';
 import { arrange, bedPasses, merge, narrowed, placeOf, plainly, tails, whereIs } from './data';
@@ -239,7 +240,7 @@ describe('the board', () => {
       close() {}
     });
     function Live() {
-      useLive(ignore);
+      useLive(me, ignore);
       return <BedPoolPage line={line} />;
     }
     const ignore = () => {};

@@ -12,6 +12,7 @@ export interface Me {
   role: Role;
   roles: Role[];
   csrf: string;
+  events?: number; // the newest event when this was answered
   hub: { name: Name; version: string };
   demo?: boolean;
   lenient?: boolean;

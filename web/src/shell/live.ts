@@ -1,6 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
-import type { Counts, Line, Notice } from '../fhir/types';
+import { useEffect, useRef, useState } from 'react';
+import type { Counts, Line, Me, Notice } from '../fhir/types';
 
 export type LineState = 'live' | 'stale' | 'offline';
 
@@ -15,9 +15,16 @@ const tell = (n: Notice | null) => ears.forEach((ear) => ear(n));
 // What moves beds moves no case: lists stay as they are, and whoever draws beds hears it by onLive.
 const ofBeds = (kind: string) => /^(booking|beds)\./.test(kind);
 
-// useLive keeps lists and counts fresh by server-sent events, and says when it cannot.
-export function useLive(onNotice: (n: Notice) => void): LineState {
+// useLive keeps lists and counts fresh by server-sent events, and says when it cannot. One stream serves a login in one
+// role, however often the page is drawn; it begins at the event that the login knew, so nothing falls between.
+export function useLive(me: Pick<Me, 'role' | 'events'>, onNotice: (n: Notice) => void): LineState {
   const client = useQueryClient();
+  const hear = useRef(onNotice);
+  const from = useRef(me.events);
+  useEffect(() => {
+    hear.current = onNotice;
+    from.current = me.events;
+  });
   const [stale, setStale] = useState(false);
   const [offline, setOffline] = useState(() => navigator.onLine === false);
 
@@ -43,13 +50,14 @@ export function useLive(onNotice: (n: Notice) => void): LineState {
     let wait = 1000;
     let broken = false;
     let over = false;
+    let seen = String(from.current ?? '');
 
     const refresh = (line?: string) => {
       for (const key of ['work', 'case', 'notices']) void client.invalidateQueries({ queryKey: [key] });
       void client.invalidateQueries({ queryKey: line ? ['worklist', line] : ['worklist'] });
     };
     function connect() {
-      source = new EventSource('/api/stream');
+      source = new EventSource(`/api/stream${seen && `?after=${seen}`}`);
       source.onopen = () => {
         wait = 1000;
         clearTimeout(grace);
@@ -73,10 +81,11 @@ export function useLive(onNotice: (n: Notice) => void): LineState {
       source.addEventListener('notice', (e) => {
         const notice = read<Notice>(e);
         if (!notice) return;
+        seen = (e as MessageEvent).lastEventId || seen;
         tell(notice);
         if (ofBeds(notice.kind)) return;
         refresh(notice.line);
-        onNotice(notice);
+        hear.current(notice);
       });
       source.addEventListener('counts', (e) => {
         const counts = read<Record<string, Counts>>(e);
@@ -92,7 +101,7 @@ export function useLive(onNotice: (n: Notice) => void): LineState {
       clearTimeout(grace);
       source?.close();
     };
-  }, [client, onNotice]);
+  }, [client, me.role.id]);
 
   return offline ? 'offline' : stale ? 'stale' : 'live';
 }

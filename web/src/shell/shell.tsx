@@ -69,7 +69,7 @@ export default function Shell({ me }: { me: Me }) {
       onClick: () => n.focus && n.line && go(`/lines/${n.line}/cases/${idOf(n.focus)}`),
     });
   }, [notification, name, go]);
-  const live = useLive(onNotice);
+  const live = useLive(me, onNotice);
 
   const all = useMemo(() => lines.data ?? [], [lines.data]);
   const waiting = all.reduce((n, l) => n + (l.counts?.waiting ?? 0), 0);

@@ -1,4 +1,4 @@
-import { useSyncExternalStore } from 'react';
+import { useCallback, useSyncExternalStore } from 'react';
 import { askIn } from '../fhir/client';
 import type { Lang, Name } from '../fhir/types';
 
@@ -52,7 +52,7 @@ export function fill(sentence: string, values?: Record<string, string | number>)
 // useName reads a {zh, en} name that came from the server.
 export function useName() {
   const l = useLang();
-  return (name?: Name | string | null) => (typeof name === 'string' ? name : name ? (l === 'en' && name.en) || name.zh : '');
+  return useCallback((name?: Name | string | null) => (typeof name === 'string' ? name : name ? (l === 'en' && name.en) || name.zh : ''), [l]);
 }
 
 export const say = (name?: Name | string | null) =>
