@@ -208,6 +208,9 @@ func (a *Beds) directory(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	slices.SortFunc(out.Rows, func(x, y directoryRow) int {
+		if x.Own != y.Own { // whoever asks here looks for another hospital
+			return map[bool]int{true: 1, false: -1}[x.Own]
+		}
 		return cmp.Or(cmp.Compare(x.rank, y.rank), cmp.Compare(x.Institution, y.Institution), cmp.Compare(x.Specialty, y.Specialty), cmp.Compare(x.Level, y.Level))
 	})
 	slices.SortFunc(out.Specialties, func(x, y specialtyView) int { return cmp.Compare(x.Code, y.Code) })
@@ -314,7 +317,7 @@ func (x *directoryRow) weigh() {
 	}
 	switch {
 	case x.Own:
-		say(-40, "本院", "own hospital")
+		say(0, "本院", "own hospital")
 	case x.Agreed:
 		say(0, "有转诊协议", "an agreement is in force")
 	default:

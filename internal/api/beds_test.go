@@ -394,6 +394,31 @@ func TestWhoSaysWhatOfBedsAndShifts(t *testing.T) {
 	})
 }
 
+func TestWhoLooksForWhereToReferSeesOtherHospitalsFirst(t *testing.T) {
+	p := openPool(t, storetest.Memory, 1) // this hospital has 32 free beds
+	level := fhir.Arr{fhir.Obj{"code", fhir.Arr{fhir.Concept(beds.CapacityCode, "level", "")}, "stratum", fhir.Arr{fhir.Obj{"value", fhir.Concept(beds.LevelOf, "general", ""),
+		"population", fhir.Arr{fhir.Obj{"code", fhir.Concept(beds.CapacityCode, "free", ""), "count", 0}}}}}}
+	county := fhir.New("MeasureReport", "id", "bed-capacity-county", "status", "complete", "type", "summary", "measure", beds.CapacityMeasure, "reporter", fhir.Ref("Organization/county", ""), "period", fhir.Obj{"start", "2026-11-23"},
+		"group", fhir.Arr{fhir.Obj{"code", fhir.Concept(spec.Canonical+"/CodeSystem/department", "d00", ""), "stratifier", level}})
+	p.put(fhir.New("Organization", "id", "county", "type", fhir.Arr{fhir.Concept("", "prov", "")}, "name", "县医院"))
+	if _, err := p.room.Report(context.Background(), p.store); err != nil {
+		t.Fatal(err)
+	}
+	ready, err := store.Prepare(county)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.update(func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Put(ctx, store.Put{Op: store.Update, Type: "MeasureReport", ID: county.ID(), Resource: ready, Custodian: "Organization/county"})
+		return err
+	})
+	var v struct{ Rows []directoryRow }
+	p.get(at(access.Doctor, "Organization/d00", search.Everything), "/api/beds/directory", &v)
+	if len(v.Rows) != 2 || v.Rows[0].Institution != "Organization/county" || v.Rows[0].Own || !v.Rows[1].Own {
+		t.Errorf("got %+v; want the county, which is full, before the own hospital, which is not", v.Rows)
+	}
+}
+
 func BenchmarkBoardOf2000Beds(b *testing.B) {
 	p := openPool(b, storetest.Memory, 63) // 63 wards of 32 beds: 2,016
 	n := 0

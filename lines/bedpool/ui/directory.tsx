@@ -22,6 +22,8 @@ export default function DirectoryTab() {
     return next;
   }, { replace: true });
   const rows = list.data?.rows ?? [];
+  const others = rows.filter((r) => !r.own);
+  const own = rows.filter((r) => r.own);
   const specialties = [...new Map([...(list.data?.specialties ?? []), ...rows.map((r) => ({ code: r.specialty, name: r.specialtyName ?? r.specialty }))].map((s) => [s.code, s])).values()];
   return (
     <section className="figures" aria-label={t('directorySays')}>
@@ -44,7 +46,15 @@ export default function DirectoryTab() {
                   <th scope="col">{t('wait')}</th><th scope="col" className="right">{t('distance')}</th><th scope="col">{t('agreement')}</th><th scope="col">{t('why')}</th><th scope="col"><span className="sr">{t('refer')}</span></th>
                 </tr>
               </thead>
-              <tbody>{rows.map((r, i) => <Row key={`${r.institution} ${r.specialty} ${r.level}`} r={r} named={!ask.specialty} first={i === 0 && r.free > 0 && !!(ask.specialty || ask.level)} />)}</tbody>
+              <tbody>{others.map((r, i) => <Row key={`${r.institution} ${r.specialty} ${r.level}`} r={r} named={!ask.specialty} first={i === 0 && r.free > 0 && !!(ask.specialty || ask.level)} />)}
+                {others.length === 0 && <tr><td colSpan={ask.specialty ? 9 : 10} className="quiet">{t('noOthers')}</td></tr>}
+              </tbody>
+              {own.length > 0 && (
+                <tbody aria-label={t('own')}>
+                  <tr><th scope="rowgroup" colSpan={ask.specialty ? 9 : 10}>{t('own')} <span className="quiet small">{t('ownSays')}</span></th></tr>
+                  {own.map((r) => <Row key={`${r.institution} ${r.specialty} ${r.level}`} r={r} named={!ask.specialty} first={false} />)}
+                </tbody>
+              )}
             </table>
           </div>
         )}
@@ -58,7 +68,7 @@ function Row({ r, named, first }: { r: DirectoryRow; named: boolean; first: bool
   const wait = r.p50 === undefined ? t('none') : r.p90 === undefined ? hours(r.p50) : t('waitOf', { p50: hours(r.p50), p90: hours(r.p90) });
   return (
     <tr className={first ? 'row-mine' : undefined}>
-      <td><b>{r.name}</b> {first && <span className="ward-mark mark-first">{t('ask')}</span>}{r.own && <span className="quiet small">{t('own')}</span>}</td>
+      <td><b>{r.name}</b> {first && <span className="ward-mark mark-first">{t('ask')}</span>}{r.own && <span className="ward-mark">{t('own')}</span>}</td>
       {named && <td className="nowrap">{r.specialtyName ?? r.specialty}</td>}
       <td className="nowrap">{t(`level.${r.level}`)}</td>
       <td><span className="load"><Bar share={r.beds ? r.free / r.beds : 0} tone="share-free" /><span className={`num ${r.free === 0 ? 'late-word' : ''}`}>{t('freeOf', { n: r.free, of: r.beds })}</span></span></td>

@@ -131,6 +131,16 @@ describe('directory', () => {
     expect(within(own).queryByRole('link')).toBeNull();
     expect(within(own).getByText('0 / 40')).toHaveClass('late-word');
   });
+  it('keeps the own hospital apart, marked as such, and says when there is no other', async () => {
+    const both = hub(<DirectoryTab />, { path: '/?specialty=cardiology', say: { 'GET /api/beds/directory': { ...directory, rows: [...directory.rows!].reverse() } } });
+    const apart = await screen.findByRole('rowgroup', { name: '本院' });
+    expect(within(apart).getByRole('row', { name: /青溪县总医院 本院/ })).toBeInTheDocument();
+    expect(within(apart).queryByText('区域医疗中心')).toBeNull();
+    expect(screen.getAllByRole('row')[1]).toHaveTextContent('区域医疗中心');
+    both.unmount();
+    hub(<DirectoryTab />, { say: { 'GET /api/beds/directory': { ...directory, rows: directory.rows!.slice(1) } } });
+    expect(await screen.findByText('没有其他医院报告符合条件的床位。')).toBeInTheDocument();
+  });
   it('asks for what was chosen', async () => {
     const { asked } = hub(<DirectoryTab />, { path: '/?specialty=cardiology&level=icu', say: { 'GET /api/beds/directory': directory } });
     await screen.findByText('区域医疗中心');

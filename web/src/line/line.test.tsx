@@ -122,6 +122,34 @@ describe('the step bar', () => {
     const stops = stopsOf(flow, row(1, { state: 'arrived', stateName: { zh: '已到达' } }), theCase.path!, say);
     expect(stops.find((s) => s.code === 'accepted')).toMatchObject({ past: true, skipped: true });
   });
+  describe('beside the straight way', () => {
+    const state = (code: string, zh: string, kind: 'open' | 'done' | 'closed' = 'open', main = false) => ({ code, name: { zh, en: zh }, kind, main });
+    const leads = (to: string, ...from: string[]) => ({ do: to, name: { zh: to, en: to }, from, to, by: 'owner' });
+    const up = { code: 'up', name: { zh: '上转', en: 'Up' },
+      states: [state('submitted', '待接收', 'open', true), state('received', '已接收', 'open', true), state('accepted', '已接诊', 'open', true), state('no-bed', '待床位'), state('held', '已留床'),
+        state('in-transit', '转运中', 'open', true), state('arrived', '已到达', 'open', true), state('departed', '急诊在途'), state('redirected', '已转他院', 'closed')],
+      steps: [leads('received', 'submitted'), leads('accepted', 'received'), leads('no-bed', 'received', 'held'), leads('held', 'no-bed'), leads('in-transit', 'accepted', 'held', 'departed'), leads('arrived', 'in-transit'), leads('redirected', 'no-bed', 'held')] };
+    it.each([
+      ['waits for a bed', ['submitted', 'received', 'no-bed'], '待接收✓ 已接收✓ [待床位] 转运中 已到达'],
+      ['has one held', ['submitted', 'received', 'no-bed', 'held'], '待接收✓ 已接收✓ 待床位✓ [已留床] 转运中 已到达'],
+      ['waits again after the hold has lapsed', ['submitted', 'received', 'no-bed', 'held', 'no-bed'], '待接收✓ 已接收✓ 已留床✓ [待床位] 转运中 已到达'],
+      ['is on the way with a bed', ['submitted', 'received', 'no-bed', 'held', 'in-transit'], '待接收✓ 已接收✓ 待床位✓ 已留床✓ [转运中] 已到达'],
+      ['set out at once', ['submitted', 'departed', 'in-transit'], '待接收✓ 急诊在途✓ [转运中] 已到达'],
+      ['needed no bed', ['submitted', 'received', 'accepted', 'in-transit'], '待接收✓ 已接收✓ 已接诊✓ [转运中] 已到达'],
+      ['was sent on for want of a bed', ['submitted', 'received', 'no-bed', 'redirected'], '待接收✓ 已接收✓ 待床位✓ [已转他院]'],
+    ])('a case that %s', (_, states, want) => {
+      const of = (code: string) => up.states.find((s) => s.code === code)!;
+      const path = states.map((code, i) => ({ state: code, stateName: of(code).name, at: `2026-11-23T0${i}:00:00Z` }));
+      const at = of(states.at(-1)!);
+      const stops = stopsOf(up, row(1, { state: at.code, stateName: at.name, stateKind: at.kind }), path, say);
+      expect(stops.map((s) => (s.now ? `[${s.label}]` : s.label + (s.skipped ? '~' : s.past ? '✓' : ''))).join(' ')).toBe(want);
+    });
+    it('a stay that was left and come back to shows the stay alone', () => {
+      const stay = { ...up, states: [state('in-bed', '在床', 'open', true), state('leaving', '待出院', 'open', true), state('away', '离床')], steps: [leads('away', 'in-bed'), leads('in-bed', 'away'), leads('leaving', 'in-bed')] };
+      const path = ['in-bed', 'away', 'in-bed', 'leaving'].map((code, i) => ({ state: code, stateName: { zh: code, en: code }, at: `2026-11-23T0${i}:00:00Z` }));
+      expect(stopsOf(stay, row(1, { state: 'leaving', stateName: { zh: '待出院' }, stateKind: 'open' }), path, say).map((s) => s.label)).toEqual(['在床', '待出院']);
+    });
+  });
 });
 
 describe('forms', () => {

@@ -9,25 +9,54 @@ import zh from './zh.json';
 
 interface Stop { code: string; label: string; at?: string; stayed?: string; now: boolean; past: boolean; skipped: boolean; end?: boolean }
 
-// stopsOf lays the case's path on the flow's straight way; where the case left it, its last state stands at the end.
+// stopsOf lays the case's path on the flow's straight way. What it passed beside that way stands where it passed it, in the
+// place of what it did not pass; where it left the way, its last state stands at the end.
 export function stopsOf(flow: Flow | undefined, row: Row, path: PathStep[], say: (n: Row['stateName']) => string): Stop[] {
   const main = (flow?.states ?? []).filter((s) => s.main);
   const seen = new Map(path.map((p) => [p.state, p]));
+  const first = (code: string) => path.findIndex((p) => p.state === code);
+  const last = (code: string) => path.findLastIndex((p) => p.state === code);
   const here = main.findIndex((s) => s.code === row.state);
   const reached = main.reduce((n, s, i) => (seen.has(s.code) ? i : n), -1);
   const off = here < 0;
-  const stops: Stop[] = main.map((s, i) => {
+  const onWay = new Set(main.map((s) => s.code));
+  const beside = (from: number, to: number): Stop[] => path.slice(from, to)
+    .filter((p, i) => !onWay.has(p.state) && p.state !== row.state && last(p.state) === from + i)
+    .map((p) => ({ code: p.state, label: say(p.stateName), at: p.at, stayed: p.stayed, now: false, past: true, skipped: false }));
+  const stops: Stop[] = [];
+  let left = -1; // of the path, where the last stop of the way was left
+  let passed: Stop[] = []; // over without a visit, since then
+  const end = off ? reached : Math.max(here, reached);
+  main.slice(0, end + 1).forEach((s, i) => {
     const p = seen.get(s.code);
     const now = s.code === row.state;
-    const past = !now && (off ? !!p : i < here);
-    return { code: s.code, label: say(s.name), at: p?.at, stayed: p?.stayed, now, past, skipped: past && !p };
+    const stop: Stop = { code: s.code, label: say(s.name), at: p?.at, stayed: p?.stayed, now, past: !now && (off ? !!p : i < here), skipped: !now && !p && (off || i < here) };
+    if (!p && !now) return void passed.push(stop);
+    const detour = left < 0 ? [] : beside(left + 1, p ? first(s.code) : path.length);
+    stops.push(...(detour.length ? detour : passed), stop);
+    passed = [];
+    if (p) left = last(s.code);
   });
-  if (!off) return stops;
-  const last = seen.get(row.state);
-  const left: Stop = {
-    code: row.state, label: say(row.stateName), at: last?.at ?? row.enteredAt, now: true, past: false, skipped: false, end: row.stateKind !== 'open',
-  };
-  return left.end ? [...stops.slice(0, reached + 1), left] : [...stops.slice(0, reached + 1), left, ...stops.slice(reached + 1)];
+  const ahead = (from: number) => main.slice(from).map((s): Stop => ({ code: s.code, label: say(s.name), now: false, past: false, skipped: false }));
+  if (!off) return [...stops, ...ahead(end + 1)];
+  const p = seen.get(row.state);
+  const stands: Stop = { code: row.state, label: say(row.stateName), at: p?.at ?? row.enteredAt, now: true, past: false, skipped: false, end: row.stateKind !== 'open' };
+  stops.push(...(left < 0 ? [] : beside(left + 1, path.length)), stands);
+  return stands.end ? stops : [...stops, ...ahead(back(flow!, main, row.state, reached + 1))];
+}
+
+// back is where a case beside the straight way comes to it again: the first of its states, from one on, to which steps lead.
+function back(flow: Flow, main: Flow['states'], state: string, from: number): number {
+  const known = new Set([state]);
+  let best = main.length;
+  for (const at of known) {
+    for (const to of flow.steps.filter((s) => s.from.includes(at)).map((s) => s.to)) {
+      const i = main.findIndex((s) => s.code === to);
+      if (i >= from) best = Math.min(best, i);
+      else if (i < 0) known.add(to);
+    }
+  }
+  return best < main.length ? best : from;
 }
 
 export function StepBar({ flow, row, path }: { flow?: Flow; row: Row; path: PathStep[] }) {
