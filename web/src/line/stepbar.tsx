@@ -15,7 +15,7 @@ export function stopsOf(flow: Flow | undefined, row: Row, path: PathStep[], say:
   const main = (flow?.states ?? []).filter((s) => s.main);
   const seen = new Map(path.map((p) => [p.state, p]));
   const first = (code: string) => path.findIndex((p) => p.state === code);
-  const last = (code: string) => path.findLastIndex((p) => p.state === code);
+  const last = (code: string) => path.map((p) => p.state).lastIndexOf(code);
   const here = main.findIndex((s) => s.code === row.state);
   const reached = main.reduce((n, s, i) => (seen.has(s.code) ? i : n), -1);
   const off = here < 0;
