@@ -383,6 +383,27 @@ func TestTheStreamGoesOnWhereThePageBegan(t *testing.T) {
 	d.expect("not a number", 400, "bad-seq", "GET", "/api/stream?after=x", "")
 }
 
+func TestWhoWasAwayForLongIsToldToAskAnew(t *testing.T) {
+	o := openOffice(t)
+	ours := []string{"Organization/township"}
+	d := o.as("doctor")
+	for range 101 {
+		o.raise(event.Event{Kind: "test.away", Parties: ours})
+	}
+	for _, c := range []struct{ after, want string }{{"1", "test.away"}, {"0", "{}"}} {
+		next := d.listens("/api/stream?after="+c.after, "")
+		if got := next(); !strings.Contains(got, c.want) {
+			t.Errorf("after %s of 101: got %s; want %s", c.after, got, c.want)
+		}
+		if c.after == "0" {
+			o.raise(event.Event{Kind: "test.back", Parties: []string{"Organization/township", "Practitioner/nobody"}})
+			if got := next(); !strings.Contains(got, "test.back") {
+				t.Errorf("after the reset: got %s; want test.back and nothing of before", got)
+			}
+		}
+	}
+}
+
 func TestAStreamEndsWithTheRoleThatItServes(t *testing.T) {
 	o := openOffice(t)
 	if _, _, err := o.identity.AddUser(t.Context(), identity.NewUser{ID: "id-both", Username: "both", Name: "both", Password: password, Roles: []identity.Role{

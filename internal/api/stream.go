@@ -48,7 +48,7 @@ func (a *Stream) serve(w http.ResponseWriter, r *http.Request) {
 	ear := a.Hub.Listen(parties(c)...) // before the log is read: nothing falls between
 	defer a.Hub.Leave(ear)
 
-	last, missed, err := a.missed(ctx, r, c)
+	last, missed, lost, err := a.missed(ctx, r, c)
 	if err != nil {
 		Refuse(w, r, err)
 		return
@@ -59,6 +59,9 @@ func (a *Stream) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(200)
 	fmt.Fprintf(w, "retry: 3000\nid: %d\n\n", last)
+	if lost {
+		fmt.Fprint(w, "event: reset\ndata: {}\n\n")
+	}
 	for _, e := range missed {
 		a.notice(w, c, e)
 		last = e.Seq
@@ -106,25 +109,37 @@ func (a *Stream) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// missed is what happened since the id that the page has seen; who names none starts at the newest.
-func (a *Stream) missed(ctx context.Context, r *http.Request, c *access.Caller) (last int64, events []event.Event, err error) {
+// atMost is how many missed events a party is told one by one.
+const atMost = 100
+
+// missed is what happened since the id that the page has seen; who names none starts at the newest. After too much of it the
+// page is to ask for everything anew: lost.
+func (a *Stream) missed(ctx context.Context, r *http.Request, c *access.Caller) (last int64, events []event.Event, lost bool, err error) {
 	id := cmp.Or(r.Header.Get("Last-Event-ID"), r.URL.Query().Get("after"))
 	if id != "" {
 		if last, err = strconv.ParseInt(id, 10, 64); err != nil || last < 0 {
-			return 0, nil, fhir.Refuse(400, "value", "bad-seq", "Last-Event-ID and after are numbers", "Last-Event-ID 与 after 须为数字")
+			return 0, nil, false, fhir.Refuse(400, "value", "bad-seq", "Last-Event-ID and after are numbers", "Last-Event-ID 与 after 须为数字")
 		}
 	}
 	err = a.Store.View(ctx, func(tx *store.Tx) (err error) {
-		events = nil
-		if id == "" {
-			last, err = event.Last(ctx, tx)
+		events, lost = nil, false
+		newest, err := event.Last(ctx, tx)
+		if err != nil {
 			return err
+		}
+		if id == "" {
+			last = newest
+			return nil
 		}
 		seen := map[int64]bool{}
 		for _, p := range parties(c) {
-			some, err := event.After(ctx, tx, p, last, 1000)
+			some, err := event.After(ctx, tx, p, last, atMost+1)
 			if err != nil {
 				return err
+			}
+			if len(some) > atMost {
+				events, last, lost = nil, newest, true
+				return nil
 			}
 			for _, e := range some {
 				if !seen[e.Seq] {
@@ -136,7 +151,7 @@ func (a *Stream) missed(ctx context.Context, r *http.Request, c *access.Caller) 
 		slices.SortFunc(events, func(a, b event.Event) int { return cmp.Compare(a.Seq, b.Seq) })
 		return nil
 	})
-	return last, events, err
+	return last, events, lost, err
 }
 
 func (a *Stream) notice(w http.ResponseWriter, c *access.Caller, e event.Event) {

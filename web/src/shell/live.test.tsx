@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { me } from '../../dev/fixtures.ts';
 import type { Me } from '../fhir/types';
 import { hub } from '../test-hub';
-import { useLive } from './live';
+import { onLive, useLive } from './live';
 
 type Heard = { data: string; lastEventId?: string };
 interface Source { url: string; open: boolean; readyState: number; heard: Record<string, (e: Heard) => void>; onopen?: () => void; onerror?: () => void }
@@ -54,6 +54,15 @@ it('opens another for another role', async () => {
   hub(<Room />);
   await userEvent.click(screen.getByText('other role'));
   expect(sources.map((s) => [s.url, s.open])).toEqual([['/api/stream?after=41', false], ['/api/stream?after=50', true]]);
+});
+
+it('asks for everything anew when it was away for long', async () => {
+  const heard = vi.fn();
+  const end = onLive(heard);
+  hub(<Room />);
+  act(() => sources[0]!.heard.reset!({ data: '{}' }));
+  expect(heard).toHaveBeenCalledExactlyOnceWith(null);
+  end();
 });
 
 it('goes on after the last event that it heard when the hub refused the line', () => {

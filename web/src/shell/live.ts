@@ -87,6 +87,10 @@ export function useLive(me: Pick<Me, 'role' | 'events'>, onNotice: (n: Notice) =
         refresh(notice.line);
         hear.current(notice);
       });
+      source.addEventListener('reset', () => {
+        tell(null);
+        refresh();
+      });
       source.addEventListener('counts', (e) => {
         const counts = read<Record<string, Counts>>(e);
         if (!counts) return;
