@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -70,6 +71,10 @@ func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 		err = fhir.Refuse(410, "deleted", "deleted", "deleted", "已删除")
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrTryAgain):
 		err = fhir.Refuse(409, "conflict", "changed-meanwhile", "changed by somebody else meanwhile; load it again", "内容已被他人更新，请刷新后再试")
+	case errors.Is(err, context.Canceled):
+		err = fhir.Refuse(499, "transient", "cancelled", "the client went away", "请求已取消")
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fhir.Refuse(http.StatusServiceUnavailable, "timeout", "timeout", "the request took too long", "处理超时，请稍后再试")
 	}
 	request := r.Header.Get("X-Request-Id")
 	outcome, status := fhir.Outcome(err, Lang(r), request)

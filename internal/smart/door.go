@@ -76,6 +76,8 @@ func (s *Service) authorize(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusSeeOther)
 	case errors.As(err, &why):
 		http.Redirect(w, r, "/consent?problem="+url.QueryEscape(why.Issues[0].Detail), http.StatusSeeOther)
+	case gone(r):
+		w.WriteHeader(499)
 	default:
 		s.Log.Error("smart: authorize", "error", err)
 		http.Redirect(w, r, "/consent?problem=internal", http.StatusSeeOther)
@@ -119,12 +121,19 @@ func (s *Service) form(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// gone tells whether the client has left, so that what failed for it is no fault of ours.
+func gone(r *http.Request) bool { return errors.Is(r.Context().Err(), context.Canceled) }
+
 // refuse answers in the form of RFC 6749; what the operator must know goes to the log.
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, errTaken) {
 		err = fosite.ErrInvalidGrant.WithHint("redeemed already")
 	}
 	e := fosite.ErrorToRFC6749Error(err)
+	if e.CodeField >= 500 && gone(r) {
+		w.WriteHeader(499)
+		return
+	}
 	if e.CodeField >= 500 {
 		s.Log.Error("smart: failed", "request", r.Header.Get("X-Request-Id"), "error", err, "cause", errors.Unwrap(e))
 	}

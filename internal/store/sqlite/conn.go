@@ -18,9 +18,10 @@ type conn struct {
 	broken   error // first failed statement of the unit
 	wrote    bool  // the unit has changed something
 	waiting  []*batch
-	batches  []*batch // to use again
-	rows     int      // in waiting
-	db       *DB      // of the writer
+	batches  []*batch        // to use again
+	rows     int             // in waiting
+	db       *DB             // of the writer
+	reads    context.Context // of the view that has it; nil on the writer
 }
 
 type stmt struct {
@@ -132,6 +133,10 @@ func (c *conn) fail(err error) error {
 		err = fmt.Errorf("%w: %v", engine.ErrUnique, err)
 	case sqlite.ResultReadOnly:
 		err = fmt.Errorf("%w: %v", engine.ErrReadOnly, err)
+	case sqlite.ResultInterrupt: // the view was called off
+		if c.reads != nil && c.reads.Err() != nil {
+			err = fmt.Errorf("%w: %v", c.reads.Err(), err)
+		}
 	}
 	if c.broken == nil {
 		c.broken = err
@@ -189,9 +194,6 @@ func (c *conn) Query(ctx context.Context, query string, args []any, row func(eng
 	for {
 		more, err := s.Step()
 		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
 			return c.fail(err)
 		}
 		if !more {

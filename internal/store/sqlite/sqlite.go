@@ -164,10 +164,12 @@ func (db *DB) View(ctx context.Context, fn func(engine.Conn) error) (err error) 
 	}
 	defer func() {
 		c.c.SetInterrupt(nil)
+		c.reads = nil
 		if err2 := c.run("ROLLBACK"); err == nil && err2 != nil {
 			err = err2
 		}
 	}()
+	c.reads = ctx
 	c.c.SetInterrupt(ctx.Done())
 	return fn(c)
 }

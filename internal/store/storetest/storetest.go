@@ -136,6 +136,7 @@ func Run(t *testing.T, open Open) {
 		{"after commit runs once, and not after an error", afterCommit},
 		{"one of 64 claims wins and the others learn the holder", claims},
 		{"a view does not see what is committed meanwhile", snapshot},
+		{"a read that is called off says so", calledOff},
 		{"lock lets one unit at a time decide", locks},
 		{"answers are remembered for seven days", idempotency},
 		{"a resource comes back as it was written, with the store's own meta", roundTrip},
@@ -187,6 +188,32 @@ func count(t testing.TB, s *store.Store, query string, args ...any) (n int64) {
 		return tx.Query(context.Background(), query, args, func(scan func(...any) error) error { return scan(&n) })
 	}))
 	return n
+}
+
+// calledOff: whoever answers a client can tell one that went away from a fault.
+func calledOff(t *testing.T, open Open) {
+	s := open(t, store.Options{})
+	for _, c := range []struct {
+		when   string
+		cancel func(context.CancelFunc)
+	}{
+		{"before", func(cancel context.CancelFunc) { cancel() }},
+		{"while it runs", func(cancel context.CancelFunc) { time.AfterFunc(10*time.Millisecond, cancel) }},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := s.View(ctx, func(tx *store.Tx) error {
+			c.cancel(cancel)
+			const long = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000000) SELECT count(*) FROM n"
+			return tx.Query(ctx, long, nil, func(func(...any) error) error { return nil })
+		})
+		cancel()
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("called off %s: got %v; want %v", c.when, err, context.Canceled)
+		}
+	}
+	if n := count(t, s, "SELECT 7"); n != 7 {
+		t.Errorf("the next read: got %d; want 7", n)
+	}
 }
 
 func ownTables(t *testing.T, open Open) {
