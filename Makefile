@@ -28,8 +28,8 @@ demo-reset: build ## forget the demo's data and make it anew
 test: ## everything that CI runs: both databases, linters, page, stories, browser
 	@scripts/test
 
-test-race: ## concurrency under the race detector (slow)
-	@scripts/postgres go test -race -count=1 ./internal/store/... ./internal/identity/... ./internal/audit/... ./internal/event/... ./internal/job/... ./internal/line/...
+test-race: ## every package, then the stories, under the race detector, on both databases (long)
+	@scripts/race
 
 check: ## quick look before a commit: format, vet, arch, page types
 	@scripts/check
@@ -52,7 +52,7 @@ bench: build ## the parts in docs/benchmarks.md, on both databases (xinglin benc
 gen: ## tables that are derived from published definitions (needs them; see the generators' docs)
 	@go generate ./...
 
-fuzz: ## the parsers, a minute each (FUZZTIME=)
+fuzz: ## every fuzz target for a minute each (FUZZTIME=)
 	@scripts/fuzz
 
 e2e: build ## stories and browser tests only, over the real binary
