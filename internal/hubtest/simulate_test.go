@@ -1,12 +1,23 @@
 package hubtest_test
 
 import (
+	"context"
+	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/hubtest"
 )
+
+// inRole asks as somebody in a role at an institution who has no account.
+func inRole(h *hubtest.Hub, role, org, method, url string) (int, string) {
+	c := &access.Caller{User: role + "@" + org, Name: role, Role: access.Role(role), Org: "Organization/" + org}
+	h.Tree.Settle(c)
+	rec := httptest.NewRecorder()
+	h.Inside().ServeHTTP(rec, httptest.NewRequest(method, url, nil).WithContext(access.With(context.Background(), c)))
+	return rec.Code, rec.Body.String()
+}
 
 func TestASimulationIsItsAskersAndNamesNobody(t *testing.T) {
 	h := hubtest.New(t)
@@ -46,12 +57,11 @@ func TestASimulationIsItsAskersAndNamesNobody(t *testing.T) {
 	}
 	a.JSON(t, &one)
 	place := a.Header.Get("Location")
-	for end := time.Now().Add(time.Minute); one.State == "waiting" || one.State == "running"; {
-		if a = h.Call(hubtest.Administrator, "GET", place, ""); a.Status != 200 || time.Now().After(end) {
-			t.Fatalf("show: got %d %s", a.Status, a.Body)
-		}
-		a.JSON(t, &one)
+	if _, err := h.Slow.Tick(t.Context()); err != nil {
+		t.Fatal(err)
 	}
+	a = h.Call(hubtest.Administrator, "GET", place, "")
+	a.JSON(t, &one)
 	if one.State != "done" || one.Done != 8 || one.Of != 8 || one.Report == nil || len(one.Report.Settings) != 2 || len(one.Report.Settings[0].Policies) != 2 {
 		t.Errorf("got %s", a.Body)
 	}
@@ -60,32 +70,53 @@ func TestASimulationIsItsAskersAndNamesNobody(t *testing.T) {
 			t.Errorf("the answer holds %s", part)
 		}
 	}
-	if other := h.Call(hubtest.Affairs, "GET", place, ""); other.Status != 404 {
-		t.Errorf("somebody else: got %d; want 404", other.Status)
+	if code, body := inRole(h, "leader", "county-1", "GET", place); code != 404 {
+		t.Errorf("of another institution: got %d %s; want 404", code, body)
 	}
-	if list := h.Call(hubtest.Affairs, "GET", "/api/beds/simulate", ""); list.Status != 200 || strings.Contains(string(list.Body), one.ID) {
-		t.Errorf("somebody else's list: got %d %s", list.Status, list.Body)
+	if _, list := inRole(h, "leader", "county-1", "GET", "/api/beds/simulate"); strings.Contains(list, one.ID) {
+		t.Errorf("of another institution, the list: got %s", list)
+	}
+	if list := h.Call(hubtest.Affairs, "GET", "/api/beds/simulate", ""); !strings.Contains(string(list.Body), one.ID) || !strings.Contains(string(list.Body), `"mine":false`) {
+		t.Errorf("a colleague's list: got %d %s", list.Status, list.Body)
+	}
+	if list := h.Call(hubtest.Administrator, "GET", "/api/beds/simulate", ""); !strings.Contains(string(list.Body), one.ID) || strings.Contains(string(list.Body), "figures") || !strings.Contains(string(list.Body), `"mine":true`) {
+		t.Errorf("one's own list: got %s", list.Body)
 	}
 
+	// of an institution: its own people and those above it see who asked what; only who asked may stop it
 	const large = `{"days":1000,"seeds":10,"policies":["weighted"],"reserves":[0]}`
-	if a = h.Call(hubtest.Administrator, "POST", "/api/beds/simulate", large); a.Status != 202 {
+	if a = h.Call(hubtest.Affairs, "POST", "/api/beds/simulate", large); a.Status != 202 {
 		t.Fatalf("begin a long one: got %d %s", a.Status, a.Body)
 	}
 	place = a.Header.Get("Location")
-	if again := h.Call(hubtest.Administrator, "POST", "/api/beds/simulate", small); again.Status != 409 {
+	if again := h.Call(hubtest.Affairs, "POST", "/api/beds/simulate", small); again.Status != 409 {
 		t.Errorf("a second at once: got %d %s; want 409", again.Status, again.Body)
 	}
-	if stop := h.Call(hubtest.Administrator, "DELETE", place, ""); stop.Status != 204 {
+	for who, want := range map[string]int{"": 401, hubtest.CentreReceiver: 403, hubtest.Stranger: 403, hubtest.Administrator: 200, hubtest.Affairs: 200} {
+		if a := h.Call(who, "GET", place, ""); a.Status != want {
+			t.Errorf("%q looks: got %d %s; want %d", who, a.Status, a.Body, want)
+		}
+	}
+	for role, want := range map[[2]string]int{{"bed-desk", "centre"}: 200, {"leader", "centre"}: 200, {"leader", "county-1"}: 404, {"bed-desk", "partner-1"}: 404} {
+		code, body := inRole(h, role[0], role[1], "GET", place)
+		if code != want {
+			t.Errorf("%v looks: got %d %s; want %d", role, code, body, want)
+		}
+		if _, list := inRole(h, role[0], role[1], "GET", "/api/beds/simulate"); strings.Contains(list, strings.TrimPrefix(place, "/api/beds/simulate/")) != (want == 200) {
+			t.Errorf("%v lists: got %s", role, list)
+		}
+	}
+	if stop := h.Call(hubtest.Administrator, "DELETE", place, ""); stop.Status != 403 {
+		t.Errorf("somebody else stops it: got %d %s; want 403", stop.Status, stop.Body)
+	}
+	if stop := h.Call(hubtest.Affairs, "DELETE", place, ""); stop.Status != 204 {
 		t.Errorf("stop: got %d %s; want 204", stop.Status, stop.Body)
 	}
-	for end := time.Now().Add(time.Minute); ; {
-		a = h.Call(hubtest.Administrator, "GET", place, "")
-		a.JSON(t, &one)
-		if one.State == "cancelled" {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("after stopping: got %s", a.Body)
-		}
+	if _, err := h.Slow.Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a = h.Call(hubtest.Affairs, "GET", place, "")
+	if a.JSON(t, &one); one.State != "cancelled" || one.Done != 0 {
+		t.Errorf("after stopping: got %s", a.Body)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,7 +123,8 @@ type Refused struct{ Err error }
 func (r Refused) Error() string { return r.Err.Error() }
 func (r Refused) Unwrap() error { return r.Err }
 
-// Runner does the jobs that are due.
+// Runner does the jobs that are due, of the kinds that it handles, one after another. Kinds that take seconds have a runner
+// of their own, so that the others need not wait for them.
 type Runner struct {
 	store *store.Store
 	clock clock.Clock
@@ -174,11 +177,20 @@ func (r *Runner) Run(ctx context.Context) error {
 // Tick does every job that is due now and returns how many ended well. Many runners may tick at once.
 func (r *Runner) Tick(ctx context.Context) (done int, err error) {
 	tried := map[int64]bool{}
+	kinds := slices.Sorted(maps.Keys(r.kinds))
+	if len(kinds) == 0 {
+		return 0, nil
+	}
+	mine := ` AND kind IN (` + strings.TrimSuffix(strings.Repeat("?, ", len(kinds)), ", ") + `)`
 	for {
 		var due []Job
 		now := r.clock.Now().UnixMicro()
+		args := []any{now, now}
+		for _, k := range kinds {
+			args = append(args, k)
+		}
 		err := r.store.View(ctx, func(tx *store.Tx) (err error) {
-			due, err = list(ctx, tx, `WHERE state = 0 AND run_at <= ? AND lease <= ? ORDER BY run_at, id LIMIT 100`, now, now)
+			due, err = list(ctx, tx, `WHERE state = 0 AND run_at <= ? AND lease <= ?`+mine+` ORDER BY run_at, id LIMIT 100`, args...)
 			return err
 		})
 		if err != nil {
@@ -186,8 +198,8 @@ func (r *Runner) Tick(ctx context.Context) (done int, err error) {
 		}
 		fresh := false
 		for _, j := range due {
-			w, known := r.kinds[j.Kind]
-			if tried[j.ID] || !known {
+			w := r.kinds[j.Kind]
+			if tried[j.ID] {
 				continue
 			}
 			tried[j.ID], fresh = true, true

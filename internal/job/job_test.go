@@ -3,6 +3,7 @@ package job_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -198,4 +199,23 @@ func TestARefusalIsNotRepeated(t *testing.T) {
 	if got := b.list(t, job.Dead); len(got) != 1 {
 		t.Errorf("got %d dead; want 1", len(got))
 	}
+}
+
+// Two runners share the queue, each for its own kinds: what the one has not come to yet does not hide the other's.
+func TestEachRunnerFindsItsOwnKinds(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, with storetest.Open) {
+		b := open(t, with)
+		for i := range 150 {
+			b.enqueue(t, "others", fmt.Sprint(i), time.Time{})
+		}
+		b.enqueue(t, "k", "mine", time.Time{})
+		r := job.NewRunner(b.Store, b.clock)
+		r.Handle("k", job.Work{Do: func(context.Context, *store.Tx, job.Job) error { return nil }})
+		if n, err := r.Tick(ctx); n != 1 || err != nil {
+			t.Errorf("got %d jobs done, %v; want 1", n, err)
+		}
+		if n, err := job.NewRunner(b.Store, b.clock).Tick(ctx); n != 0 || err != nil {
+			t.Errorf("without a kind: got %d jobs done, %v", n, err)
+		}
+	})
 }

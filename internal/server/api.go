@@ -52,7 +52,7 @@ func (h *Hub) ownAPI() http.Handler {
 		beds,
 		&api.OwnSystems{Beds: beds, Room: h.HIS, Senders: h.sendersOf},
 		api.Files{Store: h.Store, Files: h.Files, Audit: h.Audit, Clock: h.Clock},
-		&api.Simulations{Tree: h.Tree, Audit: h.Audit, Ends: h.streams, Now: h.Clock.Now, Past: h.pastOfPool},
+		&api.Simulations{Store: h.Store, Room: h.WhatIf, Tree: h.Tree, Audit: h.Audit},
 	} {
 		room.Register(mux)
 	}

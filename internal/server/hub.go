@@ -14,6 +14,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/beds"
 	"github.com/xinglin-health/xinglin/internal/beds/his"
+	"github.com/xinglin-health/xinglin/internal/beds/whatif"
 	"github.com/xinglin-health/xinglin/internal/blob"
 	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/bulk"
@@ -45,6 +46,7 @@ type Hub struct {
 	Events        *event.Hub
 	Terms         *term.Service
 	Jobs          *job.Runner
+	Slow          *job.Runner // what takes seconds
 	Dispatcher    *event.Dispatcher
 	Files         *blob.Files
 	Runner        *line.Runner
@@ -58,6 +60,7 @@ type Hub struct {
 	Bookings      *booking.Room
 	Beds          *beds.Room
 	HIS           *his.Room
+	WhatIf        *whatif.Room
 	Gateway       *hl7v2.Gateway
 
 	reviewed int64 // the last event of which the cases of pairs know; 0 = none were looked at since the start

@@ -17,6 +17,7 @@ import (
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/beds"
 	"github.com/xinglin-health/xinglin/internal/beds/his"
+	"github.com/xinglin-health/xinglin/internal/beds/whatif"
 	"github.com/xinglin-health/xinglin/internal/blob"
 	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/bulk"
@@ -42,7 +43,7 @@ import (
 // migrations of the services, in the order in which they were released. Only append.
 func migrations() []store.Migration {
 	return slices.Concat(identity.Migrations, audit.Migrations, event.Migrations, job.Migrations, line.Migrations(), subscription.Migrations, bulk.Migrations, term.Migrations, registry.Migrations,
-		agreement.Migrations, smart.Migrations, access.Migrations, empi.Migrations, booking.Migrations, beds.Migrations, his.Migrations, hl7v2.Migrations)
+		agreement.Migrations, smart.Migrations, access.Migrations, empi.Migrations, booking.Migrations, beds.Migrations, his.Migrations, hl7v2.Migrations, whatif.Migrations)
 }
 
 // openStore: floor 1, with what runs in the transaction of every write.
@@ -154,7 +155,7 @@ func (h *Hub) openServices(ctx context.Context) (err error) {
 		return fmt.Errorf("server: %w", err)
 	}
 	h.Events = event.NewHub(h.Store)
-	h.Jobs = job.NewRunner(h.Store, h.Clock)
+	h.Jobs, h.Slow = job.NewRunner(h.Store, h.Clock), job.NewRunner(h.Store, h.Clock)
 	address := h.Blob
 	if address == "" {
 		if address, err = blob.URL(filepath.Join(h.Data, "files")); err != nil {
@@ -185,6 +186,8 @@ func (h *Hub) openLines(context.Context) error {
 	}
 	h.Runner.Bookings, h.Beds.Bookings, h.Beds.Audit = h.Bookings, h.Bookings, h.Audit
 	h.openHIS()
+	h.WhatIf = whatif.New(whatif.Options{Store: h.Store, Clock: h.Clock, Audit: h.Audit, Log: h.Log, Past: h.pastOfPool})
+	h.Slow.Handle(whatif.Job, h.WhatIf.Work())
 	return nil
 }
 
@@ -240,6 +243,8 @@ func (h *Hub) Start(ctx context.Context) {
 	h.background(ctx, "events", h.Events.Run)
 	h.background(ctx, "apps", h.Smart.Run)
 	h.background(ctx, "jobs", h.Jobs.Run)
+	h.background(ctx, "slow jobs", h.Slow.Run)
+	h.background(ctx, "old simulations", every(time.Hour, h.WhatIf.Sweep))
 	h.background(ctx, "indexing", h.Store.RunIndexing)
 	h.background(ctx, "keys", every(time.Minute, h.tendKeys))
 	h.background(ctx, "outgoing notices", h.Dispatcher.Run)

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,98 +104,179 @@ func student(df int) float64 {
 	return z + (z*z*z+z)/(4*n) + (5*math.Pow(z, 5)+16*z*z*z+3*z)/(96*n*n)
 }
 
-// cell is one play's figures.
-type cell struct {
-	figures map[string]float64
-	why     map[string]float64
-	wards   []float64
+// Cell is one play's figures: one world under one policy with one reserve. It says nothing of a patient.
+type Cell struct {
+	Figures map[string]float64 `json:"figures"`
+	Why     map[string]float64 `json:"why,omitempty"`
+	Wards   []float64          `json:"wards"`
+	Came    int                `json:"came"` // arrivals of its world
 }
 
-// Run plays all of it. The same experiment gives the same report, however many workers there are.
-func (e *Experiment) Run(ctx context.Context) (*Report, error) {
-	policies, reserves := e.Policies, e.Reserves
-	if policies == nil {
-		policies = Policies
+func (e *Experiment) policies() []Policy {
+	if e.Policies == nil {
+		return Policies
 	}
-	if len(reserves) == 0 {
-		reserves = []int{e.Options.Reserve}
+	return e.Policies
+}
+
+func (e *Experiment) reserves() []int {
+	if len(e.Reserves) == 0 {
+		return []int{e.Options.Reserve}
 	}
+	return e.Reserves
+}
+
+// each is how many plays one seed is.
+func (e *Experiment) each() int { return len(e.policies()) * len(e.reserves()) }
+
+// Of is how many plays it is. They are numbered: by seed, then reserve, then policy.
+func (e *Experiment) Of() int { return e.Seeds * e.each() }
+
+// World of one play; plays of one seed share it.
+func (e *Experiment) World(play int) (*World, error) {
+	seed := e.First + uint64(play/e.each())
+	w, err := e.Source.World(seed)
+	if err != nil {
+		return nil, fmt.Errorf("seed %d: %w", seed, err)
+	}
+	return w, nil
+}
+
+// Shared says whether two plays have the same world.
+func (e *Experiment) Shared(a, b int) bool { return a/e.each() == b/e.each() }
+
+// Play one of them. The world is only looked at: many may play it at once.
+func (e *Experiment) Play(ctx context.Context, w *World, play int) (*Cell, error) {
+	policies, reserves := e.policies(), e.reserves()
+	in := play % e.each()
+	o := e.Options
+	o.Reserve = reserves[in/len(policies)]
+	r, err := Play(ctx, w, policies[in%len(policies)], o)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cell{Figures: r.Figures(), Why: map[string]float64{}, Wards: r.Wards, Came: w.Arrivals}
+	for why, n := range r.Why {
+		c.Why[why] = float64(n)
+	}
+	return c, nil
+}
+
+// Report puts all plays together; first is the world of play 0.
+func (e *Experiment) Report(first *World, cells []*Cell) *Report {
+	policies, reserves := e.policies(), e.reserves()
+	report := &Report{Seeds: e.Seeds, Warmup: e.Options.Warmup.Hours() / 24}
+	bySeed := make([][][]*Cell, e.Seeds) // by seed, reserve, policy
+	arrivals := make([]float64, e.Seeds)
+	for i := range e.Seeds {
+		mine := cells[i*e.each() : (i+1)*e.each()]
+		arrivals[i] = float64(mine[0].Came)
+		bySeed[i] = slices.Collect(slices.Chunk(mine, len(policies)))
+	}
+	until := first.Until
+	if until == 0 && first.Arrivals > 0 {
+		until = first.Admissions[first.Arrivals-1].At
+	}
+	report.Admissions = Of(arrivals)
+	report.Days = max(0, until-e.Options.Warmup).Hours() / 24
+	names, beds := first.Pool.Wards, bedsByWard(&first.Pool)
+	report.Wards, report.Beds = len(names), len(first.Pool.Beds)
+	for k, reserve := range reserves {
+		set := Setting{Reserve: reserve}
+		for p := range policies {
+			set.Policies = append(set.Policies, outcome(bySeed, k, p, policies[p], names, beds))
+		}
+		report.Settings = append(report.Settings, set)
+	}
+	return report
+}
+
+// Check says whether it can be played.
+func (e *Experiment) Check() error {
 	if e.Seeds < 1 {
-		return nil, errors.New("simulate: at least one seed is needed")
+		return errors.New("simulate: at least one seed is needed")
 	}
 	if e.Options.Curve != nil {
-		return nil, errors.New("simulate: a curve is of one play, not of many")
+		return errors.New("simulate: a curve is of one play, not of many")
+	}
+	return nil
+}
+
+// shared is the world of one seed while some of its plays are still to come.
+type shared struct {
+	make func() (*World, error)
+	left int
+}
+
+// Run plays all of it, on as many processors as there are workers, whether it has many seeds or many reserves. The same
+// experiment gives the same report, however many workers there are.
+func (e *Experiment) Run(ctx context.Context) (*Report, error) {
+	if err := e.Check(); err != nil {
+		return nil, err
 	}
 	workers := e.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	cells := make([][][]cell, e.Seeds) // by seed, reserve, policy
-	report := &Report{Seeds: e.Seeds, Warmup: e.Options.Warmup.Hours() / 24}
-	arrivals := make([]float64, e.Seeds)
-	var first *World
-	var mu sync.Mutex
-	var failed error
-	done, of := 0, e.Seeds*len(reserves)*len(policies)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	fail := func(err error) {
+	var mu sync.Mutex
+	var failed error
+	done, of := 0, e.Of()
+	cells := make([]*Cell, of)
+	worlds := map[int]*shared{}
+	var first *World
+	world := func(play int) (*World, error) {
+		seed := play / e.each()
 		mu.Lock()
-		defer mu.Unlock()
-		if failed == nil {
-			failed = err
+		s := worlds[seed]
+		if s == nil {
+			s = &shared{make: sync.OnceValues(func() (*World, error) { return e.World(play) }), left: e.each()}
+			worlds[seed] = s
 		}
-		stop()
+		if s.left--; s.left == 0 {
+			delete(worlds, seed)
+		}
+		mu.Unlock()
+		return s.make()
 	}
-	seed := func(i int) error {
-		w, err := e.Source.World(e.First + uint64(i))
+	play := func(i int) error {
+		w, err := world(i)
 		if err != nil {
 			return err
 		}
-		mu.Lock()
-		if arrivals[i] = float64(w.Arrivals); i == 0 {
-			first = &World{Pool: w.Pool, Until: w.Until}
-			if w.Until == 0 && w.Arrivals > 0 {
-				first.Until = w.Admissions[w.Arrivals-1].At
-			}
+		c, err := e.Play(ctx, w, i)
+		if err != nil {
+			return fmt.Errorf("seed %d: %w", e.First+uint64(i/e.each()), err)
 		}
-		mu.Unlock()
-		cells[i] = make([][]cell, len(reserves))
-		for k, reserve := range reserves {
-			o := e.Options
-			o.Reserve = reserve
-			for _, p := range policies {
-				r, err := Play(ctx, w, p, o)
-				if err != nil {
-					return err
-				}
-				c := cell{figures: r.Figures(), why: map[string]float64{}, wards: r.Wards}
-				for why, n := range r.Why {
-					c.why[why] = float64(n)
-				}
-				cells[i][k] = append(cells[i][k], c)
-				mu.Lock()
-				done++
-				if e.Progress != nil {
-					e.Progress(done, of)
-				}
-				mu.Unlock()
-			}
+		mu.Lock()
+		defer mu.Unlock()
+		if cells[i] = c; i == 0 {
+			first = w
+		}
+		if done++; e.Progress != nil {
+			e.Progress(done, of)
 		}
 		return nil
 	}
 	next := make(chan int)
 	var group sync.WaitGroup
-	for range min(workers, e.Seeds) {
+	for range min(workers, of) {
 		group.Go(func() {
 			for i := range next {
-				if err := seed(i); err != nil {
-					fail(fmt.Errorf("seed %d: %w", e.First+uint64(i), err))
+				if ctx.Err() != nil {
+					continue
+				}
+				if err := play(i); err != nil {
+					mu.Lock()
+					failed = cmp.Or(failed, err)
+					mu.Unlock()
+					stop()
 				}
 			}
 		})
 	}
-	for i := range e.Seeds {
+	for i := range of {
 		if ctx.Err() != nil {
 			break
 		}
@@ -208,18 +290,7 @@ func (e *Experiment) Run(ctx context.Context) (*Report, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	report.Admissions = Of(arrivals)
-	report.Days = max(0, first.Until-e.Options.Warmup).Hours() / 24
-	names, beds := first.Pool.Wards, bedsByWard(&first.Pool)
-	report.Wards, report.Beds = len(names), len(first.Pool.Beds)
-	for k, reserve := range reserves {
-		set := Setting{Reserve: reserve}
-		for p := range policies {
-			set.Policies = append(set.Policies, outcome(cells, k, p, policies[p], names, beds))
-		}
-		report.Settings = append(report.Settings, set)
-	}
-	return report, nil
+	return e.Report(first, cells), nil
 }
 
 func bedsByWard(p *allocate.Pool) []int {
@@ -230,30 +301,30 @@ func bedsByWard(p *allocate.Pool) []int {
 	return out
 }
 
-func outcome(cells [][][]cell, k, p int, policy Policy, wards []allocate.Ward, beds []int) Outcome {
+func outcome(cells [][][]*Cell, k, p int, policy Policy, wards []allocate.Ward, beds []int) Outcome {
 	o := Outcome{Policy: policy, Figures: map[string]Interval{}, Refused: map[string]Interval{}}
 	values, pairs, why := map[string][]float64{}, map[string][]float64{}, map[string][]float64{}
 	occupancy := make([][]float64, len(wards))
 	for _, seed := range cells {
 		c, base := seed[k][p], seed[k][0]
-		for name, v := range c.figures {
+		for name, v := range c.Figures {
 			values[name] = append(values[name], v)
-			if b, ok := base.figures[name]; ok {
+			if b, ok := base.Figures[name]; ok {
 				pairs[name] = append(pairs[name], v-b)
 			}
 		}
-		for w, v := range c.wards {
+		for w, v := range c.Wards {
 			occupancy[w] = append(occupancy[w], v)
 		}
 	}
 	for _, seed := range cells {
-		for name := range seed[k][p].why {
+		for name := range seed[k][p].Why {
 			why[name] = nil
 		}
 	}
 	for name := range why {
 		for _, seed := range cells {
-			why[name] = append(why[name], seed[k][p].why[name])
+			why[name] = append(why[name], seed[k][p].Why[name])
 		}
 		o.Refused[name] = Of(why[name])
 	}
