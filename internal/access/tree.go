@@ -443,3 +443,17 @@ func (t *Tree) All(top string) []Place {
 	}
 	return places
 }
+
+// Treats says whether a caller treats or nurses in a unit, by his role there: the unit is his own, one below it or one
+// above it. Who is posted to the whole institution treats in no unit of it.
+func (t *Tree) Treats(c *Caller, unit string) bool {
+	rule := RuleOf(c.Role)
+	if rule == nil || !rule.Clinical || rule.Reach != Unit || c.Org == "" || unit == "" {
+		return false
+	}
+	if c.Org == unit {
+		return true
+	}
+	whole := t.Institution(unit)
+	return whole == t.Institution(c.Org) && unit != whole && c.Org != whole && (t.Within(unit, c.Org) || t.Within(c.Org, unit))
+}

@@ -44,6 +44,7 @@ type Beds struct {
 func (a *Beds) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/beds/pools", a.pools)
 	mux.HandleFunc("GET /api/beds/board", a.board)
+	mux.HandleFunc("GET /api/beds/names", a.names)
 	mux.HandleFunc("POST /api/beds/state", a.setState)
 	mux.HandleFunc("GET /api/beds/waiting", a.waiting)
 	mux.HandleFunc("GET /api/beds/proposals", a.proposals)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -232,6 +233,64 @@ func TestBoardAsTheCallerMaySeeIt(t *testing.T) {
 		p.get(other, "/api/beds/pools", &pools)
 		if len(pools.Pools) != 0 {
 			t.Errorf("a stranger's pools: got %v", pools)
+		}
+	})
+}
+
+func TestWholeNamesAreForThoseWhoTreat(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, open storetest.Open) {
+		p := openPool(t, open, 2)
+		p.lies(0, "d00-r0-b0")
+		id := p.patient(2) // of the other department, to come to this ward
+		q := allocate.Request{Specialty: "d01", Ward: "Organization/d01", Team: "CareTeam/two", Urgency: allocate.Urgent, Sex: allocate.Male, Level: allocate.General}
+		p.do(booking.Command{Do: booking.Hold, Thing: "Location/d00-r0-b1", Pool: hospital, Holder: "Task/t-" + id, Patient: "Patient/" + id, Expires: p.clock.Now().Add(time.Hour),
+			Wait: &booking.Wait{Needs: allocate.MarshalNeeds(q)}})
+		all := search.Everything
+		member := at(access.Doctor, "Organization/elsewhere", all)
+		member.Teams = []string{"CareTeam/two"}
+		here, there := "/api/beds/names?ward=Location/ward-d00", "/api/beds/names?ward=Location/ward-d01"
+		for _, c := range []struct {
+			name   string
+			as     *access.Caller
+			url    string
+			status int
+			names  []string
+		}{
+			{"a nurse of the ward: who lies there and who is to come", at(access.Nurse, "Organization/d00", all), here, 200, []string{"Patient/p0", "Patient/p2"}},
+			{"the head nurse, of whom she may see", at("head-nurse", "Organization/d00", search.Scope{All: true, Only: []string{"Patient/p2"}}), here, 200, []string{"Patient/p2"}},
+			{"a doctor of the responsible department: his patient alone", at(access.Doctor, "Organization/d01", all), here, 200, []string{"Patient/p2"}},
+			{"who lies elsewhere, in his own ward's view", at(access.Doctor, "Organization/d01", all), there, 200, []string{"Patient/p2"}},
+			{"a member of the responsible team", member, here, 200, []string{"Patient/p2"}},
+			{"a nurse of another ward: only whom her department answers for", at(access.Nurse, "Organization/d01", all), here, 200, []string{"Patient/p2"}},
+			{"and who answers for none of them: nothing", at(access.Nurse, "Organization/d02", all), here, 200, nil},
+			{"the bed desk goes on with the family name", at("bed-desk", hospital, all), here, 200, nil},
+			{"the chief on duty is of no ward", at("duty-chief", hospital, all), here, 200, nil},
+			{"who may see nobody", at(access.Nurse, "Organization/d00", search.Scope{}), here, 200, nil},
+			{"a ward that is not there", at(access.Nurse, "Organization/d00", all), "/api/beds/names?ward=Location/none", 404, nil},
+			{"a stranger", &access.Caller{User: "x", Role: access.Nurse, Org: "Organization/other", Institution: "Organization/other", Scope: all}, here + "&pool=" + hospital, 404, nil},
+			{"a patient", &access.Caller{User: "p", Role: access.Patient, Org: hospital, Institution: hospital, Scope: all}, here, 403, nil},
+		} {
+			before := len(p.log.all)
+			w := p.call(c.as, "GET", c.url, "")
+			var v struct{ Names map[string]string }
+			if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil || w.Code != c.status {
+				t.Errorf("%s: got %d %s; want %d", c.name, w.Code, w.Body, c.status)
+				continue
+			}
+			if got := slices.Sorted(maps.Keys(v.Names)); !slices.Equal(got, c.names) || len(c.names) > 0 && v.Names[c.names[0]] != "张小明" {
+				t.Errorf("%s: got %v; want %v", c.name, v.Names, c.names)
+			}
+			shown := []string{}
+			for _, e := range p.log.all[before:] {
+				shown = append(shown, e.Patients...)
+			}
+			if !slices.Equal(shown, append([]string{}, c.names...)) {
+				t.Errorf("%s: the audit names %v; want %v", c.name, shown, c.names)
+			}
+		}
+		w := p.call(at(access.Nurse, "Organization/d00", all), "GET", "/api/beds/board?ward=Location/ward-d00", "")
+		if strings.Contains(w.Body.String(), "小明") {
+			t.Error("the board itself has a whole name")
 		}
 	})
 }

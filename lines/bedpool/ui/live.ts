@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { get, query } from '../../../web/src/fhir/client';
 import { onLive } from '../../../web/src/shell/live';
@@ -28,6 +28,15 @@ export const useWaiting = (pool: string) =>
 
 export const useProposals = (pool: string, wanted: boolean) =>
   useQuery({ queryKey: proposalsKey(pool), queryFn: ({ signal }) => get<{ proposals: Proposal[] | null }>(`/api/beds/proposals${query({ pool })}`, signal), enabled: wanted, staleTime: 15_000 });
+
+// useNames are the whole names of a ward's patients, for those who treat them; asked for anew when other people lie there.
+export function useNames(pool: string, ward: string | undefined, patients: string[]) {
+  return useQuery({
+    queryKey: ['beds', 'names', pool, ward, [...patients].sort().join(' ')],
+    queryFn: ({ signal }) => get<{ names: Record<string, string> | null }>(`/api/beds/names${query({ pool, ward })}`, signal),
+    enabled: !!ward && patients.length > 0, staleTime: 300_000, retry: false, placeholderData: keepPreviousData,
+  }).data?.names ?? undefined;
+}
 
 // useBedsLive asks anew as beds move: the board at once, lists when the flurry is over. Nothing polls.
 export function useBedsLive(pool: string) {

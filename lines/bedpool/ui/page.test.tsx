@@ -312,3 +312,17 @@ describe('without data', () => {
     expect(await screen.findByText('无人候床')).toBeInTheDocument();
   });
 });
+
+describe('the ward’s own view', () => {
+  const lying = { ...board, beds: board.beds!.map((b) => (b.occupant ? { ...b, occupant: { ...b.occupant, patient: `Patient/${b.id.slice(9)}` } } : b)) };
+  it('says whole names to who treats there, and the masked ones of the others', async () => {
+    const { asked } = hub(<BedPoolPage line={line} />, at('/ward?ward=Location/w1', { 'GET /api/beds/board': lying, 'GET /api/beds/names': { names: { 'Patient/b6': '陈素芬' } } }));
+    expect((await screen.findAllByText(/陈素芬/)).length).toBe(2); // the bed, and who lies here for others
+    expect(screen.getAllByText(/周\*/).length).toBeGreaterThan(0);
+    expect(asked.filter((a) => a.path === '/api/beds/names').map((a) => new URLSearchParams(a.search).get('ward'))).toEqual(['Location/w1']);
+  });
+  it('goes on with masked names where nobody answers', async () => {
+    hub(<BedPoolPage line={line} />, at('/ward?ward=Location/w1', { 'GET /api/beds/board': lying, 'GET /api/beds/names': refuse(500, 'x', '坏了') }));
+    expect((await screen.findAllByText(/陈\*/)).length).toBeGreaterThan(0);
+  });
+});

@@ -7,7 +7,7 @@ import { useNow } from '../../../web/src/words/time';
 import type { Bed } from './api';
 import { BedPanel, StateActs } from './bed-panel';
 import { placeOf, whereIs, type BoardView, type WardView } from './data';
-import { useBedsLive, useBoard } from './live';
+import { useBedsLive, useBoard, useNames } from './live';
 import type { TabProps } from './page';
 import { useSay } from './say';
 import { Abilities, shortTime, StateSign, stateOf } from './signs';
@@ -18,6 +18,12 @@ export const mine = (v: BoardView, org?: string) => v.wards.find((w) => w.ward.i
 // elsewhere are the patients of a ward who lie in beds of another.
 export const elsewhere = (v: BoardView, w: WardView): Bed[] =>
   v.wards.flatMap((x) => (x === w ? [] : x.beds.filter((b) => (b.state === 'lent' || b.state === 'held') && !!b.occupant?.home && [w.ward.id, w.ward.org].includes(b.occupant.home))));
+
+// named puts the whole name in the place of the masked one, where the caller may read it.
+export const named = (b: Bed, names: Record<string, string> | undefined): Bed => {
+  const whole = b.occupant?.patient && names?.[b.occupant.patient];
+  return whole ? { ...b, occupant: { ...b.occupant, name: whole } } : b;
+};
 
 // The ward's own view: who lies here and for whom, who comes, who lies elsewhere; what its nurses do is one click away.
 export default function WardTab({ pool }: TabProps) {
@@ -31,12 +37,15 @@ export default function WardTab({ pool }: TabProps) {
   const v = board.data;
   const ward = v && (v.wards.find((w) => w.ward.id === url.get('ward')) ?? mine(v, me?.role?.org?.reference) ?? v.wards[0]);
   const out = useMemo(() => (v && ward ? elsewhere(v, ward) : []), [v, ward]);
+  const names = useNames(pool.id, ward?.ward.id, [...(ward?.beds ?? []), ...out].flatMap((b) => b.occupant?.patient ?? []));
   if (board.error && !v) return <ErrorState error={board.error} onRetry={() => void board.refetch()} />;
   if (!v) return <Loading rows={18} />;
   if (!ward) return <EmptyState title={t('noBeds')} hint={t('noBedsHint')} />;
-  const open = at ? whereIs(v, at) : undefined;
-  const lentIn = ward.beds.filter((b) => b.state === 'lent');
-  const coming = ward.beds.filter((b) => b.state === 'held').sort((a, b) => (a.expected ?? a.until ?? '').localeCompare(b.expected ?? b.until ?? ''));
+  const found = at ? whereIs(v, at) : undefined;
+  const open = found && { ...found, bed: named(found.bed, names) };
+  const here = ward.beds.map((b) => named(b, names));
+  const lentIn = here.filter((b) => b.state === 'lent');
+  const coming = here.filter((b) => b.state === 'held').sort((a, b) => (a.expected ?? a.until ?? '').localeCompare(b.expected ?? b.until ?? ''));
   const w = ward.ward;
   const toggle = (id: string) => setAt((before) => (before === id ? undefined : id));
   return (
@@ -57,7 +66,7 @@ export default function WardTab({ pool }: TabProps) {
             <section key={r.room.id} className={`own-room room-${r.room.rule}`} aria-label={t('room', { n: r.room.name, rule: t(`rule.${r.room.rule}`) })}>
               <h3 className="own-room-name">{r.room.name} <span className="quiet small">{t(`rule.${r.room.rule}`)}</span></h3>
               <ul className="bare own-beds">
-                {r.beds.map((b) => (
+                {r.beds.map((b) => named(b, names)).map((b) => (
                   <li key={b.id} className={`own-bed tile-${stateOf(b)} ${b.id === at ? 'tile-here' : ''}`}>
                     <button type="button" className="own-bed-open" aria-expanded={b.id === at} onClick={() => toggle(b.id)}>
                       <span className="own-bed-line"><b>{b.name}</b> <StateSign state={stateOf(b)} /><span className="sr">{t(`state.${stateOf(b)}`)}</span> <Abilities of={b} /></span>
@@ -77,7 +86,7 @@ export default function WardTab({ pool }: TabProps) {
         {open && <BedPanel pool={pool.id} at={open} onClose={() => setAt(undefined)} />}
         <Short title={t('incoming', { n: coming.length })} none={t('nobodyComes')} beds={coming} says={(b) => (b.frozen ? t('state.transit') : t('expectedAt', { at: shortTime(b.expected ?? b.until, now) }))} onOpen={toggle} place={(b) => b.name} />
         <Short title={t('lentIn', { n: lentIn.length })} none={t('noneLentIn')} beds={lentIn} says={(b) => [b.occupant?.homeName, b.occupant?.team].filter(Boolean).join(' ')} onOpen={toggle} place={(b) => b.name} />
-        <Short title={t('lentOut', { n: out.length })} none={t('noneLentOut')} beds={out} says={() => ''} onOpen={toggle} place={(b) => placeOf(whereIs(v, b.id))} />
+        <Short title={t('lentOut', { n: out.length })} none={t('noneLentOut')} beds={out.map((b) => named(b, names))} says={() => ''} onOpen={toggle} place={(b) => placeOf(whereIs(v, b.id))} />
       </aside>
     </section>
   );
