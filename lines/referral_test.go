@@ -482,6 +482,37 @@ func TestAStrangerSeesNothing(t *testing.T) {
 	})
 }
 
+func TestAllLinesCountAsEachOne(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, open storetest.Open) {
+		w := newWorld(t, open)
+		late := w.mustStart("village-sender", "up", form("county", "urgent"))
+		w.must("county-office", late, "receive")
+		w.mustStart("county-sender", "up", form("centre", "routine"))
+		w.clock.Turn(3 * time.Hour)
+		counted := 0
+		for _, who := range []string{"village-sender", "county-office", "county-doctor", "centre-office", "stranger-office"} {
+			ctx := as(who)
+			w.s.View(ctx, func(tx *store.Tx) error {
+				all, err := w.r.CountLines(ctx, tx, access.From(ctx))
+				if err != nil || len(all) != len(w.r.Lines) {
+					t.Fatalf("%s: %d lines, %v; want %d", who, len(all), err, len(w.r.Lines))
+				}
+				for slug, got := range all {
+					want, err := w.r.Count(ctx, tx, access.From(ctx), slug)
+					if got != want || err != nil {
+						t.Errorf("%s, %s: got %+v in one pass; want %+v, %v", who, slug, got, want, err)
+					}
+					counted += got.Open
+				}
+				return nil
+			})
+		}
+		if counted == 0 {
+			t.Error("nobody counts anything")
+		}
+	})
+}
+
 func TestMineIsWhatWaitsForMyRole(t *testing.T) {
 	w := newWorld(t, storetest.Memory)
 	task := w.mustStart("village-sender", "up", form("county", "routine"))

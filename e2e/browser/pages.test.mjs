@@ -112,3 +112,37 @@ test('the first load stays under 300 KB compressed, and asks nobody else', { tim
   assert.ok(bytes < 300 * 1024, `got ${bytes} bytes`);
   assert.deepEqual(others, []);
 });
+
+test('a burst of events is asked about once, without what is known already', { timeout: 90_000 }, async () => {
+  const page = await enter(await browser.person(), hub.url, 'zhuanzhenban');
+  const other = await enter(await browser.person(), hub.url, 'zhuanzhenban');
+  await page.goto(hub.url);
+  await settled(page);
+  await page.locator('nav.side .count').first().waitFor();
+  const asked = [];
+  let bytes = 0;
+  page.on('response', async (r) => {
+    const { pathname, search } = new URL(r.url());
+    if (!pathname.startsWith('/api/') || pathname === '/api/stream') return;
+    asked.push(pathname + search);
+    bytes += (await r.request().sizes().catch(() => null))?.responseBodySize ?? 0;
+  });
+  const [events, took] = await other.evaluate(async () => {
+    const { csrf } = await fetch('/api/me').then((r) => r.json());
+    const { rows } = await fetch('/api/lines/referral/worklist?view=in&count=8').then((r) => r.json());
+    const began = performance.now();
+    const done = await Promise.all(rows.map((row) => fetch(`/api/lines/referral/cases/${row.task.split('/')[1]}/messages`, { method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': csrf }, body: JSON.stringify({ text: '已安排' }) })));
+    return [done.filter((r) => r.ok).length, performance.now() - began];
+  });
+  assert.ok(events >= 4, `${events} messages were left; want some`);
+  await page.waitForTimeout(1500);
+  const times = (path) => asked.filter((a) => a.startsWith(path)).length;
+  console.log(`# ${events} events within ${took.toFixed(0)} ms: ${asked.length} requests, ${(bytes / 1024).toFixed(1)} KB: ${asked.join(' ')}`);
+  assert.ok(times('/api/work') >= 1 && times('/api/work') <= took / 300 + 2, `the list was asked for ${times('/api/work')} times in ${took} ms`);
+  assert.equal(times('/api/lines'), 0);
+  assert.equal(times('/api/notices?count=30'), 0);
+  assert.ok(bytes / times('/api/work') < 16 * 1024, `${bytes} bytes for ${times('/api/work')} refreshes`);
+  await page.context().close();
+  await other.context().close();
+});

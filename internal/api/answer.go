@@ -3,10 +3,13 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,6 +30,35 @@ type Ref struct {
 	Display   string `json:"display,omitempty"`
 }
 
+// AnswerTagged answers what seldom changes: who still holds it is told so by 304, in the way of If-None-Match.
+func AnswerTagged(w http.ResponseWriter, r *http.Request, value any) {
+	body, err := encode(value)
+	if err != nil {
+		Refuse(w, r, err)
+		return
+	}
+	sum := sha256.Sum256(body)
+	tag := `W/"` + hex.EncodeToString(sum[:12]) + `"`
+	h := w.Header()
+	h.Set("ETag", tag)
+	h.Set("Cache-Control", "private, no-cache") // kept, and asked about each time
+	h.Add("Vary", "Cookie")
+	if slices.Contains(strings.Split(strings.ReplaceAll(r.Header.Get("If-None-Match"), " ", ""), ","), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	Answer(w, http.StatusOK, body)
+}
+
+// encode is value as a line of JSON.
+func encode(value any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(value)
+	return b.Bytes(), err
+}
+
 // Answer writes value as JSON; a *fhir.Node or raw JSON ([]byte) goes out as it is, nil has no body.
 func Answer(w http.ResponseWriter, status int, value any) {
 	var body []byte
@@ -39,15 +71,12 @@ func Answer(w http.ResponseWriter, status int, value any) {
 	case []byte:
 		body = v
 	default:
-		var b bytes.Buffer
-		enc := json.NewEncoder(&b)
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(v); err != nil {
+		var err error
+		if body, err = encode(v); err != nil {
 			slog.Error("api: encode answer", "error", err)
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
-		body = b.Bytes()
 	}
 	h := w.Header()
 	if h.Get("Content-Type") == "" {

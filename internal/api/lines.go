@@ -26,6 +26,7 @@ type Lines struct {
 // Register mounts the handlers.
 func (l Lines) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/lines", l.list)
+	mux.HandleFunc("GET /api/counts", l.counts)
 	mux.HandleFunc("GET /api/work", l.work)
 	mux.HandleFunc("GET /api/lines/{slug}/worklist", l.worklist)
 	mux.HandleFunc("GET /api/lines/{slug}/open", l.open)
@@ -38,7 +39,7 @@ func (l Lines) Register(mux *http.ServeMux) {
 type lineView struct {
 	Slug   string      `json:"slug"`
 	Name   flow.Name   `json:"name"`
-	Counts lineCounts  `json:"counts"`
+	Counts *lineCounts `json:"counts,omitempty"`
 	Flows  []flowView  `json:"flows"`
 	Start  []startView `json:"start"`
 	Views  []viewName  `json:"views"`
@@ -102,45 +103,62 @@ func (l Lines) list(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer := []lineView{}
-	err := l.Store.View(r.Context(), func(tx *store.Tx) error {
-		answer = answer[:0]
-		for _, x := range l.Runner.Lines {
-			n, err := l.Runner.Count(r.Context(), tx, caller, x.Slug)
-			if err != nil {
-				return err
-			}
-			if v := describe(x, caller, n); len(v.Start) > 0 || l.Runner.Shows(caller, x.Slug) {
-				answer = append(answer, v)
-			}
+	for _, x := range l.Runner.Lines {
+		if v := describe(x, caller); len(v.Start) > 0 || l.Runner.Shows(caller, x.Slug) {
+			answer = append(answer, v)
 		}
-		return nil
-	})
+	}
+	if r.URL.Query().Get("counts") == "false" {
+		AnswerTagged(w, r, answer)
+		return
+	}
+	counts, err := l.waiting(r.Context(), caller)
 	if err != nil {
 		Refuse(w, r, err)
 		return
 	}
+	for i := range answer {
+		n := counts[answer[i].Slug]
+		answer[i].Counts = &n
+	}
 	Answer(w, http.StatusOK, answer)
+}
+
+// counts answers what the stream sends, for pages that have none.
+func (l Lines) counts(w http.ResponseWriter, r *http.Request) {
+	caller := Caller(w, r)
+	if caller == nil {
+		return
+	}
+	counts, err := l.waiting(r.Context(), caller)
+	if err != nil {
+		Refuse(w, r, err)
+		return
+	}
+	Answer(w, http.StatusOK, counts)
 }
 
 // Waiting counts the cases of every line for one caller, by slug.
 func (l Lines) Waiting(ctx context.Context, caller *access.Caller) (any, error) {
-	counts := map[string]lineCounts{}
+	return l.waiting(ctx, caller)
+}
+
+func (l Lines) waiting(ctx context.Context, caller *access.Caller) (map[string]lineCounts, error) {
+	var counts map[string]lineCounts
 	err := l.Store.View(ctx, func(tx *store.Tx) error {
-		for _, x := range l.Runner.Lines {
-			n, err := l.Runner.Count(ctx, tx, caller, x.Slug)
-			if err != nil {
-				return err
-			}
-			counts[x.Slug] = lineCounts{n.Mine, n.Late, n.Open, n.MineLate}
+		all, err := l.Runner.CountLines(ctx, tx, caller)
+		counts = make(map[string]lineCounts, len(all))
+		for slug, n := range all {
+			counts[slug] = lineCounts{n.Mine, n.Late, n.Open, n.MineLate}
 		}
-		return nil
+		return err
 	})
 	return counts, err
 }
 
 // describe tells the page what a line is and what this role may start.
-func describe(x *line.Line, caller *access.Caller, n line.Counts) lineView {
-	v := lineView{Slug: x.Slug, Name: x.Name, Counts: lineCounts{n.Mine, n.Late, n.Open, n.MineLate}, Start: []startView{}, Views: views}
+func describe(x *line.Line, caller *access.Caller) lineView {
+	v := lineView{Slug: x.Slug, Name: x.Name, Start: []startView{}, Views: views}
 	for _, f := range x.Flows {
 		fv := flowView{Code: f.Code, Name: f.Name}
 		for _, s := range f.States {

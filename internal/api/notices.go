@@ -77,16 +77,21 @@ func (a *Notices) list(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	before, _ := strconv.ParseInt(q.Get("after"), 10, 64) // newest first: after this one comes the next older
 	count, _ := strconv.Atoi(q.Get("count"))
-	if count <= 0 || count > 200 {
+	if q.Get("count") == "0" {
+		count = 0 // how many are unread, and no more
+	} else if count <= 0 || count > 200 {
 		count = 30
 	}
 	var events []event.Event
 	var unread int64
 	err := a.Store.View(r.Context(), func(tx *store.Tx) (err error) {
-		if events, err = event.Before(r.Context(), tx, party(c), before, count); err != nil {
-			return err
+		events = nil
+		if count > 0 {
+			if events, err = event.Before(r.Context(), tx, party(c), before, count); err != nil {
+				return err
+			}
 		}
-		if c.Practitioner != "" { // what concerns himself
+		if count > 0 && c.Practitioner != "" { // what concerns himself
 			own, err := event.Before(r.Context(), tx, c.Practitioner, before, count)
 			if err != nil {
 				return err

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/access"
@@ -27,6 +28,7 @@ type Stream struct {
 	Ends    context.Context                                          // when the server stops; nil = never
 	Recheck func(r *http.Request) bool                               // whether the login of the request still holds; nil = yes
 	Beat    time.Duration                                            // comment that keeps the connection, and time of Recheck; 0 = 20 s
+	Pause   time.Duration                                            // from what happens to new counts, so that a burst is counted once; 0 = 300 ms
 }
 
 func (a *Stream) Register(mux *http.ServeMux) { mux.HandleFunc("GET /api/stream", a.serve) }
@@ -66,7 +68,7 @@ func (a *Stream) serve(w http.ResponseWriter, r *http.Request) {
 		a.notice(w, c, e)
 		last = e.Seq
 	}
-	if !a.counts(ctx, w, c) || out.Flush() != nil {
+	if out.Flush() != nil || !a.counts(ctx, w, c) || out.Flush() != nil { // the page hears that it is open before anything is counted
 		return
 	}
 	beat := a.Beat
@@ -75,6 +77,11 @@ func (a *Stream) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	ticks := time.NewTicker(beat)
 	defer ticks.Stop()
+	pause := a.Pause
+	if pause == 0 {
+		pause = 300 * time.Millisecond
+	}
+	var count <-chan time.Time // when the counts are due; nil = nothing has moved
 	for {
 		select {
 		case <-ctx.Done():
@@ -84,6 +91,10 @@ func (a *Stream) serve(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 			fmt.Fprint(w, ": beat\n\n")
+		case <-count:
+			if count = nil; !a.counts(ctx, w, c) {
+				return
+			}
 		case e, open := <-ear.C:
 			if !open {
 				return // too slow or the hub ends: the page resumes from the last id
@@ -92,6 +103,9 @@ func (a *Stream) serve(w http.ResponseWriter, r *http.Request) {
 				if e.Seq > last {
 					a.notice(w, c, e)
 					last = e.Seq
+					if count == nil && !ofBeds(e.Kind) {
+						count = time.After(pause)
+					}
 				}
 				select {
 				case e, more = <-ear.C:
@@ -99,14 +113,16 @@ func (a *Stream) serve(w http.ResponseWriter, r *http.Request) {
 					more = false
 				}
 			}
-			if !a.counts(ctx, w, c) {
-				return
-			}
 		}
 		if out.Flush() != nil {
 			return
 		}
 	}
+}
+
+// ofBeds says that an event moves beds and no case, so that the counts stay.
+func ofBeds(kind string) bool {
+	return strings.HasPrefix(kind, "booking.") || strings.HasPrefix(kind, "beds.")
 }
 
 // atMost is how many missed events a party is told one by one.

@@ -258,7 +258,38 @@ func (n Counts) of(f Filter) int {
 // Count counts a line's open cases; "" = all lines. It reads no case, only where they stand.
 func (r *Runner) Count(ctx context.Context, tx *store.Tx, by *access.Caller, slug string) (Counts, error) {
 	var n Counts
-	late, f := tx.Now().UnixMicro(), Filter{Line: slug, not: r.hidden(by)}
+	f := Filter{Line: slug, not: r.hidden(by)}
+	return n, r.tally(ctx, tx, by, func(place string) *Counts {
+		if !f.has(place) {
+			return nil
+		}
+		return &n
+	})
+}
+
+// CountLines counts the open cases of every line, by slug, in the one pass that Count makes for one.
+func (r *Runner) CountLines(ctx context.Context, tx *store.Tx, by *access.Caller) (map[string]Counts, error) {
+	each, f := make(map[string]*Counts, len(r.Lines)), Filter{not: r.hidden(by)}
+	for _, l := range r.Lines {
+		each[l.Slug] = &Counts{}
+	}
+	err := r.tally(ctx, tx, by, func(place string) *Counts {
+		if !f.has(place) {
+			return nil
+		}
+		slug, _, _ := strings.Cut(place, "/")
+		return each[slug]
+	})
+	counts := make(map[string]Counts, len(each))
+	for slug, n := range each {
+		counts[slug] = *n
+	}
+	return counts, err
+}
+
+// tally adds up the caller's open cases where they stand; of says what a place counts to, nil = to nothing.
+func (r *Runner) tally(ctx context.Context, tx *store.Tx, by *access.Caller, of func(place string) *Counts) error {
+	late := tx.Now().UnixMicro()
 	for _, side := range []struct {
 		party         flow.Party
 		column, other string
@@ -276,8 +307,12 @@ func (r *Runner) Count(ctx context.Context, tx *store.Tx, by *access.Caller, slu
 		err := tx.Query(ctx, query, args, func(scan func(...any) error) error {
 			var org, place string
 			var all, late, both, bothLate, own int
-			if err := scan(&org, &place, &all, &late, &both, &bothLate, &own); err != nil || !f.has(place) {
+			if err := scan(&org, &place, &all, &late, &both, &bothLate, &own); err != nil {
 				return err
+			}
+			n := of(place)
+			if n == nil {
+				return nil
 			}
 			n.Open, n.Late = n.Open+all, n.Late+late
 			if side.party == flow.Owner {
@@ -291,10 +326,10 @@ func (r *Runner) Count(ctx context.Context, tx *store.Tx, by *access.Caller, slu
 			return nil
 		})
 		if err != nil {
-			return Counts{}, fmt.Errorf("line: count cases: %w", err)
+			return fmt.Errorf("line: count cases: %w", err)
 		}
 	}
-	return n, nil
+	return nil
 }
 
 // casesOf reads rows by Task, in the order given.

@@ -224,7 +224,7 @@ func (h *Hub) openDoors(context.Context) error {
 	mux.Handle("GET /fhir/ws", h.Identity.Authenticate(&subscription.Door{Engine: h.Subscriptions, Holds: h.Identity.Holds, Ends: h.streams}))
 	mux.Handle("/fhir", h.Identity.Authenticate(fhirAPI))
 	mux.Handle("/fhir/", h.Identity.Authenticate(fhirAPI))
-	own := forPeople(&api.Quiet{Next: h.ownAPI(), Log: h.Audit})
+	own := packed(forPeople(&api.Quiet{Next: h.ownAPI(), Log: h.Audit}))
 	mux.Handle("/api/", h.Identity.Authenticate(own))
 	inside := http.NewServeMux()
 	inside.Handle("/fhir", fhirAPI)

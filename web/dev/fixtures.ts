@@ -28,7 +28,7 @@ const states = [
 ];
 
 export const line: Line = {
-  slug: 'referral', name: n('双向转诊', 'Two-way referral'), counts: { waiting: 3, late: 1, open: 12, mineLate: 1 },
+  slug: 'referral', name: n('双向转诊', 'Two-way referral'),
   flows: [{ code: 'up', name: n('上转', 'Up-referral'), states, steps: [] }],
   start: [{
     flow: 'up', name: n('上转', 'Up-referral'),
@@ -100,6 +100,7 @@ export const answers: Record<string, unknown> = {
   'GET /api/me': me,
   'POST /api/login': me,
   'GET /api/lines': [line],
+  'GET /api/counts': { referral: { waiting: 3, late: 1, open: 12, mineLate: 1 } },
   'GET /api/work': { rows: rows.filter((r) => r.mine), total: 13 },
   'GET /api/lines/referral/worklist': { rows, total: 26, next: '', counts: { mine: 13, in: 20, out: 6, late: 1 } },
   'GET /api/lines/referral/cases/:id': theCase,

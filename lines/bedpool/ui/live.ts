@@ -88,7 +88,7 @@ export function useBedsLive(pool: string) {
 export function useAfterStep(pool: string) {
   const client = useQueryClient();
   return () => {
-    for (const key of [boardKey(pool), waitingKey(pool), proposalsKey(pool), ['beds', 'fits'], ['case'], ['worklist'], ['work'], ['lines']]) void client.invalidateQueries({ queryKey: key });
+    for (const key of [boardKey(pool), waitingKey(pool), proposalsKey(pool), ['beds', 'fits'], ['case'], ['worklist'], ['work'], ['counts']]) void client.invalidateQueries({ queryKey: key });
   };
 }
 

@@ -1,11 +1,15 @@
 import { useInfiniteQuery, useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { get, idOf, query } from './client';
 import type {
-  AuditEntry, AuditGroup, AuditWay, Case, Channel, Indicator, Line, Me, Notice, OrgNode, PatientPage, PatientRow, Row, Subscription, TrailCopy, User, Worklist,
+  AuditEntry, AuditGroup, AuditWay, Case, Channel, Counts, Indicator, Line, Me, Notice, OrgNode, PatientPage, PatientRow, Row, Subscription, TrailCopy, User, Worklist,
 } from './types';
 
 export const useMe = () => useQuery({ queryKey: ['me'], queryFn: () => get<Me>('/api/me'), staleTime: 300_000, retry: false });
-export const useLines = () => useQuery({ queryKey: ['lines'], queryFn: () => get<Line[]>('/api/lines'), staleTime: 60_000 });
+// What lines are seldom changes, and is asked for without their counts: who holds it already is answered 304.
+export const useLines = () => useQuery({ queryKey: ['lines'], queryFn: () => get<Line[]>('/api/lines?counts=false'), staleTime: 600_000 });
+// The counts come with the stream; only a page without one asks for them.
+export const useCounts = (ask: boolean) =>
+  useQuery({ queryKey: ['counts'], queryFn: () => get<Record<string, Counts>>('/api/counts'), enabled: ask, staleTime: 10_000, refetchInterval: ask && 60_000 });
 export const useWork = () =>
   useQuery({ queryKey: ['work'], queryFn: () => get<Worklist>('/api/work?count=50'), refetchInterval: 300_000 });
 
@@ -108,11 +112,13 @@ export const useAudit = (ask: AuditAsk) =>
     getNextPageParam: (last) => last.next || undefined,
   });
 
-export const useNotices = () =>
+export const useUnread = () =>
+  useQuery({ queryKey: ['notices', 'unread'], queryFn: async () => (await get<{ unread: number }>('/api/notices?count=0')).unread, staleTime: 30_000 });
+export const useNotices = (wanted: boolean) =>
   useQuery({
-    queryKey: ['notices'],
+    queryKey: ['notices', 'list'],
     queryFn: () => get<{ notices: Notice[] | null; unread: number }>('/api/notices?count=30'),
-    staleTime: 30_000,
+    staleTime: 30_000, enabled: wanted,
   });
 
 export const useIndicators = (slug: string, ask: { from: string; to: string; org?: string }) =>
@@ -132,7 +138,7 @@ export const useIndicatorCases = (slug: string, code: string, ask: { from: strin
 export function useCaseMoved() {
   const client = useQueryClient();
   return () => {
-    for (const key of ['work', 'worklist', 'case', 'lines', 'notices', 'open', 'patient'])
+    for (const key of ['work', 'worklist', 'case', 'counts', 'notices', 'open', 'patient'])
       void client.invalidateQueries({ queryKey: [key] });
   };
 }

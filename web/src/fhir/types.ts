@@ -48,7 +48,7 @@ export interface Counts { waiting: number; late: number; open: number; mineLate?
 export interface Line {
   slug: string;
   name: Name;
-  counts: Counts;
+  counts?: Counts; // the page reads them from useCounts
   flows: Flow[];
   start?: { flow: string; name: Name; form?: Form; about?: 'patient' | 'nobody' | 'newcomer'; do?: Name }[] | null;
   views: { code: string; name?: Name }[];

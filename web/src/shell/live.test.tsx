@@ -77,3 +77,30 @@ it('goes on after the last event that it heard when the hub refused the line', (
   expect(sources.map((s) => s.url)).toEqual(['/api/stream?after=41', '/api/stream?after=43']);
   vi.useRealTimers();
 });
+
+it('asks once for what comes in a burst, and for the lists that it moved only', () => {
+  vi.useFakeTimers();
+  const { client } = hub(<Room />);
+  const asks = vi.spyOn(client, 'invalidateQueries');
+  act(() => {
+    for (let seq = 60; seq < 80; seq++) {
+      sources[0]!.heard.notice!({ data: JSON.stringify({ seq, kind: 'referral.accept', line: 'referral', text: { zh: '' } }) });
+      vi.advanceTimersByTime(10);
+    }
+    vi.advanceTimersByTime(1000);
+  });
+  expect(asks.mock.calls.map(([f]) => f!.queryKey)).toEqual([['work'], ['case'], ['notices'], ['worklist', 'referral']]);
+  vi.useRealTimers();
+});
+
+it('what moves beds asks for no list of cases', () => {
+  vi.useFakeTimers();
+  const { client } = hub(<Room />);
+  const asks = vi.spyOn(client, 'invalidateQueries');
+  act(() => {
+    sources[0]!.heard.notice!({ data: JSON.stringify({ seq: 61, kind: 'booking.held', text: { zh: '' } }) });
+    vi.advanceTimersByTime(1000);
+  });
+  expect(asks).not.toHaveBeenCalled();
+  vi.useRealTimers();
+});

@@ -1,6 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef, useState } from 'react';
-import type { Counts, Line, Me, Notice } from '../fhir/types';
+import type { Counts, Me, Notice } from '../fhir/types';
 
 export type LineState = 'live' | 'stale' | 'offline';
 
@@ -11,6 +11,8 @@ export function onLive(ear: (n: Notice | null) => void) {
   return () => void ears.delete(ear);
 }
 const tell = (n: Notice | null) => ears.forEach((ear) => ear(n));
+
+const together = 300; // ms
 
 // What moves beds moves no case: lists stay as they are, and whoever draws beds hears it by onLive.
 const ofBeds = (kind: string) => /^(booking|beds)\./.test(kind);
@@ -52,9 +54,17 @@ export function useLive(me: Pick<Me, 'role' | 'events'>, onNotice: (n: Notice) =
     let over = false;
     let seen = String(from.current ?? '');
 
-    const refresh = (line?: string) => {
-      for (const key of ['work', 'case', 'notices']) void client.invalidateQueries({ queryKey: [key] });
-      void client.invalidateQueries({ queryKey: line ? ['worklist', line] : ['worklist'] });
+    // What comes in a burst is drawn once: lists ask again when the burst is over or goes on.
+    const moved = new Set<string>();
+    let soon: ReturnType<typeof setTimeout> | undefined;
+    const refresh = (line = '') => {
+      moved.add(line);
+      soon ??= setTimeout(() => {
+        soon = undefined;
+        for (const key of ['work', 'case', 'notices']) void client.invalidateQueries({ queryKey: [key] });
+        for (const l of moved.has('') ? [''] : moved) void client.invalidateQueries({ queryKey: l ? ['worklist', l] : ['worklist'] });
+        moved.clear();
+      }, together);
     };
     function connect() {
       source = new EventSource(`/api/stream${seen && `?after=${seen}`}`);
@@ -66,7 +76,6 @@ export function useLive(me: Pick<Me, 'role' | 'events'>, onNotice: (n: Notice) =
         if (broken) {
           tell(null);
           refresh();
-          void client.invalidateQueries({ queryKey: ['lines'] });
         }
         broken = false;
       };
@@ -94,8 +103,7 @@ export function useLive(me: Pick<Me, 'role' | 'events'>, onNotice: (n: Notice) =
       source.addEventListener('counts', (e) => {
         const counts = read<Record<string, Counts>>(e);
         if (!counts) return;
-        client.setQueryData<Line[]>(['lines'], (lines) =>
-          lines?.map((l) => (counts[l.slug] ? { ...l, counts: { ...l.counts, ...counts[l.slug] } } : l)));
+        client.setQueryData(['counts'], counts);
       });
     }
     connect();
@@ -103,6 +111,7 @@ export function useLive(me: Pick<Me, 'role' | 'events'>, onNotice: (n: Notice) =
       over = true;
       clearTimeout(again);
       clearTimeout(grace);
+      clearTimeout(soon);
       source?.close();
     };
   }, [client, me.role.id]);

@@ -4,7 +4,7 @@ import { Button, Popover } from 'antd';
 import { useState } from 'react';
 import { useNavigate } from 'react-router';
 import { idOf, post } from '../fhir/client';
-import { useNotices } from '../fhir/queries';
+import { useNotices, useUnread } from '../fhir/queries';
 import type { Notice } from '../fhir/types';
 import { EmptyState, ErrorState, Loading } from '../states/states';
 import { timeOf } from '../words/time';
@@ -15,10 +15,10 @@ import zh from './zh.json';
 export function Notices() {
   const t = useWords({ zh, en });
   const client = useQueryClient();
-  const notices = useNotices();
   const [open, setOpen] = useState(false);
+  const notices = useNotices(open);
   const list = notices.data?.notices ?? [];
-  const unread = notices.data?.unread ?? 0;
+  const unread = useUnread().data ?? 0;
 
   async function readAll() {
     const seq = Math.max(0, ...list.map((n) => n.seq));
@@ -49,7 +49,6 @@ export function Notices() {
 }
 
 function Line({ notice: n, onGo }: { notice: Notice; onGo: () => void }) {
-  const t = useWords({ zh, en });
   const name = useName();
   const go = useNavigate();
   const open = n.line === 'registry' ? `/admin/people?at=${encodeURIComponent(n.focus ?? '')}` : n.line === 'person' ? `/patients/${idOf(n.focus)}` : n.line && n.focus ? `/lines/${n.line}/cases/${idOf(n.focus)}` : '';
@@ -61,7 +60,7 @@ function Line({ notice: n, onGo }: { notice: Notice; onGo: () => void }) {
       }}>
         <span>{name(n.text)}</span>
         <span className="quiet small num">
-          {timeOf(n.at)}{n.due ? ` · ${t('before', { t: timeOf(n.due) })}` : ''}
+          {timeOf(n.at)}
         </span>
       </button>
     </li>

@@ -1,7 +1,7 @@
 import { fireEvent, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { line, me } from '../../dev/fixtures.ts';
+import { me } from '../../dev/fixtures.ts';
 import { hub, refuse } from '../test-hub';
 import { Login } from './login';
 import { Page } from './page';
@@ -43,9 +43,16 @@ describe('the shell', () => {
     expect(item.querySelector('.count')).toHaveClass('count-late');
   });
   it('is grey when nothing of mine is late', async () => {
-    hub(<Shell me={me} />, { say: { 'GET /api/lines': [{ ...line, counts: { waiting: 2, late: 7, open: 9 } }], 'GET /api/work': { rows: [], total: 0 } } });
+    hub(<Shell me={me} />, { say: { 'GET /api/counts': { referral: { waiting: 2, late: 7, open: 9 } }, 'GET /api/work': { rows: [], total: 0 } } });
     const item = await screen.findByRole('link', { name: /双向转诊/ });
     expect(item.querySelector('.count')).not.toHaveClass('count-late');
+  });
+  it('asks how many notices are unread, and for the list when it is opened', async () => {
+    const { asked } = hub(<Shell me={me} />);
+    await userEvent.click(await screen.findByRole('button', { name: /通知/ }));
+    expect(await screen.findByText('有一件紧急转诊等待接收')).toBeInTheDocument();
+    expect(asked.filter((a) => a.path === '/api/notices').map((a) => a.search)).toEqual(['?count=0', '?count=30']);
+    expect(asked.filter((a) => a.path === '/api/lines').map((a) => a.search)).toEqual(['?counts=false']);
   });
   it('hides administration from a doctor', async () => {
     hub(<Shell me={me} />);

@@ -12,11 +12,11 @@ import UsergroupAddOutlined from '@ant-design/icons/es/icons/UsergroupAddOutline
 import TeamOutlined from '@ant-design/icons/es/icons/TeamOutlined';
 import { useQueryClient } from '@tanstack/react-query';
 import { App } from 'antd';
-import { lazy, Suspense, useCallback, useEffect, useMemo, useState, type ReactNode } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useState, type ReactNode } from 'react';
 import { NavLink, Route, Routes, useLocation, useNavigate } from 'react-router';
 import { idOf } from '../fhir/client';
-import { useLines } from '../fhir/queries';
-import type { Line, Me, Notice } from '../fhir/types';
+import { useCounts, useLines } from '../fhir/queries';
+import type { Counts, Line, Me, Notice } from '../fhir/types';
 import { Fence, EmptyState, Loading } from '../states/states';
 import { useName, useWords } from '../words/words';
 import en from './en.json';
@@ -71,9 +71,10 @@ export default function Shell({ me }: { me: Me }) {
   }, [notification, name, go]);
   const live = useLive(me, onNotice);
 
-  const all = useMemo(() => lines.data ?? [], [lines.data]);
-  const waiting = all.reduce((n, l) => n + (l.counts?.waiting ?? 0), 0);
-  const late = all.reduce((n, l) => n + (l.counts?.mineLate ?? 0), 0);
+  const counts = useCounts(typeof EventSource === 'undefined' || live !== 'live').data;
+  const all = lines.data ?? [];
+  const waiting = all.reduce((n, l) => n + (counts?.[l.slug]?.waiting ?? 0), 0);
+  const late = all.reduce((n, l) => n + (counts?.[l.slug]?.mineLate ?? 0), 0);
   useEffect(() => {
     document.title = waiting ? `(${waiting}) ${t('brand')}` : t('brand');
   }, [waiting, t]);
@@ -103,7 +104,7 @@ export default function Shell({ me }: { me: Me }) {
           <Item to="/" end icon={<InboxOutlined />} count={waiting} late={late} t={t}>{t('work')}</Item>
           {all.length > 0 && <div className="side-head">{t('lines')}</div>}
           {all.map((l) => (
-            <LineItem key={l.slug} line={l} t={t} label={name(l.name)} />
+            <LineItem key={l.slug} line={l} counts={counts?.[l.slug]} t={t} label={name(l.name)} />
           ))}
           <div className="side-head">{t('directory')}</div>
           <Item to="/partners" icon={<BankOutlined />} t={t}>{t('partners')}</Item>
@@ -162,9 +163,9 @@ export default function Shell({ me }: { me: Me }) {
 
 type T = (key: string, values?: Record<string, string | number>) => string;
 
-function LineItem({ line, label, t }: { line: Line; label: string; t: T }) {
+function LineItem({ line, counts, label, t }: { line: Line; counts?: Counts; label: string; t: T }) {
   return (
-    <Item to={`/lines/${line.slug}`} icon={<SwapOutlined />} count={line.counts?.waiting} late={line.counts?.mineLate} t={t}>{label}</Item>
+    <Item to={`/lines/${line.slug}`} icon={<SwapOutlined />} count={counts?.waiting} late={counts?.mineLate} t={t}>{label}</Item>
   );
 }
 
