@@ -2,6 +2,7 @@ import { screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { describe, expect, it } from 'vitest';
 import { hub, refuse } from '../../../web/src/test-hub';
+import { difference } from './simulate-past';
 import SimulateTab, { hours, percent, type Interval, type Outcome, type Simulation } from './simulate';
 
 const i = (mean: number, half = mean / 10): Interval => ({ mean, low: mean - half, high: mean + half, n: 10 });
@@ -10,10 +11,10 @@ const outcome = (policy: string, zh: string, wait: number, against?: number): Ou
   against: against === undefined ? undefined : { 'wait.mean': i(against, 2) }, wards: [{ name: '心内科', beds: 38, occupancy: i(0.97, 0.01) }],
 });
 const done: Simulation = {
-  id: 's1', state: 'done', done: 20, of: 20, asked: { source: 'region', days: 365, seeds: 10, load: 0.92 }, name: { zh: '示例', en: 'example' },
+  id: 's1', by: '陈敏', role: 'leader', mine: true, seat: '中心医院', since: '2026-11-20T01:30:00Z', state: 'done', done: 20, of: 20, asked: { source: 'region', days: 365, seeds: 10, load: 0.92 }, name: { zh: '示例', en: 'example' },
   report: { beds: 600, wards: 18, days: 365, warmupDays: 90, seeds: 10, admissions: i(34000), settings: [{ reserve: 0, policies: [outcome('own', '各科各床', 54.1), outcome('weighted', '加权', 3.7, -50.4)] }] },
 };
-const swept: Simulation = { ...done, id: 's2', report: { ...done.report!, settings: [0, 10].map((reserve) => ({ reserve, policies: [outcome('pool', '先到先得', 4 - reserve / 10), outcome('weighted', '加权', 3)] })) } };
+const swept: Simulation = { ...done, id: 's2', by: '林涛', mine: false, asked: { ...done.asked, policies: ['pool', 'weighted'], reserves: [0, 10] }, report: { ...done.report!, settings: [0, 10].map((reserve) => ({ reserve, policies: [outcome('pool', '先到先得', 4 - reserve / 10), outcome('weighted', '加权', 3)] })) } };
 const tab = <SimulateTab pool={{ id: 'Organization/centre', name: '中心' }} line={{} as never} />;
 const none = { 'GET /api/beds/simulate': { simulations: [] } };
 
@@ -48,6 +49,40 @@ describe('the simulation', () => {
     hub(tab, { say: { 'GET /api/beds/simulate': { simulations: [swept] }, 'GET /api/beds/simulate/s2': swept } });
     expect(await screen.findByRole('img', { name: '急诊等床超 4 小时' })).toBeInTheDocument();
     expect(within(screen.getByRole('table', { name: '先到先得' })).getAllByRole('row')).toHaveLength(3);
+  });
+
+  it('lists who tried what, opens one again, and lays two side by side', async () => {
+    hub(tab, { say: { 'GET /api/beds/simulate': { simulations: [swept, done] }, 'GET /api/beds/simulate/s1': done, 'GET /api/beds/simulate/s2': swept } });
+    expect(await screen.findByText(/平均等床由 54\.1 小时/)).toBeInTheDocument(); // one's own first
+    await userEvent.click(screen.getByRole('button', { name: '历次模拟（2）' }));
+    const past = screen.getByRole('table', { name: '历次模拟' });
+    expect(within(past).getByRole('row', { name: /林涛 示例 急诊预留 0、10 张 · 全院一张床（先到先得） \/ 全院一张床（加权）.*完成/ })).toBeInTheDocument();
+    expect(screen.getByRole('button', { name: '并排对比' })).toBeDisabled();
+    for (const box of within(past).getAllByRole('checkbox')) await userEvent.click(box);
+    await userEvent.click(screen.getByRole('button', { name: '并排对比' }));
+    const beside = await screen.findByRole('table', { name: '并排对比' });
+    // of the latest chosen each: s2's 3 ± 0.3 beside s1's 3.7 ± 0.37
+    expect(within(beside).getByRole('row', { name: /平均等床（小时） 3\.0 ±0\.30 3\.7 ±0\.37 \+0\.70 ±0\.48/ })).toBeInTheDocument();
+    expect(within(beside).getByRole('row', { name: /床位使用率 .* 看不出差别/ })).toBeInTheDocument();
+    await userEvent.click(screen.getByRole('button', { name: '返回' }));
+    await userEvent.click(screen.getByRole('button', { name: '历次模拟（2）' }));
+    await userEvent.click(screen.getByRole('button', { name: /急诊预留 0、10 张/ }));
+    expect(await screen.findByRole('img', { name: '急诊等床超 4 小时' })).toBeInTheDocument();
+    expect(screen.getByText(/林涛 于 .* 发起/)).toBeInTheDocument();
+  });
+
+  it('leaves what a colleague has running to him', async () => {
+    const running: Simulation = { ...swept, state: 'running', done: 4, report: undefined };
+    hub(tab, { say: { 'GET /api/beds/simulate': { simulations: [running] }, 'GET /api/beds/simulate/s2': running } });
+    expect(await screen.findByText('正在推演 4/20')).toBeInTheDocument();
+    expect(screen.queryByRole('button', { name: '停止' })).toBeNull();
+    expect(screen.getByRole('button', { name: '开始模拟' })).toBeEnabled();
+  });
+
+  it('says that two differ only where their intervals allow it', () => {
+    expect(difference(i(10, 3), i(15, 4))).toEqual({ mean: 5, by: 5, sure: false });
+    expect(difference(i(10, 3), i(16, 4)).sure).toBe(true);
+    expect(difference({ ...i(10, 0), n: 1 }, i(16, 0)).sure).toBe(false);
   });
 
   it('says why it was refused', async () => {

@@ -1,13 +1,15 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Button, Checkbox, Progress, Segmented, Select } from 'antd';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { call, get } from '../../../web/src/fhir/client';
 import type { Name } from '../../../web/src/fhir/types';
 import { EmptyState, ErrorState, Loading } from '../../../web/src/states/states';
+import { timeOf } from '../../../web/src/words/time';
 import { useName, useWords } from '../../../web/src/words/words';
 import type { TabProps } from './page';
 import en from './simulate.en.json';
 import { Intervals, Sweep } from './simulate-plots';
+import { Beside, Past } from './simulate-past';
 import zh from './simulate.zh.json';
 import './simulate.css';
 
@@ -19,13 +21,21 @@ export interface Outcome {
 }
 export interface Report { beds: number; wards: number; days: number; warmupDays: number; seeds: number; admissions: Interval; settings: { reserve: number; policies: Outcome[] }[] }
 export interface Asked { source: 'region' | 'history'; pool?: string; days: number; seeds: number; load?: number; policies?: string[]; reserves?: number[]; home?: boolean }
-export interface Simulation { id: string; state: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled'; done: number; of: number; asked: Asked; name: Name; report?: Report; error?: Name }
+export interface Simulation {
+  id: string; state: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled'; done: number; of: number; asked: Asked; name: Name; report?: Report; error?: Name;
+  by: string; role: string; mine: boolean; seat: string; since: string; ended?: string;
+}
 
-const open = (s?: Simulation) => s?.state === 'waiting' || s?.state === 'running';
+export const open = (s?: Simulation) => s?.state === 'waiting' || s?.state === 'running';
 const steps = [0, 5, 10, 20, 30];
 
 export const hours = (h: number) => (Math.abs(h) >= 100 ? h.toFixed(0) : Math.abs(h) >= 1 ? h.toFixed(1) : h.toFixed(2));
 export const percent = (s: number) => `${(100 * s).toFixed(Math.abs(s) < 0.01 ? 2 : 1)}%`;
+
+export const useSimulation = (id?: string) => useQuery({
+  queryKey: ['beds', 'simulation', id], enabled: !!id, queryFn: ({ signal }) => get<Simulation>(`/api/beds/simulate/${id}`, signal),
+  refetchInterval: (q) => (open(q.state.data) ? 700 : false), // it ends within minutes
+});
 
 // What would it change? The same patients under several ways of giving out beds, and how many beds to keep for emergencies.
 export default function SimulateTab({ pool }: TabProps) {
@@ -35,22 +45,31 @@ export default function SimulateTab({ pool }: TabProps) {
   const [question, setQuestion] = useState<'compare' | 'reserve'>('compare');
   const [asked, setAsked] = useState<Asked>({ source: 'region', days: 365, seeds: 10, load: 0.92, home: false });
   const set = (more: Partial<Asked>) => setAsked((a) => ({ ...a, ...more }));
-  const mine = useQuery({ queryKey: ['beds', 'simulations'], queryFn: ({ signal }) => get<{ simulations: Simulation[] | null }>('/api/beds/simulate', signal), staleTime: Infinity });
-  const id = mine.data?.simulations?.[0]?.id;
-  const one = useQuery({
-    queryKey: ['beds', 'simulation', id], enabled: !!id, queryFn: ({ signal }) => get<Simulation>(`/api/beds/simulate/${id}`, signal),
-    refetchInterval: (q) => (open(q.state.data) ? 700 : false), // it is one's own and ends within minutes
-  });
+  const [chosen, choose] = useState<string>();
+  const [view, setView] = useState<'result' | 'past' | 'beside'>('result');
+  const [two, setTwo] = useState<string[]>([]);
+  const all = useQuery({ queryKey: ['beds', 'simulations'], queryFn: ({ signal }) => get<{ simulations: Simulation[] | null }>('/api/beds/simulate', signal), staleTime: 15_000 });
+  const list = all.data?.simulations ?? [];
+  const id = chosen ?? list.find((s) => s.mine)?.id ?? list[0]?.id;
+  const one = useSimulation(id);
   const begin = useMutation({
     mutationFn: () => call<Simulation>('/api/beds/simulate', { method: 'POST', body: {
       ...asked, load: asked.source === 'region' ? asked.load : undefined, pool: asked.source === 'history' ? pool.id : undefined,
       policies: question === 'reserve' ? ['pool', 'weighted'] : undefined, reserves: question === 'reserve' ? steps : undefined,
     } }),
-    onSuccess: (s) => client.setQueryData(['beds', 'simulations'], { simulations: [s] }),
+    onSuccess: (s) => {
+      client.setQueryData<{ simulations: Simulation[] | null }>(['beds', 'simulations'], (was) => ({ simulations: [s, ...(was?.simulations ?? [])] }));
+      choose(s.id);
+      setView('result');
+    },
   });
   const stop = useMutation({ mutationFn: () => call(`/api/beds/simulate/${id}`, { method: 'DELETE' }), onSettled: () => void one.refetch() });
   const now = one.data ?? (begin.data?.id === id ? begin.data : undefined);
-  const busy = open(now) || begin.isPending;
+  const busy = (open(now) && now!.mine) || begin.isPending;
+  const ended = now && !open(now) ? now.id : '';
+  useEffect(() => { // the list says running until it is asked again
+    if (ended) void client.invalidateQueries({ queryKey: ['beds', 'simulations'] });
+  }, [client, ended]);
   return (
     <section className="simulate" aria-label={t('title')}>
       <form className="filters simulate-form" onSubmit={(e) => {
@@ -64,7 +83,8 @@ export default function SimulateTab({ pool }: TabProps) {
         <Select size="small" aria-label={t('seeds')} value={asked.seeds} popupMatchSelectWidth={false} onChange={(seeds) => set({ seeds })} options={[5, 10, 20, 40].map((n) => ({ value: n, label: t('nSeeds', { n }) }))} />
         <Checkbox checked={asked.home} onChange={(e) => set({ home: e.target.checked })}>{t('home')}</Checkbox>
         <Button type="primary" size="small" htmlType="submit" disabled={busy}>{t('begin')}</Button>
-        {open(now) && <Button size="small" loading={stop.isPending} onClick={() => stop.mutate()}>{t('stop')}</Button>}
+        {open(now) && now!.mine && <Button size="small" loading={stop.isPending} onClick={() => stop.mutate()}>{t('stop')}</Button>}
+        {list.length > 0 && <Button size="small" type="link" aria-pressed={view !== 'result'} onClick={() => setView(view === 'result' ? 'past' : 'result')}>{view === 'result' ? t('past', { n: list.length }) : t('back')}</Button>}
       </form>
       {begin.error && <ErrorState compact act error={begin.error} />}
       {open(now) && (
@@ -73,9 +93,14 @@ export default function SimulateTab({ pool }: TabProps) {
           <span className="quiet small">{t(now!.state === 'waiting' ? 'inTurn' : 'playing', { done: now!.done, of: now!.of })}</span>
         </div>
       )}
-      {mine.error ? <ErrorState error={mine.error} onRetry={() => void mine.refetch()} />
-        : mine.isPending || (id && one.isPending) ? <Loading rows={10} />
-        : now?.report ? <Shown report={now.report} name={say(now.name)} load={now.asked.load} />
+      {all.error ? <ErrorState error={all.error} onRetry={() => void all.refetch()} />
+        : view === 'past' ? <Past list={list} shown={id} two={two} onTwo={setTwo} onBeside={() => setView('beside')} onOpen={(s) => {
+          choose(s);
+          setView('result');
+        }} />
+        : view === 'beside' && two.length === 2 ? <Beside ids={two as [string, string]} />
+        : all.isPending || (id && one.isPending) ? <Loading rows={10} />
+        : now?.report ? <Shown report={now.report} name={say(now.name)} load={now.asked.load} who={now} />
         : open(now) ? null
         : now?.state === 'failed' ? <EmptyState title={t('failed')} hint={say(now.error)} />
         : now?.state === 'cancelled' ? <EmptyState title={t('stopped')} hint={t('emptyHint')} />
@@ -84,14 +109,14 @@ export default function SimulateTab({ pool }: TabProps) {
   );
 }
 
-const panels: { figure: string; write: (v: number) => string }[] = [
+export const panels: { figure: string; write: (v: number) => string }[] = [
   { figure: 'wait.mean', write: hours }, { figure: 'wait.emergency.mean', write: hours }, { figure: 'emergency.over4h', write: percent },
   { figure: 'wait.urgent.mean', write: hours }, { figure: 'wait.cancer.mean', write: hours }, { figure: 'wait.elective.mean', write: hours },
   { figure: 'wait.p90', write: hours }, { figure: 'wait.transfer.mean', write: hours }, { figure: 'occupancy', write: percent },
   { figure: 'refused', write: percent }, { figure: 'crossward', write: percent }, { figure: 'promise', write: percent },
 ];
 
-export function Shown({ report, name, load }: { report: Report; name: string; load?: number }) {
+export function Shown({ report, name, load, who }: { report: Report; name: string; load?: number; who?: Simulation }) {
   const t = useWords({ zh, en });
   const say = useName();
   const one = report.settings[0]!;
@@ -102,6 +127,7 @@ export function Shown({ report, name, load }: { report: Report; name: string; lo
       <p className="simulate-what small quiet">
         {name} · {t('what', { beds: report.beds, wards: report.wards, days: Math.round(report.days), warmup: Math.round(report.warmupDays), seeds: report.seeds, n: Math.round(report.admissions.mean) })}
         {load ? ` · ${t('nLoad', { n: Math.round(load * 100) })}` : ''}
+        {who ? ` · ${t('asker', { by: who.by, at: timeOf(who.since) })}` : ''}
       </p>
       {report.settings.length > 1 ? <Reserves report={report} /> : (
         <>
