@@ -84,6 +84,10 @@ func (a *Notices) list(w http.ResponseWriter, r *http.Request) {
 	}
 	var events []event.Event
 	var unread int64
+	if err := event.Sequence(r.Context(), a.Store); err != nil { // what he has just done himself is among them
+		Refuse(w, r, err)
+		return
+	}
 	err := a.Store.View(r.Context(), func(tx *store.Tx) (err error) {
 		events = nil
 		if count > 0 {

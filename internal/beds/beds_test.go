@@ -69,6 +69,9 @@ func TestTheWayOfABed(t *testing.T) {
 				t.Fatalf("%s: got %q; want %q", step.does, got, step.want)
 			}
 		}
+		if err := event.Sequence(ctx, h.store); err != nil {
+			t.Fatal(err)
+		}
 		h.view(func(tx *store.Tx) error {
 			all, err := uses(ctx, tx, "ORDER BY seq")
 			if len(all) != 2 || all[0].Ending != "occupied" || all[1].Ending != "released" || all[1].Holder != "Task/stay" || all[1].Sex != allocate.Male || all[1].Specialty != "cardiology" {

@@ -101,6 +101,9 @@ func (b *bench) tick() {
 // said are the events of the pool: kind, holder, thing.
 func (b *bench) said() (all []string) {
 	b.t.Helper()
+	if err := event.Sequence(ctx, b.Store); err != nil {
+		b.t.Fatal(err)
+	}
 	b.view(func(tx *store.Tx) error {
 		events, err := event.After(ctx, tx, centre, 0, 1000)
 		for _, e := range events {

@@ -236,6 +236,9 @@ func (w *world) person(patient string) (p empi.Person) {
 func (w *world) kinds() map[string]int {
 	w.t.Helper()
 	n := map[string]int{}
+	if err := event.Sequence(context.Background(), w.s); err != nil {
+		w.t.Fatal(err)
+	}
 	w.view(func(tx *store.Tx) error {
 		clear(n)
 		list, err := event.After(ctx, tx, "", 0, 10000)

@@ -53,20 +53,23 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 
 // Tick queues what has happened since the last time.
 func (d *Dispatcher) Tick(ctx context.Context) error {
+	if err := Sequence(ctx, d.Store); err != nil {
+		return err
+	}
 	for {
 		sent, last := int64(0), int64(0)
 		err := d.Store.View(ctx, func(tx *store.Tx) error {
-			return tx.Query(ctx, `SELECT sent, seq FROM event_head WHERE id = 1`, nil, func(scan func(...any) error) error { return scan(&sent, &last) })
+			return tx.Query(ctx, `SELECT d.sent, h.seq FROM event_head h, event_head d WHERE h.id = 1 AND d.id = 2`, nil, func(scan func(...any) error) error { return scan(&sent, &last) })
 		})
 		if err != nil || sent >= last {
 			return err
 		}
 		err = d.Store.Update(ctx, func(tx *store.Tx) error {
-			if _, err := tx.Exec(ctx, `UPDATE event_head SET sent = sent WHERE id = 1`); err != nil {
+			if _, err := tx.Exec(ctx, `UPDATE event_head SET sent = sent WHERE id = 2`); err != nil {
 				return err
 			}
 			var from int64
-			if err := tx.Query(ctx, `SELECT sent FROM event_head WHERE id = 1`, nil, func(scan func(...any) error) error { return scan(&from) }); err != nil {
+			if err := tx.Query(ctx, `SELECT sent FROM event_head WHERE id = 2`, nil, func(scan func(...any) error) error { return scan(&from) }); err != nil {
 				return err
 			}
 			events, err := After(ctx, tx, "", from, 500)
@@ -88,7 +91,7 @@ func (d *Dispatcher) Tick(ctx context.Context) error {
 					}
 				}
 			}
-			_, err = tx.Exec(ctx, `UPDATE event_head SET sent = ? WHERE id = 1`, events[len(events)-1].Seq)
+			_, err = tx.Exec(ctx, `UPDATE event_head SET sent = ? WHERE id = 2`, events[len(events)-1].Seq)
 			return err
 		})
 		if err != nil {

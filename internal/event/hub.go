@@ -15,6 +15,7 @@ type Hub struct {
 	store *store.Store
 	Every time.Duration // how often to look for events of other processes on the same database; 0 = 2 s
 
+	order sequencer
 	woken chan struct{}
 	mu    sync.Mutex
 	last  int64
@@ -30,11 +31,14 @@ type Ear struct {
 
 // NewHub makes a hub on s; Run starts it.
 func NewHub(s *store.Store) *Hub {
-	return &Hub{store: s, woken: make(chan struct{}, 1), ears: map[*Ear]struct{}{}}
+	return &Hub{store: s, order: sequencer{store: s, below: "0"}, woken: make(chan struct{}, 1), ears: map[*Ear]struct{}{}}
 }
 
 // Run fans out until ctx ends.
 func (h *Hub) Run(ctx context.Context) error {
+	if err := h.order.run(ctx, false); err != nil { // what was raised while no hub ran
+		return err
+	}
 	err := h.store.View(ctx, func(tx *store.Tx) (err error) { h.last, err = Last(ctx, tx); return err })
 	if err != nil {
 		return err
@@ -55,20 +59,30 @@ func (h *Hub) Run(ctx context.Context) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
+		woken := false
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-h.woken:
+			woken = true
 		case <-tick.C:
 		}
-		if err := h.Tick(ctx); err != nil && ctx.Err() == nil {
+		if err := h.tick(ctx, woken); err != nil && ctx.Err() == nil {
 			slog.Error("event: fan out", "error", err)
 		}
 	}
 }
 
 // Tick hands out what is new.
-func (h *Hub) Tick(ctx context.Context) error {
+func (h *Hub) Tick(ctx context.Context) error { return h.tick(ctx, false) }
+
+// Settle gives seqs to what is committed: who reads the log next finds what he has just caused.
+func (h *Hub) Settle(ctx context.Context) error { return h.order.run(ctx, false) }
+
+func (h *Hub) tick(ctx context.Context, woken bool) error {
+	if err := h.order.run(ctx, woken); err != nil {
+		return err
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {

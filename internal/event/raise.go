@@ -13,8 +13,9 @@ import (
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
-// Raise records e in the transaction of what caused it. Seq is given here; a zero At is the
-// transaction's time. Hubs hear of it after the commit.
+// Raise records e in the transaction of what caused it; a zero At is the transaction's time. Seq is given here on SQLite,
+// which has one writer, and by Sequence on PostgreSQL, whose units would wait for each other's number. Hubs hear of it after
+// the commit.
 func Raise(ctx context.Context, tx *store.Tx, e Event) error {
 	if e.Kind == "" {
 		return errors.New("event: an event needs a kind")
@@ -22,21 +23,27 @@ func Raise(ctx context.Context, tx *store.Tx, e Event) error {
 	if e.At.IsZero() {
 		e.At = tx.Now()
 	}
-	if _, err := tx.Exec(ctx, `UPDATE event_head SET seq = seq + 1 WHERE id = 1`); err != nil {
-		return fmt.Errorf("event: next seq: %w", err)
-	}
-	err := tx.Query(ctx, `SELECT seq FROM event_head WHERE id = 1`, nil, func(scan func(...any) error) error { return scan(&e.Seq) })
-	if err != nil {
-		return fmt.Errorf("event: next seq: %w", err)
-	}
 	parties := slices.Compact(slices.Sorted(slices.Values(e.Parties)))
 	parties = slices.DeleteFunc(parties, func(p string) bool { return p == "" })
 	data, err := json.Marshal(e.Data)
 	if err != nil {
 		return fmt.Errorf("event: data of %s: %w", e.Kind, err)
 	}
-	err = tx.Queue(ctx, `INSERT INTO event_log (seq, at, kind, focus, patient, parties, act_by, actor, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		e.Seq, micros(e.At), e.Kind, e.Focus, e.Patient, strings.Join(parties, " "), micros(e.ActBy), e.Actor, string(data))
+	said := []any{micros(e.At), e.Kind, e.Focus, e.Patient, strings.Join(parties, " "), micros(e.ActBy), e.Actor, string(data)}
+	tx.AfterCommit(wakeHubs)
+	if tx.Database() == "postgres" {
+		if err := tx.Queue(ctx, `INSERT INTO event_raised (at, kind, focus, patient, parties, act_by, actor, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, said...); err != nil {
+			return fmt.Errorf("event: raise %s: %w", e.Kind, err)
+		}
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `UPDATE event_head SET seq = seq + 1 WHERE id = 1`); err != nil {
+		return fmt.Errorf("event: next seq: %w", err)
+	}
+	if e.Seq, err = Last(ctx, tx); err != nil {
+		return fmt.Errorf("event: next seq: %w", err)
+	}
+	err = tx.Queue(ctx, `INSERT INTO event_log (seq, at, kind, focus, patient, parties, act_by, actor, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, append([]any{e.Seq}, said...)...)
 	if err != nil {
 		return fmt.Errorf("event: raise %s: %w", e.Kind, err)
 	}
@@ -45,7 +52,6 @@ func Raise(ctx context.Context, tx *store.Tx, e Event) error {
 			return fmt.Errorf("event: raise %s: %w", e.Kind, err)
 		}
 	}
-	tx.AfterCommit(wakeHubs)
 	return nil
 }
 

@@ -281,6 +281,9 @@ func (h *Hub) Entries() []audit.Entry { return h.entries() }
 func (h *Hub) view(fn func(context.Context, *store.Tx) error) {
 	h.T.Helper()
 	ctx := context.Background()
+	if err := event.Sequence(ctx, h.Store); err != nil {
+		h.T.Fatal(err)
+	}
 	if err := h.Store.View(ctx, func(tx *store.Tx) error { return fn(ctx, tx) }); err != nil {
 		h.T.Fatal(err)
 	}

@@ -56,6 +56,9 @@ func (h *Hub) deciding(ctx context.Context, tx *store.Tx, w store.Written) error
 // review keeps the cases in step with the pairs: what the index asks gets a case, and a case whose question is gone ends.
 // It looks at all of them once, and then at those of which events tell.
 func (h *Hub) review(ctx context.Context) error {
+	if err := event.Sequence(ctx, h.Store); err != nil {
+		return fmt.Errorf("server: review: %w", err)
+	}
 	if h.reviewed == 0 {
 		var last int64
 		err := h.Store.View(ctx, func(tx *store.Tx) (err error) { last, err = event.Last(ctx, tx); return err })

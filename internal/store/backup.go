@@ -176,7 +176,7 @@ func pgColumns(ctx context.Context, tx pgx.Tx, table string) (names, values []st
 	for _, name := range all {
 		quoted := pgx.Identifier{name}.Sanitize()
 		names, values = append(names, quoted), append(values, quoted)
-		if table == "version" && name == "xid" {
+		if name == "xid" {
 			values[len(values)-1] = "'0'::xid8"
 		}
 	}

@@ -68,6 +68,9 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) (err error) {
 // Now is the business time of this unit.
 func (tx *Tx) Now() time.Time { return tx.now }
 
+// Database names the kind of database, as of Store.
+func (tx *Tx) Database() string { return tx.s.Database() }
+
 // Writing says whether the unit may write: in an Update, not in a View.
 func (tx *Tx) Writing() bool { return tx.keys != nil }
 
@@ -112,6 +115,11 @@ func named(err error) error {
 
 // AfterCommit calls fn once this unit is durable.
 func (tx *Tx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
+
+// Locking has the units of a context hold these keys from their beginning, where they would only ask for them by Lock.
+func Locking(ctx context.Context, keys ...string) context.Context {
+	return engine.Locking(ctx, keys...)
+}
 
 // Lock lets one unit at a time pass with this key, until it ends: for decisions on what is not there yet,
 // such as a conditional create. Ask early: on PostgreSQL the unit starts again with the lock, so an

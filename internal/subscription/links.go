@@ -35,6 +35,9 @@ func (e *Engine) followLinks(ctx context.Context) (more bool, err error) {
 	defer e.following.Unlock()
 	s := step{e: e}
 	var list []event.Event
+	if err := event.Sequence(ctx, e.store); err != nil {
+		return false, fmt.Errorf("subscription: links: %w", err)
+	}
 	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
 		s, list = step{e: e, tx: tx}, nil
 		if err = e.reload(ctx, tx); err != nil || len(e.linked()) == 0 {

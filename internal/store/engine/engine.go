@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,6 +49,21 @@ const (
 	CounterRID = "rid"
 	CounterSeq = "seq"
 )
+
+type locked struct{}
+
+// Locking has the Updates of a context begin with these locks.
+func Locking(ctx context.Context, keys ...string) context.Context {
+	return context.WithValue(ctx, locked{}, keys)
+}
+
+// Locked are the keys of Locking, sorted.
+func Locked(ctx context.Context) []string {
+	keys, _ := ctx.Value(locked{}).([]string)
+	keys = slices.Clone(keys)
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
 
 // DB is one database.
 type DB interface {

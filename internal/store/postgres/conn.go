@@ -13,19 +13,25 @@ import (
 	"github.com/xinglin-health/xinglin/internal/store/engine"
 )
 
-// conn is one open transaction.
+// conn is one transaction. It begins with its first statement, in the same round trip.
 type conn struct {
 	db       *DB
 	c        *pgx.Conn
-	tx       pgx.Tx
+	first    []statement // not sent yet: what begins it
 	batch    *pgx.Batch
 	rows     []*rows // inserts gathered since the last other statement, by text
 	gathered int
 	inserted int64 // rows of all gathered inserts
 	readOnly bool
 	broken   error
+	over     bool     // committed
 	locks    []string // held since before the snapshot
 	wanted   []string // asked for without being held
+}
+
+type statement struct {
+	query string
+	args  []any
 }
 
 var errLockWanted = errors.New("unit starts again with its lock")
@@ -69,17 +75,67 @@ func (c *conn) flush(ctx context.Context) error {
 	if c.broken != nil {
 		return engine.Broken(c.broken)
 	}
-	c.settle()
-	if c.batch == nil || c.batch.Len() == 0 {
-		return nil
-	}
-	b := c.batch
-	c.batch = nil
-	if err := c.tx.SendBatch(ctx, b).Close(); err != nil {
-		return c.fail(err)
+	if b := c.take(); b.Len() > 0 {
+		if err := c.c.SendBatch(ctx, b).Close(); err != nil {
+			return c.fail(err)
+		}
 	}
 	return nil
 }
+
+// take is what waits to be sent, behind the beginning of the transaction where it has not begun.
+func (c *conn) take() *pgx.Batch {
+	c.settle()
+	b := &pgx.Batch{}
+	for _, s := range c.first {
+		b.Queue(s.query, s.args...)
+	}
+	if c.batch != nil {
+		b.QueuedQueries = append(b.QueuedQueries, c.batch.QueuedQueries...)
+	}
+	c.first, c.batch = nil, nil
+	return b
+}
+
+// commit ends the transaction together with what was queued, and gives its locks back.
+func (c *conn) commit(ctx context.Context) error {
+	c.settle()
+	if c.first != nil && (c.batch == nil || c.batch.Len() == 0) {
+		return nil // nothing was said
+	}
+	b := c.take()
+	b.Queue("COMMIT")
+	if len(c.locks) > 0 {
+		b.Queue(unlock)
+	}
+	if err := c.c.SendBatch(ctx, b).Close(); err != nil {
+		return c.fail(err)
+	}
+	c.over = true
+	return nil
+}
+
+// abandon undoes what commit has not ended.
+func (c *conn) abandon(ctx context.Context) {
+	if c.over || c.c.IsClosed() {
+		return
+	}
+	undo := ""
+	if c.c.PgConn().TxStatus() != 'I' {
+		undo = "ROLLBACK;"
+	}
+	if len(c.locks) > 0 && c.first == nil {
+		undo += unlock
+	}
+	if undo == "" {
+		return
+	}
+	if _, err := c.c.Exec(context.WithoutCancel(ctx), undo); err != nil {
+		c.c.Close(context.WithoutCancel(ctx)) // and with it goes what it holds
+	}
+}
+
+const unlock = "SELECT pg_advisory_unlock_all()"
 
 // settle puts the gathered inserts into the batch, before a statement that may depend on them.
 func (c *conn) settle() {
@@ -134,57 +190,49 @@ func (c *conn) gather(query string, args []any) bool {
 }
 
 func (c *conn) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	if err := c.flush(ctx); err != nil {
-		return 0, err
+	if c.broken != nil {
+		return 0, engine.Broken(c.broken)
 	}
 	args, err := plain(args)
 	if err != nil {
 		return 0, c.fail(err)
 	}
-	tag, err := c.tx.Exec(ctx, engine.Dollars(query), args...)
-	if err != nil {
+	b := c.take()
+	b.Queue(engine.Dollars(query), args...)
+	affected := int64(0)
+	b.QueuedQueries[b.Len()-1].Exec(func(tag pgconn.CommandTag) error {
+		affected = tag.RowsAffected()
+		return nil
+	})
+	if err := c.c.SendBatch(ctx, b).Close(); err != nil {
 		return 0, c.fail(err)
 	}
-	return tag.RowsAffected(), nil
+	return affected, nil
 }
 
 // Query reads all rows before it calls row, so that row may use the connection.
 func (c *conn) Query(ctx context.Context, query string, args []any, row func(engine.Row) error) error {
-	if err := c.flush(ctx); err != nil {
-		return err
+	if c.broken != nil {
+		return engine.Broken(c.broken)
 	}
 	args, err := plain(args)
 	if err != nil {
 		return c.fail(err)
 	}
-	rows, err := c.tx.Query(ctx, engine.Dollars(query), args...)
-	if err != nil {
-		return c.fail(err)
-	}
-	fields := slices.Clone(rows.FieldDescriptions())
+	b := c.take()
+	b.Queue(engine.Dollars(query), args...)
+	var fields []pgconn.FieldDescription
 	var all [][][]byte
-	for rows.Next() {
-		raw := rows.RawValues()
-		n := 0
-		for _, v := range raw {
-			n += len(v)
+	b.QueuedQueries[b.Len()-1].Query(func(rows pgx.Rows) error {
+		if rows.Err() == nil {
+			fields = slices.Clone(rows.FieldDescriptions())
 		}
-		buf := make([]byte, 0, n)
-		kept := make([][]byte, len(raw))
-		for i, v := range raw {
-			if v == nil {
-				continue
-			}
-			buf = append(buf, v...)
-			kept[i] = buf[len(buf)-len(v) : len(buf) : len(buf)]
+		for rows.Next() {
+			all = append(all, kept(rows.RawValues()))
 		}
-		all = append(all, kept)
-	}
-	fields2 := rows.FieldDescriptions()
-	if len(fields) == 0 {
-		fields = slices.Clone(fields2)
-	}
-	if err := rows.Err(); err != nil {
+		return rows.Err()
+	})
+	if err := c.c.SendBatch(ctx, b).Close(); err != nil {
 		return c.fail(err)
 	}
 	types := c.c.TypeMap()
@@ -205,6 +253,24 @@ func (c *conn) Query(ctx context.Context, query string, args []any, row func(eng
 		}
 	}
 	return nil
+}
+
+// kept copies a row out of the connection's buffer.
+func kept(raw [][]byte) [][]byte {
+	n := 0
+	for _, v := range raw {
+		n += len(v)
+	}
+	buf := make([]byte, 0, n)
+	out := make([][]byte, len(raw))
+	for i, v := range raw {
+		if v == nil {
+			continue
+		}
+		buf = append(buf, v...)
+		out[i] = buf[len(buf)-len(v) : len(buf) : len(buf)]
+	}
+	return out
 }
 
 // scanOne reads NULL as the zero value and integers as booleans, as SQLite does.

@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -25,6 +24,7 @@ type DB struct {
 	pool  *pgxpool.Pool
 	apart *pgxpool.Pool // for short transactions beside an open one, so that neither waits for the other's connection
 
+	gates  gates
 	mu     sync.Mutex
 	blocks map[string]*block
 
@@ -107,12 +107,9 @@ func (db *DB) View(ctx context.Context, fn func(engine.Conn) error) error {
 		return fmt.Errorf("postgres: %w", err)
 	}
 	defer c.Release()
-	tx, err := c.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
-	if err != nil {
-		return fmt.Errorf("postgres: begin: %w", err)
-	}
-	defer tx.Rollback(context.WithoutCancel(ctx))
-	return fn(&conn{db: db, c: c.Conn(), tx: tx, readOnly: true})
+	view := &conn{db: db, c: c.Conn(), first: []statement{{query: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}}, readOnly: true}
+	defer view.abandon(ctx)
+	return fn(view)
 }
 
 // The tries of one unit before its collision is given back.
@@ -120,16 +117,15 @@ const tries = 60
 
 // Update runs fn in a transaction, again when it collided with another.
 func (db *DB) Update(ctx context.Context, fn func(engine.Conn) error) error {
-	return db.update(ctx, db.pool, fn)
+	return db.update(ctx, db.pool, engine.Locked(ctx), fn)
 }
 
 // Apart runs fn in a short transaction of its own.
 func (db *DB) Apart(ctx context.Context, inside engine.Conn, fn func(engine.Conn) error) error {
-	return db.update(ctx, db.apart, fn)
+	return db.update(ctx, db.apart, nil, fn)
 }
 
-func (db *DB) update(ctx context.Context, pool *pgxpool.Pool, fn func(engine.Conn) error) error {
-	var locks []string
+func (db *DB) update(ctx context.Context, pool *pgxpool.Pool, locks []string, fn func(engine.Conn) error) error {
 	for try := 0; ; try++ {
 		more, err := db.once(ctx, pool, locks, fn)
 		if len(more) > 0 {
@@ -156,31 +152,29 @@ const maxLocks = 5000 // of one unit: with one more it would ask for ever others
 
 // once tries the unit, holding locks from before its snapshot; more names locks that it asked for in vain.
 func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, locks []string, fn func(engine.Conn) error) (more []string, err error) {
+	leave, err := db.gates.pass(ctx, locks)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	p, err := pool.Acquire(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
 	defer p.Release()
+	c := &conn{db: db, c: p.Conn(), locks: locks}
 	if len(locks) > 0 {
-		defer p.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock_all()")
+		c.first = append(c.first, statement{query: "BEGIN"})
 		for _, key := range locks {
-			if _, err := p.Exec(ctx, "SELECT pg_advisory_lock($1)", lockID(key)); err != nil {
-				return nil, fmt.Errorf("postgres: lock: %w", err)
-			}
+			c.first = append(c.first, statement{"SELECT pg_advisory_lock($1)", []any{lockID(key)}})
 		}
+		c.first = append(c.first, statement{query: "COMMIT"}) // the snapshot comes after the locks
 	}
-	tx, err := p.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
-	if err != nil {
-		return nil, fmt.Errorf("postgres: begin: %w", err)
-	}
-	defer tx.Rollback(context.WithoutCancel(ctx))
-	c := &conn{db: db, c: p.Conn(), tx: tx, locks: locks}
+	c.first = append(c.first, statement{query: "BEGIN ISOLATION LEVEL REPEATABLE READ"})
+	defer c.abandon(ctx)
 	err = fn(c)
 	if len(c.wanted) > 0 {
 		return c.wanted, nil
-	}
-	if err == nil {
-		err = c.flush(ctx)
 	}
 	if c.broken != nil && (err == nil || collided(c.broken)) {
 		return nil, engine.Broken(c.broken)
@@ -188,8 +182,8 @@ func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, locks []string, fn f
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.Commit(ctx); err != nil {
-		return nil, fmt.Errorf("postgres: commit: %w", c.name(err))
+	if err := c.commit(ctx); err != nil {
+		return nil, fmt.Errorf("postgres: commit: %w", err)
 	}
 	db.note(c.inserted)
 	return nil, nil
@@ -227,6 +221,9 @@ func collided(err error) bool {
 func (db *DB) Script(ctx context.Context, script, record string, args ...any) error {
 	return db.Update(ctx, func(ec engine.Conn) error {
 		c := ec.(*conn)
+		if err := c.flush(ctx); err != nil {
+			return err
+		}
 		if _, err := c.c.PgConn().Exec(ctx, script).ReadAll(); err != nil {
 			return c.fail(err)
 		}
@@ -241,8 +238,9 @@ func (db *DB) next(ctx context.Context, counter string, c *conn) (int64, error) 
 	b := db.blocks[counter]
 	if b == nil || b.next >= b.end {
 		var last int64
-		if err := c.tx.QueryRow(ctx, "SELECT nextval($1::text::regclass)", counter+"_seq").Scan(&last); err != nil {
-			return 0, c.fail(err)
+		err := c.Query(ctx, "SELECT nextval(?::text::regclass)", []any{counter + "_seq"}, func(scan engine.Row) error { return scan(&last) })
+		if err != nil {
+			return 0, err
 		}
 		b = &block{next: last, end: last + blockSize}
 		db.blocks[counter] = b
