@@ -315,6 +315,28 @@ func TestAHoldLapsesAndTheOldPlaceIsKept(t *testing.T) {
 	})
 }
 
+func TestAHospitalsOwnRulesHoldInItsCases(t *testing.T) {
+	both(t, "holds and absences", func(t *testing.T, p *pooled) {
+		p.r.Rule = func(_ context.Context, _ *store.Tx, institution, code string) ([]byte, error) {
+			return map[string][]byte{"Organization/centre holds": []byte(`{"soon":["emergency","urgent"],"grace":"15m","assumed":"30m","by":"18:00"}`),
+				"Organization/centre flags": []byte(`{"absence":4,"readmission":15}`)}[institution+" "+code], nil
+		}
+		a := p.asks("wang", "urgent")
+		p.step("desk", a, "hold-bed", "bed", ref("Location/h-1"))
+		p.turn(44 * time.Minute)
+		p.tickAll()
+		p.want(a, "held", "h-1 held", false)
+		p.turn(2 * time.Minute)
+		p.tickAll()
+		p.want(a, "waiting", "", true)
+		_, stay := p.lying("li", "h-2")
+		p.step("nurse", stay, "away", "reason", "examination")
+		p.turn(4*time.Hour + time.Minute)
+		p.tickAll()
+		p.wantState(stay, "absent")
+	})
+}
+
 func TestCapacityBecomesABedThatMorning(t *testing.T) {
 	both(t, "reserve, bind, take in", func(t *testing.T, p *pooled) {
 		a, b := p.asks("wang", "routine"), p.asks("li", "routine")

@@ -3,9 +3,9 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
-	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/beds"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/line"
@@ -156,17 +156,17 @@ func (a *Beds) rules(w http.ResponseWriter, r *http.Request) {
 	}
 	var list []beds.Rule
 	err := a.Store.View(r.Context(), func(tx *store.Tx) (err error) {
-		list, err = a.Room.RuleList(r.Context(), tx, pool)
+		list, err = a.Room.RuleList(r.Context(), tx, pool, c)
 		return err
 	})
 	if err != nil {
 		Refuse(w, r, err)
 		return
 	}
-	mine := pool == c.Institution && (c.Role == access.Leader || c.Role == access.Administrator)
+	mine := slices.ContainsFunc(list, func(x beds.Rule) bool { return x.Mine })
 	packed(w, r, struct {
 		Rules []beds.Rule `json:"rules"`
-		Mine  bool        `json:"mine"` // the caller may change them
+		Mine  bool        `json:"mine"` // the caller may change some of them
 	}{list, mine})
 }
 
@@ -179,13 +179,22 @@ func (a *Beds) setRule(w http.ResponseWriter, r *http.Request) {
 		Code   string          `json:"code"`
 		Value  json.RawMessage `json:"value"`
 		Reason string          `json:"reason"`
+		From   string          `json:"from"` // in force; "" = now
 	}
 	if err := Body(w, r, 16<<10, &ask); err != nil {
 		Refuse(w, r, err)
 		return
 	}
+	var from time.Time
+	if ask.From != "" {
+		var err error
+		if from, err = time.Parse(time.RFC3339, ask.From); err != nil {
+			Refuse(w, r, fhir.Refuse(400, "value", "bad-time", "from is a time such as 2026-11-23T08:00:00+08:00", "时间格式不正确"))
+			return
+		}
+	}
 	err := a.Store.Update(r.Context(), func(tx *store.Tx) error {
-		return a.Room.SetRule(r.Context(), tx, c, c.Institution, ask.Code, ask.Reason, ask.Value)
+		return a.Room.SetRule(r.Context(), tx, c, c.Institution, ask.Code, ask.Reason, ask.Value, from)
 	})
 	if err != nil {
 		a.refused(w, r, "bed-rule", ask.Code, err)

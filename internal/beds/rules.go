@@ -37,7 +37,11 @@ type Rules struct {
 	Directory struct {
 		Days int `json:"days"`
 	} `json:"directory"`
-	Who *allocate.Rules `json:"-"` // gets which bed
+	Morning struct {
+		At string `json:"at"` // "06:00"
+	} `json:"morning"`
+	Holds allocate.Holds  `json:"holds"`
+	Who   *allocate.Rules `json:"-"` // gets which bed
 
 	said map[string]json.RawMessage // of Who, what is not the default
 }
@@ -58,15 +62,21 @@ type Rule struct {
 	Zh       string          `json:"zh"`
 	En       string          `json:"en"`
 	Value    json.RawMessage `json:"value"`
+	Default  json.RawMessage `json:"default,omitempty"` // where the institution has another one in force
 	Source   string          `json:"source"`
-	Verified bool            `json:"verified"`
+	Verified bool            `json:"verified"`          // of the default
+	Own      bool            `json:"own,omitempty"`     // the institution has set it
+	Mine     bool            `json:"mine,omitempty"`    // the caller may set it
+	Planned  []Edit          `json:"planned,omitempty"` // in force later, next first
 	History  []Edit          `json:"history,omitempty"` // newest first; of this institution
 }
 
 // Edit is one change of a rule.
 type Edit struct {
 	At     string          `json:"at"`
-	By     string          `json:"by"` // account
+	From   string          `json:"from"` // in force
+	By     string          `json:"by"`   // account
+	Name   string          `json:"name,omitempty"`
 	Reason string          `json:"reason"`
 	Value  json.RawMessage `json:"value"`
 }
@@ -91,11 +101,16 @@ var shipped, shippedRules = func() (list []Rule, rules *Rules) {
 	if err := json.Unmarshal(all, &values); err != nil {
 		panic("beds: preferences: " + err.Error())
 	}
-	rules = &Rules{Who: d}
+	rules = &Rules{Who: d, Holds: allocate.DefaultHolds}
 	for code, x := range raw {
 		x.Code = code
 		list = append(list, x)
 	}
+	until, err := json.Marshal(allocate.DefaultHolds)
+	if err != nil {
+		panic("beds: holds: " + err.Error())
+	}
+	list = append(list, Rule{Code: "holds", Zh: "留床期限", En: "How long a bed is held", Value: until, Source: d.Source, Verified: d.Verified})
 	for code, x := range who {
 		x.Code, x.Value, x.Source, x.Verified = code, values[code], d.Source, d.Verified
 		preferences[code] = true
@@ -140,6 +155,8 @@ func (u *Rules) set(code string, value json.RawMessage) error {
 		fresh.Shifts = nil
 	case "confirms":
 		fresh.Confirms = nil
+	case "holds":
+		fresh.Holds = allocate.Holds{}
 	}
 	dec := json.NewDecoder(bytes.NewReader(one))
 	dec.DisallowUnknownFields()
@@ -176,6 +193,14 @@ func (u *Rules) check() error {
 			return fmt.Errorf("shift %q ends at %s and the next begins at %s", s.Code, s.Until, next.From)
 		}
 	}
+	if u.Morning.At != "" {
+		if _, err := minutes(u.Morning.At); err != nil {
+			return err
+		}
+	}
+	if err := u.Holds.Check(); err != nil {
+		return err
+	}
 	for _, n := range []int{u.Flags.Absence, u.Flags.Readmission, u.Directory.Days} {
 		if n < 0 || n > 100_000 {
 			return fmt.Errorf("%d is out of range", n)
@@ -199,12 +224,15 @@ type understood struct {
 	rules   *Rules
 }
 
-// RulesOf are the rules of an institution in force, shared: do not change them.
+// inForce is from when a row of beds_rule holds.
+const inForce = "CASE WHEN starts = 0 THEN at ELSE starts END"
+
+// RulesOf are the rules of an institution in force at the unit's time, shared: do not change them.
 func (r *Room) RulesOf(ctx context.Context, tx *store.Tx, pool string) (*Rules, error) {
 	type row struct{ code, value string }
 	var rows []row
 	version := ""
-	err := tx.Query(ctx, "SELECT code, value, at FROM beds_rule WHERE pool = ? ORDER BY at, code", []any{pool}, func(scan func(...any) error) error {
+	err := tx.Query(ctx, "SELECT code, value, at FROM beds_rule WHERE pool = ? AND "+inForce+" <= ? ORDER BY "+inForce+", at, code", []any{pool, tx.Now().UnixMicro()}, func(scan func(...any) error) error {
 		var x row
 		var at int64
 		err := scan(&x.code, &x.value, &at)
@@ -237,23 +265,54 @@ func (r *Room) RulesOf(ctx context.Context, tx *store.Tx, pool string) (*Rules, 
 	return &u, nil
 }
 
-// RuleList lists the rules of an institution with what was changed, by whom and why.
-func (r *Room) RuleList(ctx context.Context, tx *store.Tx, pool string) ([]Rule, error) {
+// Rule is one of them as JSON, for who acts by it; nil when there is none of this code.
+func (r *Room) Rule(ctx context.Context, tx *store.Tx, pool, code string) ([]byte, error) {
+	u, err := r.RulesOf(ctx, tx, pool)
+	if err != nil {
+		return nil, err
+	}
+	switch code {
+	case "holds":
+		return json.Marshal(u.Holds)
+	case "flags":
+		return json.Marshal(u.Flags)
+	}
+	return nil, nil
+}
+
+// mostEdits bounds what is told of the past of an institution's rules.
+const mostEdits = 1000
+
+// RuleList lists the rules of an institution: what is in force, what is to be, and who changed what, when and why.
+func (r *Room) RuleList(ctx context.Context, tx *store.Tx, pool string, by *access.Caller) ([]Rule, error) {
 	list := slices.Clone(shipped)
-	err := tx.Query(ctx, "SELECT code, value, at, account, reason FROM beds_rule WHERE pool = ? ORDER BY at DESC LIMIT 1000", []any{pool}, func(scan func(...any) error) error {
-		var code, value, by, reason string
-		var at int64
-		if err := scan(&code, &value, &at, &by, &reason); err != nil {
+	for i := range list {
+		list[i].Mine = mayRule(by, pool, list[i].Code) == nil
+	}
+	now := tx.Now()
+	err := tx.Query(ctx, "SELECT code, value, at, "+inForce+", account, name, reason FROM beds_rule WHERE pool = ? ORDER BY "+inForce+" DESC, at DESC LIMIT ?", []any{pool, mostEdits}, func(scan func(...any) error) error {
+		var code, value string
+		var e Edit
+		var at, from int64
+		if err := scan(&code, &value, &at, &from, &e.By, &e.Name, &e.Reason); err != nil {
 			return err
 		}
-		for i := range list {
-			if list[i].Code == code {
-				if list[i].History == nil {
-					list[i].Value = json.RawMessage(value)
-				}
-				list[i].History = append(list[i].History, Edit{At: stamp(time.UnixMicro(at).In(r.zone())), By: by, Reason: reason, Value: json.RawMessage(value)})
-			}
+		i := slices.IndexFunc(list, func(x Rule) bool { return x.Code == code })
+		if i < 0 {
+			return nil
 		}
+		x := &list[i]
+		e.At, e.From, e.Value = stamp(time.UnixMicro(at).In(r.zone())), stamp(time.UnixMicro(from).In(r.zone())), json.RawMessage(value)
+		if time.UnixMicro(from).After(now) {
+			if n := len(x.Planned); n == 0 || x.Planned[0].From != e.From { // of two for one moment the later word holds
+				x.Planned = slices.Insert(x.Planned, 0, e)
+			}
+			return nil
+		}
+		if x.History == nil {
+			x.Default, x.Value, x.Own = x.Value, e.Value, true
+		}
+		x.History = append(x.History, e)
 		return nil
 	})
 	if err != nil {
@@ -262,10 +321,13 @@ func (r *Room) RuleList(ctx context.Context, tx *store.Tx, pool string) ([]Rule,
 	return list, nil
 }
 
-// SetRule changes a rule of the caller's institution; the old values stay as history.
-func (r *Room) SetRule(ctx context.Context, tx *store.Tx, by *access.Caller, pool, code, reason string, value json.RawMessage) error {
-	if !mayLead(by) || by.Institution != pool {
-		return fhir.Refuse(403, "forbidden", "not-your-rules", "the rules of a pool are set by its leaders and administrators", "床位规则由本院领导或管理员设定")
+// farthestRule is how far ahead a rule may be set.
+const farthestRule = 400 * 24 * time.Hour
+
+// SetRule changes a rule of the caller's institution from a moment on, zero = now; the old values stay as history.
+func (r *Room) SetRule(ctx context.Context, tx *store.Tx, by *access.Caller, pool, code, reason string, value json.RawMessage, from time.Time) error {
+	if err := mayRule(by, pool, code); err != nil {
+		return err
 	}
 	if !slices.ContainsFunc(shipped, func(x Rule) bool { return x.Code == code }) {
 		return fhir.Refuse(404, "not-found", "unknown-rule", "there is no rule "+code, "没有这条规则")
@@ -275,6 +337,16 @@ func (r *Room) SetRule(ctx context.Context, tx *store.Tx, by *access.Caller, poo
 	}
 	if len(value) > 8<<10 {
 		return fhir.Refuse(422, "too-long", "rule-too-long", "a rule has at most 8 KB", "规则内容过长")
+	}
+	starts := int64(0)
+	switch now := tx.Now(); {
+	case from.IsZero():
+	case from.Before(now.Add(-time.Minute)):
+		return fhir.Refuse(422, "business-rule", "rule-backdated", "a rule holds from now on, or from later; what was done under the old one stays", "规则只能从现在或以后生效，不能追溯")
+	case from.After(now.Add(farthestRule)):
+		return fhir.Refuse(422, "business-rule", "rule-too-far", "a rule is set at most 400 days ahead", "最多提前 400 天设定")
+	default:
+		starts = max(from.UnixMicro(), now.UnixMicro())
 	}
 	u, err := r.RulesOf(ctx, tx, pool)
 	if err != nil {
@@ -288,9 +360,9 @@ func (r *Room) SetRule(ctx context.Context, tx *store.Tx, by *access.Caller, poo
 	if err := json.Compact(&tight, value); err != nil {
 		return fhir.Refuse(422, "value", "bad-rule", err.Error(), "规则内容不是有效的 JSON")
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO beds_rule (pool, code, at, value, reason, account) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (pool, code, at) DO UPDATE SET value = excluded.value, reason = excluded.reason, account = excluded.account`,
-		pool, code, tx.Now().UnixMicro(), tight.String(), reason, by.User)
+	_, err = tx.Exec(ctx, `INSERT INTO beds_rule (pool, code, at, value, reason, account, starts, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (pool, code, at) DO UPDATE SET value = excluded.value, reason = excluded.reason, account = excluded.account, starts = excluded.starts, name = excluded.name`,
+		pool, code, tx.Now().UnixMicro(), tight.String(), strings.TrimSpace(reason), by.User, starts, by.Name)
 	if err != nil {
 		return fmt.Errorf("beds: rule %s: %w", code, err)
 	}
@@ -304,9 +376,16 @@ func (r *Room) note(ctx context.Context, tx *store.Tx, action, what, target stri
 	return r.Audit.Write(ctx, tx, audit.Of(ctx, action, what, target))
 }
 
-// mayLead says who sets rules: leaders and administrators of the institution.
-func mayLead(by *access.Caller) bool {
-	return by != nil && (by.Role == access.Leader || by.Role == access.Administrator)
+// operating are the rules by which the day is run: the chief on duty, who heads the desk, sets them, too. Who may set a
+// limit aside, what isolation asks for and the weights are for leaders and administrators alone.
+var operating = []string{"holds", "night", "limits", "flags", "protected", "lends", "morning", "cleaningMinutes", "confirms", "shifts", "aheadHours"}
+
+// mayRule refuses who does not set a rule of an institution.
+func mayRule(by *access.Caller, pool, code string) error {
+	if by != nil && by.Institution == pool && (by.Role == access.Leader || by.Role == access.Administrator || by.Role == "duty-chief" && slices.Contains(operating, code)) {
+		return nil
+	}
+	return fhir.Refuse(403, "forbidden", "not-your-rules", "the rules of a pool are set by its leaders and administrators, those of the day by its chief on duty, too", "床位规则由本院领导或管理员设定，日常运行规则也可由总值班设定")
 }
 
 func stamp(t time.Time) string {
@@ -314,6 +393,12 @@ func stamp(t time.Time) string {
 		return ""
 	}
 	return t.Format(time.RFC3339)
+}
+
+// Binds says whether it is late enough in the day to give beds to those for whom capacity of it is reserved.
+func (u *Rules) Binds(now time.Time) bool {
+	at, _ := minutes(u.Morning.At)
+	return now.Hour()*60+now.Minute() >= at
 }
 
 // ShiftAt is the shift at a time with its beginning and end.

@@ -50,5 +50,9 @@ CREATE TABLE beds_away (
   bed TEXT NOT NULL, since BIGINT NOT NULL, holder TEXT NOT NULL, back BIGINT NOT NULL, PRIMARY KEY (holder, since));
 CREATE INDEX beds_away_open ON beds_away (back) WHERE back = 0;`
 	lite := strings.NewReplacer("BIGINT", "INTEGER", "DOUBLE PRECISION", "REAL").Replace(ddl)
-	return []store.Migration{{Name: "beds/0001_register", SQLite: lite, Postgres: ddl}}
+	// a rule is in force from when it is said, or, where starts is set, from then; name is of who set it
+	dated := `
+ALTER TABLE beds_rule ADD COLUMN starts BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE beds_rule ADD COLUMN name TEXT NOT NULL DEFAULT '';`
+	return []store.Migration{{Name: "beds/0001_register", SQLite: lite, Postgres: ddl}, {Name: "beds/0002_dated_rules", SQLite: strings.ReplaceAll(dated, "BIGINT", "INTEGER"), Postgres: dated}}
 }()

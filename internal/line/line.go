@@ -129,6 +129,8 @@ type Snapshot interface {
 	Waiting(holder string) *booking.Wait
 	// Beds says whether an institution keeps its beds in the register, so that its patients wait for one.
 	Beds(institution string) bool
+	// Rule returns what an institution has in force under the code of a rule, as JSON; nil when nobody keeps rules.
+	Rule(institution, code string) []byte
 }
 
 // Change is what a step writes, all or nothing. Task and Request start as copies of the current ones;

@@ -44,6 +44,8 @@ type Runner struct {
 	Bookings Bookings // nil = a step that books fails
 	// Beds says whether an institution keeps its beds in the register; nil = none does.
 	Beds func(ctx context.Context, tx *store.Tx, institution string) (bool, error)
+	// Rule returns what an institution has in force under the code of a rule, as JSON; nil = each line's own default.
+	Rule func(ctx context.Context, tx *store.Tx, institution, code string) ([]byte, error)
 
 	places sync.Map // side and role -> where it must act
 }
@@ -217,7 +219,7 @@ func (r *Runner) prepareStart(ctx context.Context, tx *store.Tx, by *access.Call
 	if by.Institution == "" {
 		return nil, fhir.Refuse(403, "forbidden", "no-institution", "your role belongs to no institution", "您的角色不属于任何机构")
 	}
-	c := Call{Line: l, Flow: f, Now: tx.Now(), By: by, Side: flow.Requester, Params: p, Read: &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution, legal: r.Legal, agreed: r.Agreed, allowed: r.Allowed, bookings: r.Bookings, beds: r.Beds}}
+	c := Call{Line: l, Flow: f, Now: tx.Now(), By: by, Side: flow.Requester, Params: p, Read: &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution, legal: r.Legal, agreed: r.Agreed, allowed: r.Allowed, bookings: r.Bookings, beds: r.Beds, rule: r.Rule}}
 	c.Urgency = flow.Urgency(p.Str("urgency"))
 	if c.Urgency == "" {
 		c.Urgency = flow.Routine
@@ -273,7 +275,7 @@ func (r *Runner) prepareStep(ctx context.Context, tx *store.Tx, by *access.Calle
 		return nil, refusal(f, err)
 	}
 	c.Step = step
-	shot := &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution, legal: r.Legal, agreed: r.Agreed, allowed: r.Allowed, bookings: r.Bookings, beds: r.Beds}
+	shot := &snapshot{ctx: ctx, tx: tx, scope: by.Scope, institution: r.Institution, legal: r.Legal, agreed: r.Agreed, allowed: r.Allowed, bookings: r.Bookings, beds: r.Beds, rule: r.Rule}
 	shot.vids = map[string]int64{"Task/" + id: v.VID}
 	c.Read = shot
 	if ref := task.Str("focus.reference"); ref != "" {

@@ -76,7 +76,7 @@ func (r *Runner) overdue(ctx context.Context, c Case) (bool, error) {
 				return err
 			}
 		}
-		shot := &snapshot{ctx: ctx, tx: tx, scope: search.Everything, institution: r.Institution, legal: r.Legal, agreed: r.Agreed, allowed: r.Allowed, bookings: r.Bookings, beds: r.Beds, vids: map[string]int64{c.Task: v.VID}}
+		shot := &snapshot{ctx: ctx, tx: tx, scope: search.Everything, institution: r.Institution, legal: r.Legal, agreed: r.Agreed, allowed: r.Allowed, bookings: r.Bookings, beds: r.Beds, rule: r.Rule, vids: map[string]int64{c.Task: v.VID}}
 		w = &work{runner: r, call: Call{Line: l, Flow: f, Now: tx.Now(), By: hub, Side: flow.System, Task: task, Urgency: c.Urgency, Read: shot,
 			Step: flow.Step{Do: "late"}}, patient: c.Patient}
 		w.change = &Change{newID: newID, Task: task.Copy()}

@@ -389,6 +389,7 @@ type snapshot struct {
 
 	bookings    Bookings
 	beds        func(ctx context.Context, tx *store.Tx, institution string) (bool, error)
+	rule        func(ctx context.Context, tx *store.Tx, institution, code string) ([]byte, error)
 	booked      map[string]int64 // by holder: the version of his booking that was seen, 0 = none
 	agreements  [][3]string      // from, to, service: what was found to be agreed
 	institution func(string) string
@@ -512,6 +513,15 @@ func (s *snapshot) Beds(institution string) bool {
 	has, err := s.beds(s.ctx, s.tx, institution)
 	s.fail(err)
 	return has
+}
+
+func (s *snapshot) Rule(institution, code string) []byte {
+	if s.rule == nil {
+		return nil
+	}
+	said, err := s.rule(s.ctx, s.tx, institution, code)
+	s.fail(err)
+	return said
 }
 
 // fail keeps the first error that is not simply "nothing there".

@@ -15,15 +15,9 @@ import (
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
-// bindingHour is when the capacity that is reserved for a day is to become beds; a default of ours.
-const bindingHour = 6
-
 // remindToBind tells a hospital in the morning which cases of today have capacity and no bed yet: once a case and day.
 func (h *Hub) remindToBind(ctx context.Context) error {
 	now := h.Clock.Now().In(line.Zone())
-	if now.Hour() < bindingHour {
-		return nil
-	}
 	today := now.Format(time.DateOnly)
 	var due []booking.Booking
 	err := h.Store.View(ctx, func(tx *store.Tx) error {
@@ -32,6 +26,13 @@ func (h *Hub) remindToBind(ctx context.Context) error {
 			return err
 		}
 		for pool := range pools {
+			rules, err := h.Beds.RulesOf(ctx, tx, pool)
+			if err != nil {
+				return err
+			}
+			if !rules.Binds(now) {
+				continue
+			}
 			held, err := h.Bookings.Holds(ctx, tx, pool)
 			if err != nil {
 				return err

@@ -1,6 +1,7 @@
 package bedpool
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 
@@ -387,11 +388,22 @@ func away(c line.Call, ch *line.Change) {
 	line.Unsay(ch.Task, "output", "away-since")
 	line.Say(ch.Task, "output", "away-since", "离床时间", "valueDateTime", line.Stamp(c.Now))
 	keepDue(c, ch)
-	ch.Due = c.Now.Add(hours(local.AwayHours))
+	if ch.Due = c.Now.AddDate(1, 0, 0); absence(c, ch) > 0 {
+		ch.Due = c.Now.Add(hours(absence(c, ch)))
+	}
+}
+
+// absence is after how many hours the hospital looks at an empty bed; 0 = it does not.
+func absence(c line.Call, ch *line.Change) int {
+	var flags struct{ Absence *int }
+	if said := c.Read.Rule(ch.Task.Str("owner.reference"), "flags"); said == nil || json.Unmarshal(said, &flags) != nil || flags.Absence == nil {
+		return local.AwayHours
+	}
+	return *flags.Absence
 }
 
 func overdueAway(c line.Call, ch *line.Change) {
-	line.Say(ch.Task, "output", "flag", "结算前核查", "valueCodeableConcept", fhir.Concept(requestSystem, "absent", "离床超过 24 小时（挂床）"))
+	line.Say(ch.Task, "output", "flag", "结算前核查", "valueCodeableConcept", fhir.Concept(requestSystem, "absent", "离床超时（挂床）"))
 }
 
 // back ends the absence. A discharge that was planned stays so.

@@ -14,8 +14,7 @@ var local = func() (l struct {
 	WaitReasons  []coded     `json:"waitReasons"`  // why a case still waits
 	CancerWithin int         `json:"cancerWithin"` // days until which a cancer pathway is promised a bed where nobody promises another day
 	RoundBy      string      `json:"roundBy"`      // hour of the daily round
-	AwayHours    int         `json:"awayHours"`    // after which a stay with an empty bed is flagged (挂床)
-	Readmission  int         `json:"readmission"`  // days within which the same disease is flagged (分解住院)
+	AwayHours    int         `json:"awayHours"`    // after which a stay with an empty bed is flagged (挂床), where no pool has a rule
 	TeamWithin   int         `json:"teamWithin"`   // minutes in which the home team is at a resuscitation
 	WarnHours    int         `json:"warnHours"`    // of observation
 	LimitHours   int         `json:"limitHours"`   // of observation

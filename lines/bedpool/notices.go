@@ -37,7 +37,7 @@ var notices = map[string]flow.Name{
 	"discharged":     {Zh: "患者已出院", En: "A patient has left"},
 	"away":           {Zh: "患者离床", En: "A patient is away"},
 	"back":           {Zh: "患者已返回", En: "A patient is back"},
-	"overdue-away":   {Zh: "患者离床超过 24 小时，结算前核查", En: "Away for over 24 hours; look before settlement"},
+	"overdue-away":   {Zh: "患者离床超时，结算前核查", En: "Away for too long; look before settlement"},
 	"flag":           {Zh: "有住院须在结算前核查", En: "A stay is to be looked at before settlement"},
 	"observe":        {Zh: "患者开始留观", En: "A patient is observed"},
 	"note":           {Zh: "留观有新记录", En: "A note on an observation"},

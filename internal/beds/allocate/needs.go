@@ -92,47 +92,70 @@ func ParseNeeds(b []byte) (Request, error) {
 //go:embed holds.json
 var holdsJSON []byte
 
-// holds is holds.json.
-var holds = func() (h struct {
+// Holds says how long a bed is held.
+type Holds struct {
 	Soon    []Urgency `json:"soon"`    // held until the promised arrival plus Grace; others until the hour By of that day
 	Grace   string    `json:"grace"`   // after the promised arrival
 	Assumed string    `json:"assumed"` // until the arrival, where nobody has promised one
 	By      string    `json:"by"`      // "18:00"
-}) {
-	if err := json.Unmarshal(holdsJSON, &h); err != nil {
+}
+
+// DefaultHolds is holds.json.
+var DefaultHolds = func() (h Holds) {
+	var said struct {
+		Source   string
+		Verified bool
+		*Holds
+	}
+	said.Holds = &h
+	if err := json.Unmarshal(holdsJSON, &said); err != nil {
+		panic("allocate: holds.json: " + err.Error())
+	}
+	if err := h.Check(); err != nil {
 		panic("allocate: holds.json: " + err.Error())
 	}
 	return h
 }()
 
-// HoldUntil is when a hold for a request runs out: the arrival that was promised and a grace, or an hour of that day.
-// A zero arrival is one that nobody has promised.
-func HoldUntil(u Urgency, arrival, now time.Time, zone *time.Location) time.Time {
-	if slices.Contains(holds.Soon, u) {
-		if arrival.Before(now) {
-			arrival = now.Add(span(holds.Assumed))
+const longestHold = 72 * time.Hour // of a grace; a bed that is held longer is kept from others for nothing
+
+// Check says what is wrong with the rule.
+func (h Holds) Check() error {
+	for _, u := range h.Soon {
+		if !slices.Contains(Urgencies, u) {
+			return fmt.Errorf("urgency %q is not known", u)
 		}
-		return arrival.Add(span(holds.Grace))
 	}
-	by, err := time.Parse("15:04", holds.By)
-	if err != nil {
-		panic("allocate: holds.json: " + err.Error())
+	for _, s := range []string{h.Grace, h.Assumed} {
+		if d, err := time.ParseDuration(s); err != nil || d < 0 || d > longestHold {
+			return fmt.Errorf("%q is no time of up to %s", s, longestHold)
+		}
 	}
+	if _, ok := minute(h.By); !ok {
+		return fmt.Errorf("%q is no time of day", h.By)
+	}
+	return nil
+}
+
+// Until is when a hold for a request runs out: the arrival that was promised and a grace, or an hour of that day.
+// A zero arrival is one that nobody has promised. The rule has been checked.
+func (h Holds) Until(u Urgency, arrival, now time.Time, zone *time.Location) time.Time {
+	if slices.Contains(h.Soon, u) {
+		grace, _ := time.ParseDuration(h.Grace)
+		assumed, _ := time.ParseDuration(h.Assumed)
+		if arrival.Before(now) {
+			arrival = now.Add(assumed)
+		}
+		return arrival.Add(grace)
+	}
+	by, _ := minute(h.By)
 	if arrival.Before(now) {
 		arrival = now
 	}
 	day := arrival.In(zone)
-	end := time.Date(day.Year(), day.Month(), day.Day(), by.Hour(), by.Minute(), 0, 0, zone)
+	end := time.Date(day.Year(), day.Month(), day.Day(), by/60, by%60, 0, 0, zone)
 	if !end.After(now) || end.Before(arrival) { // the hour has passed: the next day's
 		end = end.AddDate(0, 0, 1)
 	}
 	return end
-}
-
-func span(s string) time.Duration {
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		panic("allocate: holds.json: " + err.Error())
-	}
-	return d
 }

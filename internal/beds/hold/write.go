@@ -1,6 +1,7 @@
 package hold
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -185,11 +186,20 @@ func arrivalOf(c line.Call) time.Time {
 	return c.Params.Time("date")
 }
 
+// holdsOf is how long a hospital holds a bed.
+func holdsOf(c line.Call, hospital string) allocate.Holds {
+	var h allocate.Holds
+	if said := c.Read.Rule(hospital, "holds"); said == nil || json.Unmarshal(said, &h) != nil || h.Check() != nil {
+		return allocate.DefaultHolds
+	}
+	return h
+}
+
 // Hold takes the bed, or the unit of capacity, that the call names, and the case leaves the waiting list.
 // Its state is due when the hold runs out.
 func Hold(c line.Call, ch *line.Change) {
 	arrival := arrivalOf(c)
-	until := allocate.HoldUntil(urgencyOf(ch.Task), arrival, c.Now, line.Zone())
+	until := holdsOf(c, ch.Task.Str("owner.reference")).Until(urgencyOf(ch.Task), arrival, c.Now, line.Zone())
 	command := booking.Command{Do: booking.Hold, Thing: c.Params.Str("bed"), Pool: ch.Task.Str("owner.reference"), Holder: Holder(ch), Patient: ch.Task.Str("for.reference"),
 		Expires: until, Reason: c.Params.Str("reason"), Override: c.Params.All("override"), Wait: &booking.Wait{Needs: allocate.MarshalNeeds(Request(c, ch.Task))}}
 	if c.Step.Do == "take-bed" {
