@@ -317,6 +317,22 @@ func TestRepeatedCommandChangesNothingTwice(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		w.must("county-office", first.Task, "decline", "reason", "not-indicated", "advice", "继续口服药物，两周复查")
+		var starts [16]line.Result // whose answer was lost and who asked again while the first was still on its way
+		for i := range starts {
+			wg.Go(func() {
+				var err error
+				if starts[i], err = w.r.Start(as("village-sender"), line.StartCall{Line: "referral", Flow: "up", Params: form("county", "routine"), Key: "k3"}); err != nil {
+					t.Errorf("repeated start: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		for _, s := range starts {
+			if s.Task != starts[0].Task {
+				t.Fatalf("16 starts with one key: %s and %s; want one case", starts[0].Task, s.Task)
+			}
+		}
 	})
 }
 

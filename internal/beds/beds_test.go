@@ -2,7 +2,9 @@ package beds
 
 import (
 	"fmt"
+	"os"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -171,4 +173,46 @@ func TestTwoHoldsDoNotPassALimitTogether(t *testing.T) {
 			t.Errorf("got %d holds; want 1 within the nursing of the shift", won)
 		}
 	})
+}
+
+// A unit that has looked and not yet committed counts: another cannot look at the same ward meanwhile.
+func TestALimitHoldsWhileAnotherUnitIsOpen(t *testing.T) {
+	if os.Getenv("XINGLIN_TEST_POSTGRES") == "" {
+		t.Skip("one writer at a time without PostgreSQL: XINGLIN_TEST_POSTGRES names no server")
+	}
+	h := setUp(t, storetest.Postgres).standard()
+	h.staffed(0.1)
+	h.waits("first", "male", "respiratory")
+	h.waits("second", "male", "respiratory")
+	looked, both := make(chan struct{}), make(chan struct{})
+	var once, other sync.Once
+	first := make(chan error)
+	go func() {
+		first <- h.store.Update(ctx, func(tx *store.Tx) error {
+			err := h.bookings.Do(ctx, tx, desk("bed-desk", centre), hold("first", "cardiology-male-1", h))
+			if err != nil { // it starts again with its locks
+				return err
+			}
+			once.Do(func() { close(looked) })
+			select {
+			case <-both: // the other has looked too, before this one committed
+			case <-time.After(300 * time.Millisecond): // it is made to wait, as it should be
+			}
+			return err
+		})
+	}()
+	<-looked
+	err := h.store.Update(ctx, func(tx *store.Tx) error {
+		err := h.bookings.Do(ctx, tx, desk("bed-desk", centre), hold("second", "cardiology-mixed-1", h))
+		if err == nil {
+			other.Do(func() { close(both) })
+		}
+		return err
+	})
+	if e := <-first; e != nil {
+		t.Fatalf("the first: %v", e)
+	}
+	if got := details(err); !slices.Contains(got, "bed-nursing") {
+		t.Errorf("the second got %v; want bed-nursing", err)
+	}
 }

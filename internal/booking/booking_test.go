@@ -208,6 +208,7 @@ func TestHoldThatHasRunOut(t *testing.T) {
 		if want := []string{"hold-lapsed Task/a", "hold-lapsed Task/b"}; !slices.Equal(b.informed, want) {
 			t.Fatalf("got %q; want %q", b.informed, want)
 		}
+		b.refused("expires-in-past", Command{Do: Thaw, Holder: "Task/f", Expires: b.in(0)})
 		b.do(Command{Do: Thaw, Holder: "Task/f", Expires: b.in(time.Minute)})
 		b.clock.Turn(time.Minute)
 		b.tick()
@@ -332,20 +333,62 @@ func TestGuardOfTheDatabase(t *testing.T) {
 				}
 			})
 		}
-		b := setUp(t, open)
-		err := b.Store.Update(ctx, func(tx *store.Tx) error {
-			if err := insert(tx, "a", 100, int64(200)); err != nil {
-				return err
-			}
-			if err := insert(tx, "b", 300, nil); err != nil {
-				return err
-			}
-			_, err := tx.Exec(ctx, "UPDATE booking_row SET until_at = NULL WHERE id = 'a'")
-			return err
-		})
-		if !errors.Is(err, store.ErrExists) {
-			t.Fatalf("a row that grows over another: got %v", err)
+		for _, c := range []struct {
+			name, change string
+			until        any // of the other row
+			ok           bool
+		}{
+			{"grows without end", "until_at = NULL", nil, false},
+			{"grows into another", "until_at = 350", int64(400), false},
+			{"moves into another", "from_at = 350, until_at = 360", nil, false},
+			{"comes to another thing", "thing = 'Location/2', from_at = 350, until_at = 360", nil, false},
+			{"comes alive again", "live = 1", int64(400), false},
+			{"grows up to another", "until_at = 300", int64(400), true},
+		} {
+			t.Run("a row that "+c.name, func(t *testing.T) {
+				b := setUp(t, open)
+				err := b.Store.Update(ctx, func(tx *store.Tx) error {
+					if err := insert(tx, "a", 100, int64(200)); err != nil {
+						return err
+					}
+					if strings.HasPrefix(c.change, "live") {
+						if _, err := tx.Exec(ctx, "UPDATE booking_row SET live = 0, until_at = 350 WHERE id = 'a'"); err != nil {
+							return err
+						}
+					}
+					if err := insert(tx, "b", 300, c.until); err != nil {
+						return err
+					}
+					if strings.HasPrefix(c.change, "thing") {
+						if _, err := tx.Exec(ctx, "UPDATE booking_row SET thing = 'Location/2' WHERE id = 'b'"); err != nil {
+							return err
+						}
+					}
+					_, err := tx.Exec(ctx, "UPDATE booking_row SET "+c.change+" WHERE id = 'a'")
+					return err
+				})
+				if c.ok != (err == nil) || err != nil && !errors.Is(err, store.ErrExists) {
+					t.Fatalf("got %v", err)
+				}
+			})
 		}
+	})
+}
+
+// Whoever takes a booking over has none yet: nobody loses sight of what he had.
+func TestNobodyTakesOverASecondThing(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, open storetest.Open) {
+		b := setUp(t, open)
+		b.do(held("Task/a", "Location/1", b.in(time.Hour)))
+		b.do(held("Task/stay", "Location/2", b.in(time.Minute)))
+		b.refused("holds-already", Command{Do: HandOver, Holder: "Task/a", To: "Task/stay"})
+		b.clock.Turn(time.Minute) // what he had has run out
+		b.do(Command{Do: HandOver, Holder: "Task/a", To: "Task/stay"})
+		if k := b.of("Task/stay"); k == nil || k.Thing != "Location/1" {
+			t.Fatalf("got %+v; want what he took over", k)
+		}
+		b.tick()
+		b.sound()
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,6 +113,19 @@ func TestFindHoldBookRelease(t *testing.T) {
 		if left := d.shown(d.op(d.his, "find", findBeds)); len(left) != 1 || left[0].ID() == found[0].ID() {
 			t.Fatalf("got %d proposals", len(left))
 		}
+		// a client whose answer was lost asks again while the first is still on its way
+		var wg sync.WaitGroup
+		var same [8]hubtest.Answer
+		for i := range same {
+			wg.Go(func() { same[i] = d.op(d.his, "book", reference(found[1], forPatient), "Idempotency-Key", "k2") })
+		}
+		wg.Wait()
+		for _, a := range same {
+			if got := d.shown(a)[0]; got.ID() != d.shown(same[0])[0].ID() || got.Str("status") != "booked" {
+				t.Fatalf("8 with one key: got %s; want one booking", got.JSON())
+			}
+		}
+		d.shown(d.op(d.his, "release", reference(d.shown(same[0])[0], "")))
 		d.detail(d.call(d.his, "PUT", "Appointment/"+held.ID(), string(held.Copy().Set("status", "booked").JSON())), 422, "only-by-booking")
 		booked := d.shown(d.op(d.his, "book", reference(held, "")))[0]
 		if booked.Str("status") != "booked" {
