@@ -171,17 +171,21 @@ func (e *Engine) Set(bed int, s State) {
 // his team follow. Where he lay before stays taken until Free.
 func (e *Engine) Place(bed int, r *Request) {
 	n := e.need(r)
+	e.place(bed, &n)
+}
+
+func (e *Engine) place(bed int, n *need) {
 	b := &e.beds[bed]
 	w, room := &e.wards[b.Ward], &e.rooms[b.Room]
 	rel := n.path.rel[b.Ward]
-	l := lying{sex: n.sex, team: r.Team, points: n.points, placed: true, guest: !rel.own}
+	l := lying{sex: n.sex, team: n.Team, points: n.points, placed: true, guest: !rel.own}
 	if n.atWard == b.Ward {
 		l.points = 0
 	}
 	if l.guest {
 		e.ward[b.Ward].guests++
 	}
-	if !rel.own && !e.k.welcome(w, &n) {
+	if !rel.own && !e.k.welcome(w, n) {
 		e.Set(bed, Lent)
 	} else {
 		e.Set(bed, Occupied)
@@ -195,8 +199,8 @@ func (e *Engine) Place(bed int, r *Request) {
 	default:
 		room.Others++
 	}
-	if r.Isolation != "" {
-		room.Isolation = r.Isolation
+	if n.Isolation != "" {
+		room.Isolation = n.Isolation
 	}
 	w.Load += l.points
 	if l.team != "" {

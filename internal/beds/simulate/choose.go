@@ -21,6 +21,7 @@ type rules struct {
 	reserve   []int     // by ward: its part of Options.Reserve
 	alike     []int32   // by bed: the first bed of the same room, level and equipment
 	asking    []allocate.Request
+	ready     []*allocate.Ask // of the same place in asking
 	given     *allocate.Rules
 }
 
@@ -50,10 +51,11 @@ func (r *rules) open(s *play) {
 	s.engine.Now(time.Date(s.Start.Year(), s.Start.Month(), s.Start.Day(), 12, 0, 0, 0, s.Start.Location())) // what is possible by day comes in time
 	defer s.engine.Now(s.Start)
 	r.alike = alike(pool)
-	r.asking = make([]allocate.Request, len(s.Classes))
+	r.asking, r.ready = make([]allocate.Request, len(s.Classes)), make([]*allocate.Ask, len(s.Classes))
 	for c := range s.Classes {
 		class := &s.Classes[c]
 		r.asking[c] = class.Request
+		r.ready[c] = s.engine.Ask(&r.asking[c])
 		r.rank = append(r.rank, rankOf(class.Request.Urgency))
 		list, near := reach(pool, class, s.policy.Reach)
 		may := make([]bool, wards)
@@ -155,17 +157,20 @@ func alike(p *allocate.Pool) []int32 {
 	return out
 }
 
-func (s *play) request(c, who int32) *allocate.Request {
+// ask is the request of a patient, as it is now.
+func (s *play) ask(c, who int32) *allocate.Ask {
 	r := &s.asking[c]
 	r.Since = s.Start.Add(s.since[who])
 	r.Promised, r.At = time.Time{}, ""
 	if p := s.Admissions[who].Promised; p > 0 {
 		r.Promised = s.Start.Add(p)
 	}
-	if from := s.bedOf[who]; from != 0 {
-		r.At = s.Pool.Beds[from-1].ID
+	from := s.bedOf[who] - 1
+	if from >= 0 {
+		r.At = s.Pool.Beds[from].ID
 	}
-	return r
+	s.engine.At(s.ready[c], int(from))
+	return s.ready[c]
 }
 
 // kept: the bed belongs to the reserve, he is no emergency, and he would not leave another bed for it.
@@ -191,21 +196,21 @@ func (s *play) rests(c, who int32) bool {
 
 // best bed of all that he may have.
 func (s *play) best(c, who int32) (bed int32, ok bool) {
-	r := s.request(c, who)
+	a := s.ask(c, who)
 	wards := s.reach[c]
 	if s.rests(c, who) {
 		wards = wards[:s.near[c]]
 	}
 	if s.policy.Weighted && len(wards) == len(s.Pool.Wards) {
-		b, ok := s.engine.One(r)
+		b, ok := s.engine.Of(a)
 		return int32(b), ok
 	}
-	least := s.engine.Leave(r)
+	least := s.engine.Leave(&s.asking[c])
 	for _, w := range wards {
 		if len(s.free[w]) == 0 || s.kept(c, who, w) {
 			continue
 		}
-		b, cost, found := s.bestIn(w, r)
+		b, cost, found := s.bestIn(w, a)
 		if !found {
 			continue
 		}
@@ -220,20 +225,26 @@ func (s *play) best(c, who int32) (bed int32, ok bool) {
 }
 
 // bestIn a ward: the first that fits, or the cheapest.
-func (s *play) bestIn(ward int32, r *allocate.Request) (bed int32, least float64, ok bool) {
-	last := int32(-1)
+func (s *play) bestIn(ward int32, a *allocate.Ask) (bed int32, least float64, ok bool) {
+	if !s.engine.WardFits(a, int(ward)) {
+		return 0, 0, false
+	}
+	last, share := int32(-1), int64(-1)
 	for _, b := range s.free[ward] {
 		if s.alike[b] == last {
 			continue
 		}
 		last = s.alike[b]
-		if !s.engine.Fits(int(b), r) {
+		if !s.engine.BedFits(a, int(b)) {
 			continue
 		}
 		if !s.policy.Weighted {
 			return b, 0, true
 		}
-		if cost := s.engine.Cost(int(b), r); !ok || cost < least {
+		if share < 0 {
+			share = s.engine.WardShare(a, int(ward))
+		}
+		if cost := s.engine.CostIn(a, share, int(b)); !ok || cost < least {
 			bed, least, ok = b, cost, true
 		}
 	}
@@ -261,6 +272,9 @@ func (s *play) fillWard(ward int32) {
 	}
 }
 
+// rounding is more than what is lost by counting points as floats, and less than the least difference of two costs.
+const rounding = 1e-6
+
 // nextFor a ward: by need and time, or where it does the most good.
 func (s *play) nextFor(ward int32) (class, bed int32, ok bool) {
 	var most float64
@@ -284,8 +298,15 @@ func (s *play) nextFor(ward int32) (class, bed int32, ok bool) {
 		if !slices.Contains(s.reach[c][:s.near[c]], ward) && s.rests(c, who) {
 			continue
 		}
-		r := s.request(c, who)
-		b, cost, found := s.bestIn(ward, r)
+		a := s.ask(c, who)
+		leave := 0.0
+		if s.policy.Weighted {
+			leave = s.engine.Leave(&s.asking[c])
+			if ok && leave-s.engine.LeastIn(a, int(ward)) < most-rounding {
+				continue // the best bed would do less good
+			}
+		}
+		b, cost, found := s.bestIn(ward, a)
 		if !found {
 			continue
 		}
@@ -293,7 +314,7 @@ func (s *play) nextFor(ward int32) (class, bed int32, ok bool) {
 			class, bed, ok, rank, since = c, b, true, s.rank[c], s.since[who]
 			continue
 		}
-		if good := s.engine.Leave(r) - cost; good >= 0 && (!ok || good > most) {
+		if good := leave - cost; good >= 0 && (!ok || good > most) {
 			class, bed, ok, most = c, b, true, good
 		}
 	}
@@ -318,14 +339,13 @@ func (s *play) bringHome(bed int32) {
 		if !slices.Contains(s.reach[c][:s.near[c]], ward) {
 			continue
 		}
-		r := s.request(c, who)
-		r.Moves = 1
-		fits := s.engine.Fits(int(bed), r)
-		r.Moves = 0
+		a := s.ask(c, who)
+		fits := s.engine.WardFits(a, int(ward)) && s.engine.BedFits(a, int(bed)) // a hard rule asks nothing of how often he was moved
 		if !fits {
 			continue
 		}
 		s.moved(who)
+		s.decided("moved", who, bed)
 		s.occupy(who, bed)
 		s.vacates(from)
 		return

@@ -196,8 +196,8 @@ func (e *Experiment) Check() error {
 	if e.Seeds < 1 {
 		return errors.New("simulate: at least one seed is needed")
 	}
-	if e.Options.Curve != nil {
-		return errors.New("simulate: a curve is of one play, not of many")
+	if e.Options.Curve != nil || e.Options.Each != nil {
+		return errors.New("simulate: a curve and its decisions are of one play, not of many")
 	}
 	return nil
 }

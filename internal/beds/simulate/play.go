@@ -297,6 +297,7 @@ func (s *play) moveOrPut(who, bed int32) {
 func (s *play) put(who, bed int32) {
 	a := &s.Admissions[who]
 	s.occupy(who, bed)
+	s.decided("placed", who, bed)
 	s.admitted++
 	s.waited(who, s.now-s.since[who], s.astray(a.Class, bed))
 	ends := s.endOf(who)
@@ -311,6 +312,7 @@ func (s *play) put(who, bed int32) {
 // stays: the next part of his stay passes in the bed of the last.
 func (s *play) stays(who int32) {
 	s.status[who] = lying
+	s.decided("stays", who, s.bedOf[who]-1)
 	s.lies[s.bedOf[who]-1] = who + 1
 	s.admitted++
 	s.unmoved++
@@ -338,10 +340,10 @@ func (s *play) endOf(who int32) time.Duration {
 func (s *play) occupy(who, bed int32) {
 	a := &s.Admissions[who]
 	ward := s.Pool.Beds[bed].Ward
-	r := s.request(a.Class, who)
+	ask := s.ask(a.Class, who)
 	s.taken(bed)
 	s.status[who], s.bedOf[who], s.lies[bed] = lying, bed+1, who+1
-	s.engine.Place(int(bed), r)
+	s.engine.PlaceOf(int(bed), ask)
 	s.enters(ward)
 	if s.o.Home && s.astray(a.Class, bed) {
 		s.strays = append(s.strays, bed)
@@ -400,9 +402,16 @@ func (s *play) taken(bed int32) {
 // refuse: he goes elsewhere.
 func (s *play) refuse(who int32, why string) {
 	s.status[who] = refused
+	s.decided("refused", who, -1)
 	s.refusals(who, why)
 	for next := s.Admissions[who].Next; next != 0; next = s.Admissions[next].Next {
 		s.status[next] = refused
+	}
+}
+
+func (s *play) decided(what string, who, bed int32) {
+	if s.o.Each != nil {
+		s.o.Each(s.now, what, int(who), int(bed))
 	}
 }
 

@@ -77,6 +77,8 @@ type Options struct {
 	Shifts                     []Shift                              // nursing capacity by time of day
 	Rules                      *allocate.Rules                      // nil = the shipped ones
 	Curve                      func(at time.Duration, occupied int) // each change of the beds occupied
+	// Each decision: placed, stays, moved or refused; who is a place in World.Admissions, bed one in World.Pool, -1 = none.
+	Each func(at time.Duration, what string, who, bed int)
 }
 
 // Shift is a part of the day with its share of the nurses.
