@@ -384,7 +384,7 @@ func (s *Service) list(ctx context.Context, tx *store.Tx, where string, args ...
 	if err != nil || len(users) == 0 {
 		return users, err
 	}
-	err = tx.Query(ctx, `SELECT r.user_id, r.id, r.role, r.org, r.from_at, r.until_at FROM identity_role r JOIN identity_user u ON u.id = r.user_id `+where+` ORDER BY r.user_id, r.ord`, args,
+	err = tx.Query(ctx, `SELECT r.user_id, r.id, r.role, r.org, r.from_at, r.until_at FROM identity_user u JOIN identity_role r ON r.user_id = u.id `+where+` ORDER BY r.user_id, r.ord`, args,
 		func(scan func(...any) error) error {
 			var r Role
 			var user, role string

@@ -95,7 +95,7 @@ func (s *Service) writePost(ctx context.Context, tx *store.Tx, source string, n 
 
 // posts adds what the register says to accounts. What an account has been given itself is not said twice.
 func posts(ctx context.Context, tx *store.Tx, users []User, at map[string]int, where string, args []any) error {
-	return tx.Query(ctx, `SELECT u.id, p.source, p.role, p.org, p.from_at, p.until_at FROM identity_post p JOIN identity_user u ON u.practitioner = p.practitioner AND u.practitioner <> '' `+where+` ORDER BY u.id, p.from_at, p.source, p.role`, args,
+	return tx.Query(ctx, `SELECT u.id, p.source, p.role, p.org, p.from_at, p.until_at FROM identity_user u JOIN identity_post p ON p.practitioner = u.practitioner AND u.practitioner <> '' `+where+` ORDER BY u.id, p.from_at, p.source, p.role`, args,
 		func(scan func(...any) error) error {
 			var user, source, role, org string
 			var from, until int64

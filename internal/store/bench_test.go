@@ -275,7 +275,11 @@ func BenchmarkSearch(b *testing.B) {
 			all := bundles(b, 60)
 			var s *store.Store
 			if kept := os.Getenv("XINGLIN_BENCH_STORE"); kept != "" && db == "sqlite" {
-				s = keptStore(b, kept, all)
+				s = keptStore(b, "file:"+kept, all)
+				searchBench(b, s, all, 0)
+				return
+			} else if url := os.Getenv("XINGLIN_BENCH_POSTGRES"); url != "" && db == "postgres" {
+				s = keptStore(b, url, all)
 				searchBench(b, s, all, 0)
 				return
 			} else if db == "sqlite" {
@@ -289,9 +293,9 @@ func BenchmarkSearch(b *testing.B) {
 	}
 }
 
-// keptStore opens a store in a folder that stays, filling it the first time.
-func keptStore(b testing.TB, dir string, all [][]resource) *store.Store {
-	s, err := store.Open(context.Background(), "file:"+dir, benchOptions())
+// keptStore opens a store that stays, in a folder or a database, filling it the first time.
+func keptStore(b testing.TB, where string, all [][]resource) *store.Store {
+	s, err := store.Open(context.Background(), where, benchOptions())
 	if err != nil {
 		b.Fatal(err)
 	}

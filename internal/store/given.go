@@ -59,7 +59,7 @@ func (tx *Tx) Rights(ctx context.Context, patient string, at time.Time) (rights 
 	if err != nil {
 		return nil, err
 	}
-	err = tx.Query(ctx, "SELECT s.text, i.basis, i.source, r.type, r.id, i.since, i.until FROM resource r JOIN access_item i ON i.rid = r.rid JOIN symbol s ON s.id = i.party WHERE r.home = ? AND i.since <= ? AND i.until > ? AND r.rid IN (SELECT c.rid FROM compartment c WHERE c.patient = ?) ORDER BY s.text, i.source, r.type, r.id", []any{rid, us, us, rid},
+	err = tx.Query(ctx, "SELECT s.text, i.basis, i.source, r.type, r.id, i.since, i.until FROM compartment c CROSS JOIN resource r CROSS JOIN access_item i CROSS JOIN symbol s WHERE c.patient = ? AND r.rid = c.rid AND r.home = ? AND i.rid = r.rid AND i.since <= ? AND i.until > ? AND s.id = i.party ORDER BY s.text, i.source, r.type, r.id", []any{rid, rid, us, us},
 		func(scan func(...any) error) error {
 			var r Right
 			var typ, from, until int64

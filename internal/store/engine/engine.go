@@ -83,13 +83,17 @@ func Broken(err error) error { return fmt.Errorf("unit ended by an earlier error
 
 var dollars sync.Map // query with ? -> query with $1, $2, …
 
-// Dollars rewrites ? to $1, $2, … outside of quoted text.
+// Dollars rewrites a query for PostgreSQL: ? to $1, $2, … outside of quoted text, and each EXISTS so that it is asked row by
+// row. Left alone, PostgreSQL answers one that stands beside an OR by reading the whole of its table first, or joins it
+// in an order of its own.
 func Dollars(query string) string {
 	if q, ok := dollars.Load(query); ok {
 		return q.(string)
 	}
+	const ask = "EXISTS (SELECT"
 	var b strings.Builder
-	n, quote := 0, byte(0)
+	n, depth, quote := 0, 0, byte(0)
+	var asked []int // depths at which an EXISTS ends
 	for i := 0; i < len(query); i++ {
 		c := query[i]
 		switch {
@@ -104,6 +108,20 @@ func Dollars(query string) string {
 			b.WriteByte('$')
 			b.WriteString(strconv.Itoa(n))
 			continue
+		case c == 'E' && strings.HasPrefix(query[i:], ask):
+			asked = append(asked, depth)
+			depth++
+			b.WriteString(ask)
+			i += len(ask) - 1
+			continue
+		case c == '(':
+			depth++
+		case c == ')':
+			depth--
+			if last := len(asked) - 1; last >= 0 && asked[last] == depth {
+				asked = asked[:last]
+				b.WriteString(" OFFSET 0")
+			}
 		}
 		b.WriteByte(c)
 	}

@@ -61,6 +61,11 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	set("jit", "off")
 	set("plan_cache_mode", "force_custom_plan")
 	set("random_page_cost", "1.1")
+	// Tables are joined as written, by seeks, as SQLite does it: of the lists that searches walk down PostgreSQL knows too
+	// little, and would rather read a whole type first.
+	set("join_collapse_limit", "1")
+	set("enable_hashjoin", "off")
+	set("enable_mergejoin", "off")
 	set("default_transaction_isolation", "repeatable read")
 	cfg.ConnConfig.StatementCacheCapacity = 512
 	cfg.MaxConns = max(cfg.MaxConns, int32(4*runtime.GOMAXPROCS(0)), 16)
