@@ -130,6 +130,14 @@ func (p *pool) lies(i int, bed string) {
 	p.do(booking.Command{Do: booking.Occupy, Thing: "Location/" + bed, Pool: hospital, Holder: "Task/t-" + id, Patient: "Patient/" + id})
 }
 
+func (p *pool) look() (l beds.Look) {
+	p.t.Helper()
+	if err := p.store.View(context.Background(), func(tx *store.Tx) (err error) { l, err = p.room.Look(context.Background(), tx, hospital); return err }); err != nil {
+		p.t.Fatal(err)
+	}
+	return l
+}
+
 func (p *pool) waits(i int, q allocate.Request) {
 	id := p.patient(i)
 	p.do(booking.Command{Do: booking.Await, Holder: "Task/t-" + id, Patient: "Patient/" + id, Pool: hospital, Wait: &booking.Wait{Rank: q.Urgency.Rank(), Needs: allocate.MarshalNeeds(q), Reason: "no-bed"}})
@@ -396,6 +404,75 @@ func TestWaitingProposalsAndWhy(t *testing.T) {
 	if w := p.call(blind, "GET", "/api/beds/why?task=Task/t-p2&bed=Location/d01-r1-b0", ""); w.Code != 404 {
 		t.Errorf("of a case that he does not see: got %d", w.Code)
 	}
+}
+
+func TestReservedPlacesAreProposedTheirBedsThatMorning(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, open storetest.Open) {
+		p := openPool(t, open, 2)
+		zone := p.api.zone()
+		d := p.clock.Now().In(zone).AddDate(0, 0, 1)
+		day := time.Date(d.Year(), d.Month(), d.Day(), 0, 0, 0, 0, zone)
+		reserve := func(i int, q allocate.Request, on time.Time) string {
+			id := p.patient(i)
+			p.do(booking.Command{Do: booking.Hold, Thing: booking.Capacity(hospital, "all", "general", string(q.Sex), 0)[:len(booking.Capacity(hospital, "all", "general", string(q.Sex), 0))-1] + "*", Pool: hospital, Holder: "Task/t-" + id, Patient: "Patient/" + id,
+				From: on, Until: on.AddDate(0, 0, 1), Expires: on.Add(18 * time.Hour), Wait: &booking.Wait{Needs: allocate.MarshalNeeds(q)}})
+			return "Task/t-" + id
+		}
+		man := allocate.Request{Specialty: "d01", Urgency: allocate.Elective, Sex: allocate.Male, Level: allocate.General, Nursing: "2", Age: 60}
+		one, two := reserve(0, man, day), reserve(2, man, day)
+		reserve(4, man, day.AddDate(0, 0, 1))
+		p.waits(6, allocate.Request{Specialty: "d01", Urgency: allocate.Urgent, Sex: allocate.Male, Level: allocate.General, Nursing: "2", Age: 60})
+		desk, stranger := at("bed-desk", hospital, search.Everything), at(access.Nurse, "Organization/d00", search.Scope{})
+		proposed := func(as *access.Caller) (due []proposalView, beds map[string]bool) {
+			var v struct{ Proposals []proposalView }
+			p.get(as, "/api/beds/proposals", &v)
+			beds = map[string]bool{}
+			for _, x := range v.Proposals {
+				if x.Due {
+					due = append(due, x)
+				}
+				if x.Bed != "" {
+					beds[x.Bed] = true
+				}
+			}
+			return due, beds
+		}
+		p.clock.Set(day.Add(5*time.Hour + 59*time.Minute))
+		if due, _ := proposed(desk); len(due) != 0 {
+			t.Errorf("before six: got %+v", due)
+		}
+		p.clock.Set(day.Add(6 * time.Hour))
+		due, all := proposed(desk)
+		if len(due) != 2 || len(all) != 3 {
+			t.Fatalf("at six: got %+v, %d beds; want a bed of its own for two and for who waits", due, len(all))
+		}
+		for _, x := range due {
+			if x.Request != one && x.Request != two || !strings.HasPrefix(x.Bed, "Location/d01-r") {
+				t.Errorf("got %+v; want a bed of the own ward", x)
+			}
+		}
+		if due, _ := proposed(stranger); len(due) != 0 {
+			t.Errorf("who sees none of the cases: got %+v", due)
+		}
+		var waiting struct{ Rows []waiterView }
+		p.get(desk, "/api/beds/waiting", &waiting)
+		n := 0
+		for _, x := range waiting.Rows {
+			if x.Booking != nil && x.Booking.Due {
+				n++
+			}
+		}
+		if n != 2 {
+			t.Errorf("got %d rows that are due; want 2", n)
+		}
+		if l := p.look(); l.Uses["Location/d01-r0-b0"].Holder != "" {
+			t.Error("something was bound by itself")
+		}
+		p.do(booking.Command{Do: booking.Move, Thing: due[0].Bed, Pool: hospital, Holder: due[0].Request, Patient: strings.Replace(due[0].Request, "Task/t-", "Patient/", 1)})
+		if left, _ := proposed(desk); len(left) != 1 || left[0].Request != due[1].Request {
+			t.Errorf("one is bound: got %+v", left)
+		}
+	})
 }
 
 func TestWhoSaysWhatOfBedsAndShifts(t *testing.T) {

@@ -68,6 +68,7 @@ type heldView struct {
 	State   string `json:"state"`
 	Expires string `json:"expires,omitempty"`
 	From    string `json:"from,omitempty"`
+	Due     bool   `json:"due,omitempty"` // a place reserved for today that is to become a bed now
 }
 
 // whyWaits names the codes of booking.Wait.Reason that the steps of a bed write.
@@ -140,11 +141,15 @@ func (a *Beds) waiters(ctx context.Context, tx *store.Tx, c *access.Caller, pool
 		}
 		add(v, w.Patient)
 	}
+	rules, err := a.Room.RulesOf(ctx, tx, pool)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, b := range held {
 		if b.State == booking.Occupied {
 			continue
 		}
-		add(waiterView{Task: b.Holder, Booking: &heldView{b.ID, b.Thing, string(b.State), stampOf(b.Expires), stampOf(b.From)}}, b.Patient)
+		add(waiterView{Task: b.Holder, Booking: &heldView{b.ID, b.Thing, string(b.State), stampOf(b.Expires), stampOf(b.From), a.Room.IsDue(rules, b, tx.Now())}}, b.Patient)
 	}
 	tasks, err := tx.ReadMany(ctx, c.Scope, "Task", ids)
 	if err != nil {
@@ -221,6 +226,7 @@ type proposalView struct {
 	Soon       string         `json:"soon,omitempty"`
 	SoonAt     string         `json:"soonAt,omitempty"`
 	SoonLikely float64        `json:"soonLikely,omitempty"`
+	Due        bool           `json:"due,omitempty"` // for a place reserved for today
 }
 
 type termView struct {
@@ -238,7 +244,8 @@ func terms(list []allocate.Term) []termView {
 	return out
 }
 
-// proposals decides for all who wait, and shows what it says of the caller's cases.
+// proposals decides for all who wait and all who have a place reserved for today, together, and shows what it says of the
+// caller's cases. It binds nobody.
 func (a *Beds) proposals(w http.ResponseWriter, r *http.Request) {
 	c, pool := a.pool(w, r)
 	if c == nil {
@@ -247,7 +254,7 @@ func (a *Beds) proposals(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	var l beds.Look
 	var requests []allocate.Request
-	var visible map[string]bool
+	var visible, due map[string]bool
 	err := a.Store.View(ctx, func(tx *store.Tx) (err error) {
 		var waits []booking.Wait
 		if l, err = a.Room.Look(ctx, tx, pool); err != nil {
@@ -256,9 +263,17 @@ func (a *Beds) proposals(w http.ResponseWriter, r *http.Request) {
 		if waits, requests, err = a.Room.Requests(ctx, tx, pool); err != nil {
 			return err
 		}
-		ids := make([]string, len(waits))
-		for i, x := range waits {
-			ids[i] = strings.TrimPrefix(x.Holder, "Task/")
+		reserved, needs, err := a.Room.Due(ctx, tx, pool)
+		if err != nil {
+			return err
+		}
+		due = map[string]bool{}
+		ids := make([]string, 0, len(waits)+len(reserved))
+		for _, x := range waits {
+			ids = append(ids, strings.TrimPrefix(x.Holder, "Task/"))
+		}
+		for i, x := range reserved {
+			due[x.Holder], requests, ids = true, append(requests, needs[i]), append(ids, strings.TrimPrefix(x.Holder, "Task/"))
 		}
 		visible, err = tx.Sees(ctx, c.Scope, "Task", ids)
 		return err
@@ -274,7 +289,7 @@ func (a *Beds) proposals(w http.ResponseWriter, r *http.Request) {
 	if len(visible) > 0 {
 		for _, p := range allocate.Propose(&l.Pool, requests, l.Rules.Who) {
 			if visible[strings.TrimPrefix(p.Request, "Task/")] {
-				out.Proposals = append(out.Proposals, proposalView{p.Request, p.Bed, p.Cost, terms(p.Terms), p.Zh, p.En, p.Against, p.Soon, stampOf(p.SoonAt), p.SoonLikely})
+				out.Proposals = append(out.Proposals, proposalView{p.Request, p.Bed, p.Cost, terms(p.Terms), p.Zh, p.En, p.Against, p.Soon, stampOf(p.SoonAt), p.SoonLikely, due[p.Request]})
 			}
 		}
 	}

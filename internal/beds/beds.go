@@ -19,6 +19,7 @@ type Bookings interface {
 	Of(ctx context.Context, tx *store.Tx, holder string) (*booking.Booking, error)
 	WaitOf(ctx context.Context, tx *store.Tx, holder string) (*booking.Wait, error)
 	Waits(ctx context.Context, tx *store.Tx, pool string) ([]booking.Wait, error)
+	Holds(ctx context.Context, tx *store.Tx, pool string) ([]booking.Booking, error)
 	// Opened notes that a thing can be given, Closed that it can not for now.
 	Opened(ctx context.Context, tx *store.Tx, pool, thing string) error
 	Closed(ctx context.Context, tx *store.Tx, thing string) error

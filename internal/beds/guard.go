@@ -20,6 +20,13 @@ const system = access.Role("system")
 // Guard asks the hard rules in the unit that books, one unit a ward at a time: two holds do not pass a limit together.
 // What the caller may set aside with a reason, the institution's rules say.
 func (r *Room) Guard(ctx context.Context, tx *store.Tx, by *access.Caller, c *booking.Command, before *booking.Booking) error {
+	if strings.HasPrefix(c.Thing, "capacity:") && c.Wait != nil && len(c.Wait.Needs) > 0 { // for the morning on which it becomes a bed
+		q, err := r.known(ctx, tx, c.Holder, c.Patient, c.Wait)
+		if err != nil {
+			return err
+		}
+		return r.remember(ctx, tx, c.Holder, c.Patient, q)
+	}
 	if !isBed(c.Thing) {
 		return nil
 	}

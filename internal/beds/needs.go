@@ -87,6 +87,9 @@ func (r *Room) known(ctx context.Context, tx *store.Tx, holder, patient string, 
 		if w != nil {
 			q.Since = w.Since
 		}
+		if err := r.homeOf(ctx, tx, holder, &q); err != nil {
+			return q, err
+		}
 	}
 	return r.sexed(ctx, tx, q, patient)
 }
