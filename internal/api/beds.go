@@ -125,13 +125,14 @@ type poolView struct {
 }
 
 type boardView struct {
-	At       string       `json:"at"`
-	Since    string       `json:"since"`
-	Whole    bool         `json:"whole"`
-	Campuses []campusView `json:"campuses,omitempty"`
-	Wards    []wardView   `json:"wards,omitempty"`
-	Rooms    []roomView   `json:"rooms,omitempty"`
-	Beds     []bedView    `json:"beds"`
+	Holds    allocate.Holds `json:"holds"` // how long a bed is held now
+	At       string         `json:"at"`
+	Since    string         `json:"since"`
+	Whole    bool           `json:"whole"`
+	Campuses []campusView   `json:"campuses,omitempty"`
+	Wards    []wardView     `json:"wards,omitempty"`
+	Rooms    []roomView     `json:"rooms,omitempty"`
+	Beds     []bedView      `json:"beds"`
 }
 
 type campusView struct {
@@ -229,6 +230,7 @@ func (a *Beds) boardOf(ctx context.Context, tx *store.Tx, c *access.Caller, pool
 	if err != nil {
 		return v, nil, err
 	}
+	v.Holds = l.Rules.Holds
 	v.At, v.Since, v.Whole = line.Stamp(tx.Now()), news.Stamp, news.Whole
 	shows := func(id string) bool { return ward == "" || id == ward }
 	if v.Whole {

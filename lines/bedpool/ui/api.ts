@@ -49,7 +49,8 @@ export interface Bed {
   reason?: string;
   occupant?: Occupant;
 }
-export interface Board { at: string; since: string; whole: boolean; campuses?: Campus[] | null; wards?: Ward[] | null; rooms?: Room[] | null; beds: Bed[] | null }
+export interface Holds { soon: BedUrgency[] | null; grace: string; assumed: string; by: string } // spans as 1h30m, a time of day
+export interface Board { holds?: Holds; at: string; since: string; whole: boolean; campuses?: Campus[] | null; wards?: Ward[] | null; rooms?: Room[] | null; beds: Bed[] | null }
 
 export interface Needs {
   specialty?: string; specialtyName?: string; ward?: string; wardName?: string; team?: string; urgency: BedUrgency; sex?: string; level?: Level; isolation?: string;
@@ -59,11 +60,11 @@ export interface Waiter {
   task: string; line: string; flow: string; version: string;
   patient: { reference?: string; name?: string; sex?: string; age?: number };
   needs: Needs; since: string; promised?: string; reason?: string; reasonName?: Name; source?: string; from?: string; late?: boolean;
-  booking?: { thing: string; state: string; expires?: string; from?: string };
+  booking?: { thing: string; state: string; expires?: string; from?: string; due?: boolean }; // due: a place reserved for today that is to become a bed now
 }
 export interface Waiting { rows: Waiter[] | null; total?: number }
 export interface Term { code: string; points: number; zh: string; en: string }
-export interface Proposal { request: string; bed?: string; cost: number; terms?: Term[] | null; zh: string; en: string; against?: Record<string, number> | null; soon?: string; soonAt?: string; soonLikely?: number } // soon: a bed that would fit and is expected to free: what may be promised
+export interface Proposal { request: string; bed?: string; cost: number; terms?: Term[] | null; zh: string; en: string; against?: Record<string, number> | null; soon?: string; soonAt?: string; soonLikely?: number; due?: boolean } // soon: a bed that would fit and is expected to free: what may be promised
 export interface Objection { code: string; zh: string; en: string; override?: boolean }
 export interface Why { objections?: Objection[] | null; terms?: Term[] | null; cost?: number }
 

@@ -6,10 +6,12 @@ import { EmptyState, ErrorState, Loading } from '../../../web/src/states/states'
 import { useNow } from '../../../web/src/words/time';
 import type { BedState, Proposal, Waiter } from './api';
 import { Assign } from './assign';
+import { Due } from './due';
+import { Reserve } from './reserve';
 import { BedPanel } from './bed-panel';
-import { narrowed, placeOf, states, whereIs, type Filter } from './data';
+import { narrowed, placeOf, states, whereIs, type Filter, type WardView } from './data';
 import { useAccept, useKept, usePicking } from './desk';
-import { Grid } from './grid';
+import { Grid, type Fit } from './grid';
 import { inTurn, isLate, useAfterStep, useBedsLive, useBoard, useProposals, useWaiting } from './live';
 import type { TabProps } from './page';
 import { useSay } from './say';
@@ -36,6 +38,8 @@ export default function BoardTab({ line, pool }: TabProps) {
   const [bed, setBed] = useState<string>();
   const [over, setOver] = useState<string>();
   const [help, setHelp] = useState(false);
+  const [reserving, setReserving] = useState(false);
+  const [onlyFits, setOnlyFits] = useState(false);
   const box = useRef<HTMLElement>(null);
 
   const f: Filter = { campus: url.get('campus') ?? '', group: url.get('group') ?? '', specialty: url.get('specialty') ?? '', level: url.get('level') ?? '', state: url.get('state') ?? '', text: url.get('find') ?? '' };
@@ -48,7 +52,9 @@ export default function BoardTab({ line, pool }: TabProps) {
     return next;
   }, { replace: true }), [setUrl]);
 
-  const rows = useMemo(() => inTurn(waiting.data?.rows ?? []), [waiting.data]);
+  const due = useMemo(() => inTurn((waiting.data?.rows ?? []).filter((w) => w.booking?.due)), [waiting.data]);
+  const rest = useMemo(() => inTurn((waiting.data?.rows ?? []).filter((w) => !w.booking?.due)), [waiting.data]);
+  const rows = useMemo(() => [...due, ...rest], [due, rest]);
   const waiter = rows.find((w) => w.task === picked);
   const { fit, against } = usePicking(pool.id, waiter);
   const { accept, told, busy } = useAccept(pool.id, board.data);
@@ -56,19 +62,27 @@ export default function BoardTab({ line, pool }: TabProps) {
   const at = board.data && bed ? whereIs(board.data, bed) : undefined;
   const hovered = board.data && over && waiter ? whereIs(board.data, over) : undefined;
 
-  const undoable = useCallback((done: { what: string; undo: () => void } | null) => {
+  const undoable = useCallback((done: { what: string; undo?: () => void } | null) => {
     if (!done) return;
+    const { undo } = done;
+    if (!undo) return void message.success(done.what, 6);
     const k = `held-${Date.now()}`;
     void message.success({ key: k, duration: 8, content: <>{done.what} <Button size="small" type="link" onClick={() => {
       message.destroy(k);
-      done.undo();
+      undo();
     }}>{t('undo')}</Button></> });
   }, [message, t]);
   const onAccept = useCallback(async (w: Waiter, p: Proposal) => {
-    undoable(await accept(w, p));
+    const done = await accept(w, p);
+    undoable(done);
     setPicked(undefined);
+    return done;
   }, [accept, undoable]);
 
+  const startReserve = useCallback(() => {
+    setBed(undefined);
+    setReserving(true);
+  }, []);
   const pick = useCallback((task: string) => setPicked((before) => (before === task ? undefined : task)), []);
   const drag = useCallback((task: string | undefined) => {
     if (task) setPicked(task);
@@ -99,7 +113,9 @@ export default function BoardTab({ line, pool }: TabProps) {
     return () => window.removeEventListener('keydown', press);
   }, [rows, picked, bed, waiter, byTask, show]);
   useEffect(() => {
+    setReserving(false);
     box.current?.querySelector('.waiter-at')?.scrollIntoView?.({ block: 'nearest' });
+    if (picked && window.innerWidth < 800) box.current?.querySelector('.in-hand')?.scrollIntoView?.({ block: 'start' }); // on a phone the beds are below
   }, [picked]);
 
   if (board.error && !board.data) return <ErrorState error={board.error} onRetry={() => void board.refetch()} />;
@@ -107,6 +123,11 @@ export default function BoardTab({ line, pool }: TabProps) {
   const v = board.data;
   if (!v.wards.length) return <EmptyState title={t('noBeds')} hint={t('noBedsHint')} />;
   const desk = !waiting.error;
+  const drawn = onlyFits && waiter && fit ? fitting(wards, fit, bed) : wards;
+  const card = (w: Waiter) => {
+    const p = wantProposals === 'on' && (!w.booking || w.booking.due) ? byTask.get(w.task) : undefined;
+    return <WaiterCard key={w.task} w={w} ahead={v.ahead} may picked={w.task === picked} proposal={p} place={p?.bed ? placeOf(whereIs(v, p.bed)) : ''} busy={busy === w.task} onPick={pick} onDrag={drag} onAccept={onAccept} onShow={show} onReserve={startReserve} />;
+  };
   const options = (values: (string | undefined)[], word: (s: string) => string) => [...new Set(values.filter((x): x is string => !!x))].map((value) => ({ value, label: word(value) }));
   const anyFilter = Object.values(f).some(Boolean);
   const lates = rows.filter((w) => isLate(w, now)).length;
@@ -135,39 +156,44 @@ export default function BoardTab({ line, pool }: TabProps) {
         {waiter && (
           <div className="in-hand small" role="status">
             <b>{t('inHand', { who: waiter.patient?.name ?? '' })}</b> <span>{hovered ? (fit?.(hovered.bed, hovered.room.room) ? t('barsBed', { bed: placeOf(hovered), why: against(fit(hovered.bed, hovered.room.room)!) }) : t('fitsBed', { bed: placeOf(hovered) })) : t('inHandHow')}</span>
-            <span className="grow" /><Button size="small" type="link" onClick={() => setPicked(undefined)}>{t('putDown')}</Button>
+            <span className="grow" />{fit && <Button size="small" type={onlyFits ? 'default' : 'text'} aria-pressed={onlyFits} onClick={() => setOnlyFits(!onlyFits)}>{t('onlyFits')}</Button>}<Button size="small" type="link" onClick={() => setPicked(undefined)}>{t('putDown')}</Button>
           </div>
         )}
         <div className="beds-scroll">
-          {wards.length ? <Grid wards={wards} dense={dense} at={bed} fit={fit} against={against} onOpen={setBed} onDrop={waiter ? setBed : undefined} onOver={setOver} onWard={openWard} />
-            : <EmptyState title={t('noneFound')}><Button onClick={() => set({ campus: '', group: '', specialty: '', level: '', state: '', find: '' })}>{t('clear')}</Button></EmptyState>}
+          {drawn.length ? <Grid wards={drawn} dense={dense} at={bed} fit={fit} against={against} onOpen={setBed} onDrop={waiter ? setBed : undefined} onOver={setOver} onWard={openWard} />
+            : <EmptyState title={t(wards.length ? 'noneFits' : 'noneFound')}><Button onClick={() => wards.length ? setOnlyFits(false) : set({ campus: '', group: '', specialty: '', level: '', state: '', find: '' })}>{t('clear')}</Button></EmptyState>}
         </div>
       </div>
       {(desk || at) && (
         <aside className="beds-side" aria-label={t('tab.waiting')}>
+          {reserving && waiter && !at && (
+            <Reserve key={waiter.task} w={waiter} now={now} groups={[...new Set(v.wards.flatMap((w) => w.ward.group ?? []))]} levels={[...new Set([...v.byBed.values()].map((b) => b.level))]} onClose={() => setReserving(false)} onDone={(day) => {
+              void message.success(t('reserved', { who: waiter.patient?.name ?? '', day }), 6);
+              setPicked(undefined);
+              after();
+            }} />
+          )}
           {at && waiter && !waiter.booking?.thing.startsWith('Location/') ? (
-            <Assign key={`${waiter.task} ${at.bed.id}`} w={waiter} at={at} ahead={v.ahead} onLost={after} onClose={() => setBed(undefined)} onDone={(b) => {
+            <Assign key={`${waiter.task} ${at.bed.id}`} w={waiter} at={at} ahead={v.ahead} holds={v.holds} onLost={after} onClose={() => setBed(undefined)} onDone={(b) => {
               undoable(told(waiter, b));
               setBed(undefined);
               setPicked(undefined);
               after();
             }} />
           ) : null}
-          {at && !waiter ? <BedPanel pool={pool.id} at={at} onClose={() => setBed(undefined)} /> : null}
+          {at && (!waiter || waiter.booking?.thing.startsWith('Location/')) ? <BedPanel pool={pool.id} at={at} onClose={() => setBed(undefined)} /> : null}
           {desk && (
             <>
               <header className="waiters-head">
-                <h2>{t('waitingN', { n: waiting.data?.rows?.length ?? 0 })}</h2>
+                <h2>{t('waitingN', { n: rest.length })}</h2>
                 {lates > 0 && <span className="count count-late" title={t('lateN', { n: lates })}>!{lates}</span>}
                 <span className="grow" />
                 <Button size="small" type={wantProposals === 'on' ? 'default' : 'text'} aria-pressed={wantProposals === 'on'} onClick={() => setWantProposals(wantProposals === 'on' ? '' : 'on')}>{t('proposals')}{sure.length > 0 && wantProposals === 'on' ? ` ${sure.length}` : ''}</Button>
               </header>
+              <Due rows={due} byTask={byTask} place={(b) => placeOf(whereIs(v, b))} accept={onAccept}><ul className="bare" aria-label={t('dueList')}>{due.map(card)}</ul></Due>
               {!waiting.data ? <Loading rows={10} /> : rows.length === 0 ? <EmptyState title={t('nobodyWaits')} hint={t('nobodyWaitsHint')} /> : (
                 <ul className="bare waiters" aria-label={t('tab.waiting')}>
-                  {rows.map((w) => {
-                    const p = wantProposals === 'on' && !w.booking ? byTask.get(w.task) : undefined;
-                    return <WaiterCard key={w.task} w={w} ahead={v.ahead} may picked={w.task === picked} proposal={p} place={p?.bed ? placeOf(whereIs(v, p.bed)) : ''} busy={busy === w.task} onPick={pick} onDrag={drag} onAccept={onAccept} onShow={show} />;
-                  })}
+                  {rest.map(card)}
                 </ul>
               )}
             </>
@@ -177,6 +203,14 @@ export default function BoardTab({ line, pool }: TabProps) {
       {help && <Keys onClose={() => setHelp(false)} />}
     </section>
   );
+}
+
+// fitting leaves only the beds that fit the waiter in hand, and the one that is open.
+function fitting(wards: WardView[], fit: Fit, open?: string): WardView[] {
+  return wards.map((w) => {
+    const rooms = w.rooms.map((r) => ({ room: r.room, beds: r.beds.filter((b) => b.id === open || !fit(b, r.room)) })).filter((r) => r.beds.length > 0);
+    return { ...w, rooms, beds: rooms.flatMap((r) => r.beds) };
+  }).filter((w) => w.beds.length > 0);
 }
 
 function Keys({ onClose }: { onClose: () => void }) {

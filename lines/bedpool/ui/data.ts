@@ -1,10 +1,10 @@
-import type { Bed, BedState, Board, Campus, Level, Needs, Room, Ward } from './api';
+import type { Bed, BedState, Board, Campus, Holds, Level, Needs, Room, Ward } from './api';
 
 // The board as it is drawn: wards in order with their rooms. What does not change keeps its identity, so that an event
 // draws one ward anew and not the house.
 export interface RoomView { room: Room; beds: Bed[] }
 export interface WardView { ward: Ward; campus?: Campus; rooms: RoomView[]; beds: Bed[]; counts: Record<BedState, number> }
-export interface BoardView { at: string; ahead: number; since: string; campuses: Campus[]; wards: WardView[]; byBed: Map<string, Bed>; counts: Record<BedState, number> }
+export interface BoardView { holds?: Holds; at: string; ahead: number; since: string; campuses: Campus[]; wards: WardView[]; byBed: Map<string, Bed>; counts: Record<BedState, number> }
 
 export const states: BedState[] = ['free', 'held', 'occupied', 'lent', 'cleaning', 'closed'];
 // ahead is by how much the hub's clock is ahead of this machine's; old PCs drift, and deadlines are the hub's. Below a
@@ -60,7 +60,7 @@ export function arrange(b: Board): BoardView {
   const wards = (b.wards ?? []).map((w) => view(w, campuses.find((c) => c.id === w.campus), rooms, of.get(w.id) ?? [])).filter((w) => w.beds.length > 0);
   const place = new Map(campuses.map((c, i) => [c.id, i]));
   wards.sort((x, y) => (place.get(x.ward.campus) ?? 99) - (place.get(y.ward.campus) ?? 99) || byName(x.ward, y.ward));
-  return total({ at: b.at, ahead: ahead(b.at), since: b.since, campuses, wards, byBed: new Map(), counts: none() });
+  return total({ holds: b.holds, at: b.at, ahead: ahead(b.at), since: b.since, campuses, wards, byBed: new Map(), counts: none() });
 }
 
 function total(v: BoardView): BoardView {
@@ -76,7 +76,7 @@ function total(v: BoardView): BoardView {
 // merge lays what changed over what stood; a board that comes whole replaces everything.
 export function merge(before: BoardView | undefined, news: Board): BoardView {
   if (!before || news.whole) return arrange(news);
-  if (!news.beds?.length && !news.wards?.length) return { ...before, at: news.at, ahead: ahead(news.at), since: news.since };
+  if (!news.beds?.length && !news.wards?.length) return { ...before, holds: news.holds ?? before.holds, at: news.at, ahead: ahead(news.at), since: news.since };
   const touched = new Set([...(news.beds ?? []).map((b) => b.ward), ...(news.wards ?? []).map((w) => w.id)]);
   for (const b of news.beds ?? []) {
     const was = before.byBed.get(b.id);
@@ -96,7 +96,7 @@ export function merge(before: BoardView | undefined, news: Board): BoardView {
   });
   for (const w of news.wards ?? [])
     if (!known.has(w.id)) wards.push(view(w, before.campuses.find((c) => c.id === w.campus), newRooms, [...fresh.values()].filter((b) => b.ward === w.id)));
-  return total({ ...before, at: news.at, ahead: ahead(news.at), since: news.since, wards });
+  return total({ ...before, holds: news.holds ?? before.holds, at: news.at, ahead: ahead(news.at), since: news.since, wards });
 }
 
 export interface Filter { campus?: string; group?: string; specialty?: string; level?: string; state?: string; text?: string }

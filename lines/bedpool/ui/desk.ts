@@ -49,15 +49,16 @@ export function useAccept(pool: string, board: BoardView | undefined) {
     }
   }, [after, message, t]);
 
-  const told = useCallback((w: Waiter, bed: string) => {
+  const told = useCallback((w: Waiter, bed: string): { what: string; undo?: () => void } => {
     const place = board ? placeOf(whereIs(board, bed)) : bed;
+    if (w.booking) return { what: t('boundDone', { who: w.patient?.name ?? '', bed: place || bed }) }; // to give it back would give up the place
     return { what: t('heldDone', { who: w.patient?.name ?? '', bed: place || bed }), undo: () => void undo(w) };
   }, [board, t, undo]);
 
-  const accept = useCallback(async (w: Waiter, p: Proposal): Promise<{ what: string; undo: () => void } | null> => {
+  const accept = useCallback(async (w: Waiter, p: Proposal): Promise<{ what: string; undo?: () => void } | null> => {
     setBusy(w.task);
     try {
-      await holdBed(w, { bed: p.bed! }, newKey());
+      await holdBed(w, { bed: p.bed!, bind: !!w.booking }, newKey());
       return told(w, p.bed!);
     } catch (e) {
       void message.error((e as Error).message || t('failed'), 6);

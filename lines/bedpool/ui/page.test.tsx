@@ -259,6 +259,88 @@ describe('the board', () => {
   });
 });
 
+describe('places reserved for a day', () => {
+  const placed = waiter('d1', { patient: { name: '吴*', sex: 'male', age: 58 }, needs: { urgency: 'elective', sex: 'male' }, booking: { thing: 'capacity:Organization/centre/med/general/male#0', state: 'held', from: inMinutes(-400), due: true } });
+  const other = waiter('d2', { ...placed, task: 'Task/d2', patient: { name: '孙*', sex: 'male', age: 49 } });
+  const later = waiter('d3', { patient: { name: '钱*', sex: 'male', age: 50 }, booking: { thing: 'capacity:Organization/centre/med/general/male#1', state: 'held', from: '2027-01-05T00:00:00+08:00' } });
+  const morning = {
+    'GET /api/beds/waiting': { rows: [waiter('w1'), placed, other, later] },
+    'GET /api/beds/proposals': { proposals: [{ request: 'Task/d1', bed: 'Location/b10', cost: 3, zh: '建议 10 床：本病区', en: 'own ward', due: true }, { request: 'Task/d2', bed: 'Location/b2', cost: 3, zh: '建议 2 床：本病区', en: 'own ward', due: true }] },
+    'POST /fhir/Task/d1/$bind-bed': {}, 'POST /fhir/Task/d2/$bind-bed': {},
+  };
+  it('stand under one heading with the beds proposed, are bound one by one, and nothing by itself', async () => {
+    const { asked } = hub(<BedPoolPage line={line} />, at('/board', morning));
+    const due = await screen.findByRole('region', { name: '今日待落实床位 2' });
+    expect(within(due).getAllByRole('listitem')).toHaveLength(2);
+    expect(within(screen.getByRole('list', { name: '候床' })).queryByText('吴*')).toBeNull();
+    await userEvent.click((await within(due).findAllByRole('button', { name: '落实' }))[0]!);
+    await waitFor(() => expect(asked.filter((a) => a.method === 'POST').map((a) => a.path)).toEqual(['/fhir/Task/d1/$bind-bed']));
+    expect(asked.find((a) => a.path.endsWith('$bind-bed'))!.body).toMatchObject({ parameter: [{ name: 'bed', valueReference: { reference: 'Location/b10' } }] });
+    expect(await screen.findByText('已为 吴* 落实 心内一病区 10 床')).toBeInTheDocument();
+    expect(screen.queryByRole('button', { name: '撤销' })).toBeNull();
+  });
+  it.each(['/board', '/waiting'])('are bound all at once after one look, on %s', async (tab) => {
+    const { asked } = hub(<BedPoolPage line={line} />, at(tab, morning));
+    await userEvent.click(await screen.findByRole('button', { name: '全部落实 2' }));
+    const look = await screen.findByRole('dialog');
+    expect(look).toHaveTextContent('吴* 男 58 岁 → 心内一病区 10 床');
+    await userEvent.click(within(look).getByRole('button', { name: '全部落实 2' }));
+    await waitFor(() => expect(asked.filter((a) => a.path.endsWith('$bind-bed')).map((a) => a.path)).toEqual(['/fhir/Task/d1/$bind-bed', '/fhir/Task/d2/$bind-bed']));
+    expect(await screen.findByText('已落实 2 / 2 张')).toBeInTheDocument();
+  });
+  it('another bed than the proposed one is bound by picking and tapping it', async () => {
+    const { asked } = hub(<BedPoolPage line={line} />, at('/board', { ...morning, 'GET /api/beds/why': { fits: ['Location/b2', 'Location/b10'], objections: [] } }));
+    await userEvent.click(await screen.findByRole('button', { name: /择期.*吴\*/ }));
+    await userEvent.click(screen.getByRole('button', { name: /^2 ?空/ }));
+    const form = await screen.findByRole('form', { name: '留床' });
+    expect(within(form).queryByLabelText('预计到达')).toBeNull();
+    await userEvent.click(await within(form).findByRole('button', { name: '落实' }));
+    await waitFor(() => expect(asked.find((a) => a.path === '/fhir/Task/d1/$bind-bed')?.body).toMatchObject({ parameter: [{ name: 'bed', valueReference: { reference: 'Location/b2' } }] }));
+  });
+  it('before its day a place becomes no bed', async () => {
+    hub(<BedPoolPage line={line} />, at('/board', morning));
+    await userEvent.click(await screen.findByRole('button', { name: /钱\*/ }));
+    await userEvent.click(screen.getByRole('button', { name: /^2 ?空/ }));
+    const form = await screen.findByRole('form', { name: '留床' });
+    expect(form).toHaveTextContent('已预留 2027-01-05 的名额，当日早上再落实床位');
+    expect(within(form).queryByRole('button', { name: '落实' })).toBeNull();
+  });
+  it('are reserved from the board: pick the waiter, say the day', async () => {
+    const { asked } = hub(<BedPoolPage line={line} />, at('/board', { 'POST /fhir/Task/w1/$hold-bed': {} }));
+    await userEvent.click(await screen.findByRole('button', { name: /紧急.*张\*/ }));
+    await userEvent.click(await screen.findByRole('button', { name: '预留名额' }));
+    const form = await screen.findByRole('form', { name: '预留名额' });
+    const day = within(form).getByLabelText('入院日期');
+    await userEvent.clear(day);
+    await userEvent.type(day, '2027-01-05');
+    await userEvent.click(within(form).getByRole('button', { name: '预留名额' }));
+    await waitFor(() => expect(asked.find((a) => a.path === '/fhir/Task/w1/$hold-bed')?.body).toEqual({ resourceType: 'Parameters',
+      parameter: [{ name: 'reserve', valueBoolean: true }, { name: 'date', valueDate: '2027-01-05' }, { name: 'level', valueCode: 'general' }, { name: 'sex', valueCode: 'male' }] }));
+    expect(await screen.findByText('已为 张* 预留 2027-01-05 的名额')).toBeInTheDocument();
+  });
+  it('no place left is said in words', async () => {
+    hub(<BedPoolPage line={line} />, at('/board', { 'POST /fhir/Task/w1/$hold-bed': refuse(409, 'taken', '这一天没有名额了') }));
+    await userEvent.click(await screen.findByRole('button', { name: /紧急.*张\*/ }));
+    await userEvent.click(await screen.findByRole('button', { name: '预留名额' }));
+    const form = await screen.findByRole('form', { name: '预留名额' });
+    await userEvent.click(within(form).getByRole('button', { name: '预留名额' }));
+    expect(await within(form).findByRole('alert')).toHaveTextContent('这一天没有名额了');
+  });
+  it('shows only the beds that fit, where one asks for it', async () => {
+    hub(<BedPoolPage line={line} />, at('/board'));
+    await userEvent.click(await screen.findByRole('button', { name: /紧急.*张\*/ }));
+    await userEvent.click(await screen.findByRole('button', { name: '只看可用' }));
+    await waitFor(() => expect(screen.queryByRole('button', { name: /^2 ?空/ })).toBeNull());
+    expect(screen.getByRole('button', { name: /^10 ?空/ })).toBeInTheDocument();
+  });
+  it('says until when a bed is held by the hospital’s own rule', async () => {
+    hub(<BedPoolPage line={line} />, at('/board', { 'GET /api/beds/board': { ...board, holds: { soon: ['emergency', 'urgent'], grace: '1h30m', assumed: '1h', by: '20:00' } } }));
+    await userEvent.click(await screen.findByRole('button', { name: /紧急.*张\*/ }));
+    await userEvent.click(screen.getByRole('button', { name: /^10 ?空/ }));
+    await waitFor(() => expect(screen.getByRole('form', { name: '留床' })).toHaveTextContent('留到预计到达后 1 小时 30 分钟'));
+  });
+});
+
 describe('the other tabs', () => {
   it('the waiting list says why, until when, and takes all proposals at once', async () => {
     const { asked } = hub(<BedPoolPage line={line} />, at('/waiting', { 'GET /api/beds/waiting': { rows: [waiter('w1', { reasonName: n('缺监护床', 'no monitored bed') }), late] } }));

@@ -9,15 +9,24 @@ type Parameter = { name: string; [value: string]: unknown };
 const step = (w: Pick<Waiter, 'task' | 'version'>, name: string, parameter: Parameter[], key: string) =>
   post(`/fhir/${w.task}/$${name}`, { resourceType: 'Parameters', parameter }, { 'Idempotency-Key': key, ...(w.version ? { 'If-Match': `W/"${w.version}"` } : {}) });
 
-export interface Wish { bed: string; bedName?: string; expected?: string; override?: string[]; reason?: string; take?: boolean }
+export interface Wish { bed: string; bedName?: string; expected?: string; override?: string[]; reason?: string; take?: boolean; bind?: boolean }
 
-// holdBed holds the bed for him; an emergency takes it from a hold that is not on its way yet.
+// holdBed holds the bed for him; an emergency takes it from a hold that is not on its way yet; a reserved place becomes it.
 export function holdBed(w: Pick<Waiter, 'task' | 'version'>, wish: Wish, key: string) {
   const p: Parameter[] = [{ name: 'bed', valueReference: { reference: wish.bed, ...(wish.bedName ? { display: wish.bedName } : {}) } }];
-  if (wish.expected && !wish.take) p.push({ name: 'expected', valueDateTime: fromInput(wish.expected) });
+  if (wish.expected && !wish.take && !wish.bind) p.push({ name: 'expected', valueDateTime: fromInput(wish.expected) });
   if (!wish.take) for (const o of wish.override ?? []) p.push({ name: 'override', valueCode: o });
   if (wish.reason?.trim()) p.push({ name: 'reason', valueString: wish.reason.trim() });
-  return step(w, wish.take ? 'take-bed' : 'hold-bed', p, key);
+  return step(w, wish.take ? 'take-bed' : wish.bind ? 'bind-bed' : 'hold-bed', p, key);
+}
+
+export interface Place { date: string; group?: string; level?: string; sex?: string }
+
+// reservePlace keeps a place of a day for him; that morning it becomes a bed.
+export function reservePlace(w: Pick<Waiter, 'task' | 'version'>, wish: Place, key: string) {
+  const p: Parameter[] = [{ name: 'reserve', valueBoolean: true }, { name: 'date', valueDate: wish.date }];
+  for (const [name, value] of [['group', wish.group], ['level', wish.level], ['sex', wish.sex]] as const) if (value) p.push(name === 'group' ? { name, valueString: value } : { name, valueCode: value });
+  return step(w, 'hold-bed', p, key);
 }
 
 export const releaseBed = (w: Pick<Waiter, 'task' | 'version'>, reason: string, key: string) => step(w, 'release-bed', [{ name: 'reason', valueString: reason }], key);

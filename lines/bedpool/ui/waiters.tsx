@@ -28,11 +28,11 @@ export const reasons = (p: Proposal) => ({ zh: p.zh.replace(/^建议 [^：]*：/
 
 interface Props {
   w: Waiter; ahead: number; picked: boolean; proposal?: Proposal; place?: string; busy: boolean; may: boolean;
-  onPick: (task: string) => void; onDrag: (task: string | undefined) => void; onAccept: (w: Waiter, p: Proposal) => void; onShow: (bed: string) => void;
+  onReserve?: () => void; onPick: (task: string) => void; onDrag: (task: string | undefined) => void; onAccept: (w: Waiter, p: Proposal) => void; onShow: (bed: string) => void;
 }
 
 // WaiterCard is one who waits: three lines at most, to be picked, dragged onto a bed, or given the bed proposed.
-export const WaiterCard = memo(function WaiterCard({ w, ahead, picked, proposal: p, place, busy, may, onPick, onDrag, onAccept, onShow }: Props) {
+export const WaiterCard = memo(function WaiterCard({ w, ahead, picked, proposal: p, place, busy, may, onReserve, onPick, onDrag, onAccept, onShow }: Props) {
   const t = useSay();
   const say = useName();
   const now = useNow() + ahead;
@@ -53,7 +53,7 @@ export const WaiterCard = memo(function WaiterCard({ w, ahead, picked, proposal:
         </span>
         <span className="waiter-line small">
           <NeedSigns needs={w.needs} />
-          <span className="quiet waiter-why">{held ? t('heldFor', { at: shortTime(held.expires, now) }) : [w.from, say(w.reasonName) || (w.reason && t(`why.${w.reason}`).replace(/^why\./, ''))].filter(Boolean).join(' · ')}</span>
+          <span className="quiet waiter-why">{held ? (held.thing.startsWith('capacity:') ? t('placeFor', { day: (held.from ?? '').slice(5, 10) }) : t('heldFor', { at: shortTime(held.expires, now) })) : [w.from, say(w.reasonName) || (w.reason && t(`why.${w.reason}`).replace(/^why\./, ''))].filter(Boolean).join(' · ')}</span>
           <span className="grow" />
           {w.promised && <span className={`nowrap num ${late ? 'due-late' : ''}`}>{late ? t('promiseLate', { at: shortTime(w.promised, now) }) : t('promised', { at: shortTime(w.promised, now) })}</span>}
         </span>
@@ -64,9 +64,10 @@ export const WaiterCard = memo(function WaiterCard({ w, ahead, picked, proposal:
             <>
               <button type="button" className="row-plain waiter-bed" onClick={() => onShow(p.bed!)} title={say({ zh: p.zh, en: p.en })}>→ {place || p.bed}</button>
               <span className="quiet waiter-why" title={say({ zh: p.zh, en: p.en })}>{say(reasons(p))}</span>
-              {may && <Button size="small" loading={busy} onClick={() => onAccept(w, p)}>{t('accept')}</Button>}
+              {may && <Button size="small" loading={busy} onClick={() => onAccept(w, p)}>{held ? t('bind') : t('accept')}</Button>}
             </>
           ) : p ? <span className="soon-word">{say({ zh: p.zh, en: p.en })}</span> : null}
+          {picked && !held && may && onReserve && <Button size="small" onClick={onReserve}>{t('reserve')}</Button>}
           {picked && <Link to={caseAt(w)} className="nowrap">{t('openCase')}</Link>}
         </div>
       )}

@@ -11,6 +11,7 @@ import { useLines } from '../../../web/src/fhir/queries';
 import type { Proposal, Waiter } from './api';
 import { placeOf, whereIs } from './data';
 import { useAccept } from './desk';
+import { Due } from './due';
 import { inTurn, isLate, useAfterStep, useBedsLive, useBoard, useProposals, useWaiting } from './live';
 import type { TabProps } from './page';
 import { useSay } from './say';
@@ -34,6 +35,7 @@ export default function WaitingTab({ pool }: TabProps) {
   const [all, setAll] = useState(false);
   const [doing, setDoing] = useState<{ done: number; of: number }>();
   const rows = useMemo(() => inTurn(waiting.data?.rows ?? []), [waiting.data]);
+  const due = rows.filter((w) => w.booking?.due);
   const byTask = useMemo(() => new Map((proposals.data?.proposals ?? []).map((p) => [p.request, p])), [proposals.data]);
   const open = url.get('case') ?? '';
   const view = url.get('view') ?? 'all';
@@ -90,12 +92,15 @@ export default function WaitingTab({ pool }: TabProps) {
           <span className="grow" />
           {sure.length > 0 && <Button size="small" type="primary" loading={!!doing} onClick={() => setAll(true)}>{doing ? t('accepting', doing) : t('acceptAll', { n: sure.length })}</Button>}
         </div>
+        <Due rows={due} byTask={byTask} place={(b) => (board.data ? placeOf(whereIs(board.data, b)) : b)} accept={accept}>
+          <table className="cases waiting-table"><tbody>{due.map((w) => <Row key={w.task} w={w} p={byTask.get(w.task)} here={idOf(w.task) === open} />)}</tbody></table>
+        </Due>
         {rows.length === 0 ? <EmptyState title={t('nobodyWaits')} hint={t('nobodyWaitsHint')} /> : shown.length === 0 ? <EmptyState title={t('noneHere')} /> : (
           <div className="list-scroll">
             <table className="cases waiting-table">
               <thead><tr><th className="c-urgency">{t('urgency')}</th><th className="w-who">{t('patient')}</th><th className="w-dept">{t('dept')}</th>{!open && <th className="w-needs">{t('needs')}</th>}<th className="w-since">{t('waiting')}</th><th className="w-promised">{t('promisedHead')}</th>{!open && <th>{t('why')}</th>}<th className="w-bed">{t('bedHead')}</th></tr></thead>
               <tbody>
-                {shown.map((w) => <Row key={w.task} w={w} p={byTask.get(w.task)} here={idOf(w.task) === open} />)}
+                {shown.filter((w) => !w.booking?.due).map((w) => <Row key={w.task} w={w} p={byTask.get(w.task)} here={idOf(w.task) === open} />)}
               </tbody>
             </table>
           </div>
@@ -135,11 +140,11 @@ export default function WaitingTab({ pool }: TabProps) {
         <td className={late ? 'num due-late' : 'num'}>{w.promised ? <>{late && '! '}{shortTime(w.promised, now)}</> : <span className="quiet">–</span>}</td>
         {!open && <td className="quiet">{say(w.reasonName) || (w.reason ? t(`why.${w.reason}`).replace(/^why\./, '') : '')}</td>}
         <td title={p ? say({ zh: p.zh, en: p.en }) : ''}>
-          {w.booking ? <span className="mark mark-open">{t('heldFor', { at: shortTime(w.booking.expires, now) })}</span>
+          {w.booking && !(w.booking.due && p) ? <span className="mark mark-open">{w.booking.thing.startsWith('capacity:') ? t('placeFor', { day: (w.booking.from ?? '').slice(5, 10) }) : t('heldFor', { at: shortTime(w.booking.expires, now) })}</span>
             : p?.bed ? <><Button size="small" loading={busy === w.task} onClick={(e) => {
               e.stopPropagation();
               void accept(w, p).then((done) => done && message.success(done.what));
-            }}>{t('accept')}</Button> <span className="waiter-bed">{place}</span> <span className="quiet small">{say(reasons(p))}</span></>
+            }}>{t(w.booking ? 'bind' : 'accept')}</Button> <span className="waiter-bed">{place}</span> <span className="quiet small">{say(reasons(p))}</span></>
               : p ? <span className="soon-word">{say({ zh: p.zh, en: p.en })}</span> : <span className="quiet">…</span>}
         </td>
       </tr>
