@@ -118,8 +118,7 @@ func (a *Trail) list(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Trail) out(e audit.Entry, names map[string]string) entryOut {
-	role := access.RoleNames[access.Role(e.Role)]
-	o := entryOut{Seq: e.Seq, At: e.At, User: e.User, Name: e.Name, Role: e.Role, RoleName: Words{role.Zh, role.En}, Org: Ref{e.Org, a.Tree.Name(e.Org)},
+	o := entryOut{Seq: e.Seq, At: e.At, User: e.User, Name: e.Name, Role: e.Role, RoleName: roleName(e.Role), Org: Ref{e.Org, a.Tree.Name(e.Org)},
 		Action: e.Action, What: e.What, WhatName: a.whatName(e.What), Target: e.Target, Patients: []person{}, Outcome: e.Outcome, Remote: e.Remote, Request: e.Request, Count: e.Count,
 		Purpose: e.Purpose, PurposeName: wordsOf(e.Purpose, purposes), Reason: e.Reason, Client: e.Client}
 	for _, p := range e.Patients {

@@ -134,12 +134,11 @@ func (a *Trail) exportCSV(w io.Writer, r *http.Request, c *access.Caller, f audi
 	row("审计记录导出 Audit export", "导出人 by: "+mark.By+" ("+mark.Account+")", "角色 role: "+mark.Role, "机构 organisation: "+a.Tree.Name(mark.Org), "导出时间 at: "+mark.At.In(a.Zone).Format("2006-01-02 15:04:05"), "编号 request: "+mark.Request)
 	row("序号 no.", "时间 time", "账号 account", "姓名 name", "角色 role", "机构 organisation", "操作 what", "代码 code", "对象 target", "患者 patients", "目的 purpose", "理由 reason", "应用 app", "结果 outcome", "地址 address", "请求 request")
 	err := a.each(r, c, f, func(e audit.Entry) error {
-		role := access.RoleNames[access.Role(e.Role)]
 		what, purpose := a.whatName(e.What), ""
 		if p := wordsOf(e.Purpose, purposes); p != nil {
 			purpose = p.Zh + " " + e.Purpose
 		}
-		return row(strconv.FormatInt(e.Seq, 10), e.At.In(a.Zone).Format("2006-01-02 15:04:05"), e.User, e.Name, role.Zh, a.Tree.Name(e.Org)+" "+e.Org, what.Zh, e.What, e.Target,
+		return row(strconv.FormatInt(e.Seq, 10), e.At.In(a.Zone).Format("2006-01-02 15:04:05"), e.User, e.Name, roleName(e.Role).Zh, a.Tree.Name(e.Org)+" "+e.Org, what.Zh, e.What, e.Target,
 			strings.Join(e.Patients, " "), purpose, e.Reason, e.Client, map[string]string{"0": "成功", "4": "拒绝", "8": "失败"}[e.Outcome], e.Remote, e.Request)
 	})
 	if err != nil {

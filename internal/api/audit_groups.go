@@ -93,8 +93,7 @@ func (a *Trail) grouped(r *http.Request, c *access.Caller, f audit.Filter, enoug
 			key := groupKey{at.Unix(), e.User, e.Role, e.Org, e.Client}
 			g := index[key]
 			if g == nil {
-				role := access.RoleNames[access.Role(e.Role)]
-				g = &group{From: at, Until: at.Add(time.Hour), User: e.User, Name: e.Name, Role: e.Role, RoleName: Words{role.Zh, role.En}, Org: Ref{e.Org, a.Tree.Name(e.Org)}, Client: e.Client,
+				g = &group{From: at, Until: at.Add(time.Hour), User: e.User, Name: e.Name, Role: e.Role, RoleName: roleName(e.Role), Org: Ref{e.Org, a.Tree.Name(e.Org)}, Client: e.Client,
 					Last: e.At, Acts: []act{}, Patients: []person{}, Purposes: []Words{}, Reasons: []string{}, Remotes: []string{}}
 				index[key], patients[g] = g, map[string]bool{}
 				list = append(list, g)

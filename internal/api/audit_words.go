@@ -1,6 +1,10 @@
 package api
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/xinglin-health/xinglin/internal/access"
+)
 
 var whatNames = map[string]Words{
 	"read": {"查看", "Read"}, "vread": {"查看历史版本", "Read a version"}, "search-type": {"检索", "Search"}, "search-system": {"检索", "Search"},
@@ -27,7 +31,11 @@ var whatNames = map[string]Words{
 	"user-enable": {"启用账号", "Enable account"}, "user-roles": {"变更角色", "Change roles"}, "user-update": {"修改账号", "Change account"},
 	"token-create": {"新建令牌", "Create token"}, "token-revoke": {"撤销令牌", "Revoke token"}, "channel-save": {"设置通知渠道", "Set up a channel"}, "channel-test": {"测试通知渠道", "Test a channel"},
 	"beds-simulate": {"模拟床位分配", "Simulate the giving out of beds"},
-	"audit":         {"查看审计记录", "Read the audit trail"}, "audit-export": {"导出审计记录", "Export the audit trail"}, "audit-copy": {"查看患者访问记录副本", "Patient's copy of the trail"}, "audit-why": {"查看访问依据", "Why somebody could see it"},
+	"bed-board":     {"查看床位图", "Board of beds"}, "bed-waiting": {"查看候床名单", "Who waits for a bed"}, "bed-ward": {"查看本病区患者", "Patients of a ward"}, "bed-flags": {"查看挂床提示", "Beds left for long"},
+	"bed-differences": {"查看床位差异", "Differences of beds"}, "bed-shadow": {"查看影子运行", "Shadow mode of beds"}, "bed-shift": {"填报护理班次", "Report a nursing shift"}, "bed-rule": {"修改床位规则", "Change a rule of beds"},
+	"bed-state": {"变更床位状态", "Change the state of a bed"}, "bed-difference": {"处理床位差异", "Settle a difference of beds"}, "bed-source": {"更换床位数据来源", "Change the source of a ward's beds"},
+	"appointment-find": {"查找可预订的资源", "Look for what is free"}, "pair-list": {"查看疑似同一人名单", "Possible pairs"}, "pair": {"核对一对记录", "Two records side by side"}, "withheld": {"查看是否有受保护资料", "Ask whether guarded data are there"},
+	"audit": {"查看审计记录", "Read the audit trail"}, "audit-export": {"导出审计记录", "Export the audit trail"}, "audit-copy": {"查看患者访问记录副本", "Patient's copy of the trail"}, "audit-why": {"查看访问依据", "Why somebody could see it"},
 	"audit-archive": {"归档审计记录", "Archive of the audit"}, "audit-key": {"启用审计签名密钥", "A key signs the audit"}, "chain-algorithm": {"更换审计摘要算法", "The audit chain changes its hash"}, "meddled": {"封存前被改动", "Changed before it was sealed"},
 	"break-glass": {"紧急调阅", "Break-glass"}, "operation": {"操作", "Operation"}, "everything": {"查看全部病历", "The whole record"}, "reveal:id": {"查看完整证件号", "Reveal the ID number"}, "reveal:phone": {"查看完整电话", "Reveal the telephone number"}, "worklist": {"查看工作列表", "Worklist"}, "work": {"查看我的工作", "My work"}, "case": {"查看病例", "Open a case"},
 	"indicators": {"查看指标", "Numbers"}, "indicator-cases": {"查看指标明细", "Cases behind a number"}, "open-cases": {"查看未结转诊", "Open cases of a patient"},
@@ -43,7 +51,7 @@ var whatNames = map[string]Words{
 	"agreement": {"查看协议", "An agreement"}, "agreements": {"查看协议列表", "Agreements"}, "askable": {"查看可申请的服务", "What may be asked for"}, "break-glass-missed": {"紧急调阅未找到患者", "Break-glass that found nobody"},
 	"graphql": {"检索", "GraphQL"}, "lastn": {"查看最近结果", "Latest results"}, "meta": {"查看资料标签", "Tags of a record"}, "reindex": {"重建索引", "Index anew"}, "bulk-file": {"下载批量导出文件", "Download of a bulk export"}, "bulk-delete": {"删除批量任务", "Delete a bulk task"}, "me-trail": {"查看本人访问记录", "One's own trail"},
 	"match": {"查找可能的同一人", "Match a patient"}, "ihe-pix": {"交叉索引查询", "Cross-reference identifiers"}, "merge": {"合并档案", "Merge records"}, "unmerge": {"撤销合并档案", "Take a merge back"},
-	"person": {"查看同一人的各份档案", "Records of one person"}, "person:decided": {"认定是否同一人", "Decided on two records"}, "person:taken-back": {"撤回同一人认定", "A decision on two records taken back"}, "person:merged": {"档案已合并", "Records merged"}, "person:unmerged": {"档案合并已撤销", "A merge taken back"},
+	"person": {"查看同一人的各份档案", "Records of one person"}, "person:weights": {"更换匹配权重", "Change the weights of matching"}, "person:decided": {"认定是否同一人", "Decided on two records"}, "person:taken-back": {"撤回同一人认定", "A decision on two records taken back"}, "person:merged": {"档案已合并", "Records merged"}, "person:unmerged": {"档案合并已撤销", "A merge taken back"},
 	"message": {"留言", "Message"}, "torn": {"记录损坏", "Torn entry"},
 }
 
@@ -54,11 +62,29 @@ func (a *Trail) whatName(what string) Words {
 	if strings.HasPrefix(what, "further-reason") {
 		return Words{"说明理由后查看受保护资料", "Guarded data opened for a reason"}
 	}
+	for _, p := range []struct {
+		prefix string
+		name   Words
+	}{{"bed-state:", whatNames["bed-state"]}, {"bed-difference:", whatNames["bed-difference"]}, {"bed-source:", whatNames["bed-source"]}, {"booking:", Words{"预订到期或被占用", "A booking ran out or was displaced"}},
+		{"appointment-", Words{"预订资源", "Book or release"}}, {"person:", whatNames["person"]}} {
+		if strings.HasPrefix(what, p.prefix) {
+			return p.name
+		}
+	}
 	if step, ok := strings.CutPrefix(what, "step:"); ok {
 		n := a.stepName(step)
 		return Words{"操作：" + n.Zh, "Step: " + n.En}
 	}
 	return Words{what, what}
+}
+
+// roleName is a role as people know it; what the hub does by itself has one, too.
+func roleName(role string) Words {
+	if role == "system" {
+		return Words{"自动处理", "By itself"}
+	}
+	n := access.RoleNames[access.Role(role)]
+	return Words{n.Zh, n.En}
 }
 
 // stepName names LINE/FLOW/STEP as its button does.

@@ -93,7 +93,7 @@ type viewName struct {
 }
 
 var views = []viewName{
-	{line.Mine, flow.Name{Zh: "待我处理", En: "Mine"}}, {line.In, flow.Name{Zh: "转入", En: "In"}}, {line.Out, flow.Name{Zh: "转出", En: "Out"}},
+	{line.Mine, flow.Name{Zh: "待我处理", En: "Mine"}}, {line.In, flow.Name{Zh: "收到", En: "Received"}}, {line.Out, flow.Name{Zh: "发出", En: "Sent"}},
 	{line.Late, flow.Name{Zh: "逾期", En: "Late"}}, {line.Closed, flow.Name{Zh: "已结束", En: "Ended"}},
 }
 
@@ -158,7 +158,12 @@ func (l Lines) waiting(ctx context.Context, caller *access.Caller) (map[string]l
 
 // describe tells the page what a line is and what this role may start.
 func describe(x *line.Line, caller *access.Caller) lineView {
-	v := lineView{Slug: x.Slug, Name: x.Name, Start: []startView{}, Views: views}
+	v := lineView{Slug: x.Slug, Name: x.Name, Start: []startView{}, Views: slices.Clone(views)}
+	for i, own := range map[int]flow.Name{1: x.In, 2: x.Out} {
+		if own.Zh != "" {
+			v.Views[i].Name = own
+		}
+	}
 	for _, f := range x.Flows {
 		fv := flowView{Code: f.Code, Name: f.Name}
 		for _, s := range f.States {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xinglin-health/xinglin/internal/api"
 	"github.com/xinglin-health/xinglin/internal/audit"
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/hubtest"
@@ -221,6 +222,7 @@ func TestLinkedRecordsAreOneTimeline(t *testing.T) {
 	type page struct {
 		Banner    struct{ Allergies []string }
 		Records   []struct{ Reference string }
+		Left      int
 		Timeline  []struct{ Reference, Record, Org string }
 		Next      string
 		reference []string
@@ -234,7 +236,7 @@ func TestLinkedRecordsAreOneTimeline(t *testing.T) {
 				t.Fatalf("%s as %s: got %d %s", query, as, a.Status, a.Body)
 			}
 			a.JSON(t, &p)
-			all.Timeline, all.Records, all.Banner = append(all.Timeline, p.Timeline...), p.Records, p.Banner
+			all.Timeline, all.Records, all.Banner, all.Left = append(all.Timeline, p.Timeline...), p.Records, p.Banner, p.Left
 			for _, m := range p.Timeline {
 				all.reference = append(all.reference, m.Reference)
 			}
@@ -291,6 +293,14 @@ func TestLinkedRecordsAreOneTimeline(t *testing.T) {
 	if got := whole(hubtest.Village, "p0001?"); len(got.Records) != 2 || !slices.Equal(got.reference, both.reference) {
 		t.Errorf("a third record that he may not see: got %+v", got.Records)
 	}
+	if both.Left != 0 {
+		t.Errorf("%d records left out; want none", both.Left)
+	}
+	joins := api.JoinAtMost(0)
+	if got := whole(hubtest.Village, "p0001?"); got.Left != 1 || !slices.Equal(got.reference, one.reference) {
+		t.Errorf("beyond what is joined: %d left out, %v; want 1 and this record's, and the hidden one uncounted", got.Left, got.Records)
+	}
+	joins()
 	change(func(tx *store.Tx) error { return tx.Leave(ctx, 7, "Patient/p0002") })
 	if got := whole(hubtest.Village, "p0001?"); !slices.Equal(got.reference, one.reference) || len(got.Records) != 1 {
 		t.Errorf("undone: got %v; want %v", got.reference, one.reference)

@@ -14,14 +14,15 @@ import (
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
+	"github.com/xinglin-health/xinglin/internal/line"
 	"github.com/xinglin-health/xinglin/internal/store"
 )
 
 // maxTimeline bounds how many resources a person's timeline looks at.
 const maxTimeline = 1000
 
-// maxRecords bounds how many records of one person the page joins.
-const maxRecords = 100
+// maxRecords bounds how many records of one person the page joins beside the one asked for; it says how many it left out.
+var maxRecords = 100
 
 type banner struct {
 	Reference   string   `json:"reference"`
@@ -46,7 +47,8 @@ type moment struct {
 	Org       string `json:"org"`
 	Reference string `json:"reference"`
 	Abnormal  bool   `json:"abnormal"`
-	Record    string `json:"record"` // whose: "Patient/…"
+	Record    string `json:"record"`         // whose: "Patient/…"
+	Line      string `json:"line,omitempty"` // of a case: in which line it opens
 
 	when time.Time
 }
@@ -89,6 +91,7 @@ func (p Patients) show(w http.ResponseWriter, r *http.Request) {
 	var top *banner
 	var line []moment
 	var records []record
+	left := 0
 	err = p.Store.View(r.Context(), func(tx *store.Tx) error {
 		names := newNamer(tx, caller.Scope)
 		n, v, err := readPatient(r.Context(), tx, caller.Scope, id)
@@ -97,11 +100,11 @@ func (p Patients) show(w http.ResponseWriter, r *http.Request) {
 		}
 		records = []record{{"Patient/" + id, names.ref(r.Context(), v.Custodian)}}
 		if query.Get("person") != "false" {
-			linked, err := p.linked(r.Context(), tx, caller.Scope, "Patient/"+id, names)
+			linked, more, err := p.linked(r.Context(), tx, caller.Scope, "Patient/"+id, names)
 			if err != nil {
 				return err
 			}
-			records = append(records, linked...)
+			records, left = append(records, linked...), more
 		}
 		if top, err = p.banner(r.Context(), tx, caller.Scope, n, records); err != nil {
 			return err
@@ -128,7 +131,7 @@ func (p Patients) show(w http.ResponseWriter, r *http.Request) {
 	if line == nil {
 		line = []moment{}
 	}
-	Answer(w, http.StatusOK, map[string]any{"banner": top, "records": records, "timeline": line, "next": next})
+	Answer(w, http.StatusOK, map[string]any{"banner": top, "records": records, "left": left, "timeline": line, "next": next})
 }
 
 // record is one of a person's records, with whoever keeps it.
@@ -137,28 +140,28 @@ type record struct {
 	Custodian Ref    `json:"custodian"`
 }
 
-// linked are the other records of the same person that the scope sees.
-func (p Patients) linked(ctx context.Context, tx *store.Tx, scope search.Scope, patient string, names *namer) ([]record, error) {
+// linked are the other records of the same person that the scope sees, and how many more of them there are than the page joins.
+func (p Patients) linked(ctx context.Context, tx *store.Tx, scope search.Scope, patient string, names *namer) (records []record, left int, err error) {
 	linked, err := tx.Linked(ctx, scope, patient)
 	if err != nil || len(linked) == 0 {
-		return nil, err
+		return nil, 0, err
 	}
 	others := linked[patient]
+	left = max(0, len(others)-maxRecords)
 	ids := make([]string, min(len(others), maxRecords))
 	for i := range ids {
 		ids[i] = strings.TrimPrefix(others[i], "Patient/")
 	}
 	found, err := tx.ReadMany(ctx, scope, "Patient", ids)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var records []record
 	for _, id := range ids {
 		if v, ok := found[id]; ok {
 			records = append(records, record{"Patient/" + id, names.ref(ctx, v.Custodian)})
 		}
 	}
-	return records, nil
+	return records, left, nil
 }
 
 // before orders moments, the newest first.
@@ -518,6 +521,11 @@ func tellPlan(n *fhir.Node, m *moment) {
 func tellReferral(n *fhir.Node, m *moment) {
 	m.At = n.Str("authoredOn")
 	m.Title = words(n.Get("code"))
+	for _, c := range n.All("code.coding") {
+		if c.Str("system") == line.LineSystem {
+			m.Line = c.Str("code")
+		}
+	}
 	m.Detail = joined(words(n.Get("businessStatus")), n.Str("description"))
 	from, to := n.Str("requester.display"), n.Str("owner.display")
 	if from != "" && to != "" {

@@ -17,6 +17,7 @@ import (
 type Line struct {
 	Slug       string
 	Name       flow.Name
+	In, Out    flow.Name // what the worklist calls what comes in and what goes out; empty = 收到, 发出
 	Flows      []*Flow
 	Taken      func(patient, to string) Claim // what an open case of a patient to a place holds; nil = nothing is taken once
 	For        []string                       // roles to which its cases are shown and counted; nil = everybody's

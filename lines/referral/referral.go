@@ -14,6 +14,8 @@ import (
 var Line = &line.Line{
 	Slug:       "referral",
 	Name:       flow.Name{Zh: "双向转诊", En: "Two-way referral"},
+	In:         flow.Name{Zh: "转入", En: "In"},
+	Out:        flow.Name{Zh: "转出", En: "Out"},
 	Flows:      []*line.Flow{up, down, follow, out, filing},
 	Quiet:      []string{"plan-visit"},
 	Taken:      func(patient, to string) line.Claim { return line.Claim{Kind: openReferral, Key: place(patient, to)} },

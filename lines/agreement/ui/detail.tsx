@@ -8,7 +8,7 @@ import { Actions } from '../../../web/src/line/action';
 import { StepBar } from '../../../web/src/line/stepbar';
 import { ErrorState, Loading } from '../../../web/src/states/states';
 import { timeOf } from '../../../web/src/words/time';
-import { useName, useWords } from '../../../web/src/words/words';
+import { useMarks, useName, useWords } from '../../../web/src/words/words';
 import { useAgreement, type Coded } from './data';
 import en from './en.json';
 import { State, Term } from './list';
@@ -18,6 +18,7 @@ import zh from './zh.json';
 // Detail says what both sides agreed on, what each may ask, who signed, and what may be done now.
 export function Detail({ line, id, onClose }: { line: Line; id: string; onClose: () => void }) {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const say = useName();
   const client = useQueryClient();
   const one = useAgreement(id);
@@ -47,7 +48,7 @@ export function Detail({ line, id, onClose }: { line: Line; id: string; onClose:
         <div><dt>{t('kind')}</dt><dd>{say(a.kind.name)}</dd></div>
         <div><dt>{t('lead')}</dt><dd>{a.lead?.display ?? t('equals')}</dd></div>
         <div><dt>{t('term')}</dt><dd><Term a={a} /></dd></div>
-        <div><dt>{t('limits')}</dt><dd>{a.specialties.length ? a.specialties.map((s) => say(s.name)).join('、') : t('noLimits')}</dd></div>
+        <div><dt>{t('limits')}</dt><dd>{a.specialties.length ? a.specialties.map((s) => say(s.name)).join(marks.list) : t('noLimits')}</dd></div>
         <div><dt>{t('sharing')}</dt><dd>{t(`sharing.${a.sharing}`)}</dd></div>
       </dl>
       <h3>{t('canAsk')}</h3>

@@ -4,7 +4,7 @@ import { useEffect, useState } from 'react';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
 import type { Line } from '../../../web/src/fhir/types';
 import { EmptyState, ErrorState, Loading } from '../../../web/src/states/states';
-import { useName, useWords } from '../../../web/src/words/words';
+import { useMarks, useName, useWords } from '../../../web/src/words/words';
 import { groups, useAgreements, type Agreement, type List } from './data';
 import { Detail } from './detail';
 import en from './en.json';
@@ -111,6 +111,7 @@ export function Term({ a }: { a: Agreement }) {
 
 function Row({ a, here, onOpen }: { a: Agreement; here: boolean; onOpen: () => void }) {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const say = useName();
   return (
     <tr aria-current={here || undefined} className={a.stateKind !== 'open' ? 'row-over' : ''} onClick={onOpen}>
@@ -120,7 +121,7 @@ function Row({ a, here, onOpen }: { a: Agreement; here: boolean; onOpen: () => v
         onOpen();
       }}>{a.other.display || a.other.reference}</button><div className="quiet small">{a.title}</div></td>
       <td>{say(a.kind.name)}</td>
-      <td className="only-wide small">{a.services.slice(0, 5).map((s) => say(s.name)).join('、')}{a.services.length > 5 && ` ${t('more', { n: a.services.length })}`}</td>
+      <td className="only-wide small">{a.services.slice(0, 5).map((s) => say(s.name)).join(marks.list)}{a.services.length > 5 && ` ${t('more', { n: a.services.length })}`}</td>
       <td><Term a={a} /></td>
       <td className="only-wide small">{a.lead ? (a.lead.reference === a.other.reference ? t('theyLead') : t('weLead')) : t('equals')}</td>
     </tr>

@@ -10,7 +10,7 @@ import { typing } from '../../../web/src/shell/search';
 import { useSex } from '../../../web/src/patient/sex';
 import { ErrorState, Loading } from '../../../web/src/states/states';
 import { timeOf } from '../../../web/src/words/time';
-import { useName, useWords } from '../../../web/src/words/words';
+import { useMarks, useName, useWords } from '../../../web/src/words/words';
 import { Decide, TakeBack } from './decide';
 import { marksOf, textOf, usePair, type Line, type Mark, type PairRow, type Piece, type Side } from './data';
 import en from './en.json';
@@ -147,6 +147,7 @@ function label(t: (k: string) => string, l: Line) {
 
 function Value({ row: r, line: l, side }: { row: PairRow; line: Line; side: 'left' | 'right' }) {
   const t = useWords({ zh, en });
+  const signs = useMarks();
   const sex = useSex();
   const { message } = App.useApp();
   const [shown, setShown] = useState<string>();
@@ -156,7 +157,7 @@ function Value({ row: r, line: l, side }: { row: PairRow; line: Line; side: 'lef
   async function reveal() {
     try {
       const said = await post<{ values: string[] | null }>(`/api/pairs/${idOf(r.task)}/reveal`, { side, field: l.field, system: l.system });
-      setShown((said.values ?? []).join('、'));
+      setShown((said.values ?? []).join(signs.list));
     } catch (e) {
       void message.error((e as Error).message);
     }
@@ -166,7 +167,7 @@ function Value({ row: r, line: l, side }: { row: PairRow; line: Line; side: 'lef
       {shown ?? <Pieces pieces={l.field === 'sex' ? pieces.map((p) => ({ ...p, text: sex(p.text) })) : pieces} />}
       {l.masked && r.stateKind === 'open' && (shown !== undefined
         ? <Button type="link" size="small" onClick={() => setShown(undefined)}>{t('hide')}</Button>
-        : <Button type="link" size="small" icon={<EyeOutlined aria-hidden />} title={t('revealSays')} aria-label={`${t('reveal')} ${label(t, l)} ${r[side]?.org.display ?? ''}（${t('revealSays')}）`} onClick={() => void reveal()} />)}
+        : <Button type="link" size="small" icon={<EyeOutlined aria-hidden />} title={t('revealSays')} aria-label={`${t('reveal')} ${label(t, l)} ${r[side]?.org.display ?? ''}${signs.aside(t('revealSays'))}`} onClick={() => void reveal()} />)}
     </td>
   );
 }

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { get, query } from '../../../web/src/fhir/client';
 import type { Pointed } from '../../../web/src/line/parameters';
-import { useName, useWords } from '../../../web/src/words/words';
+import { useMarks, useName, useWords } from '../../../web/src/words/words';
 import en from './en.json';
 import zh from './zh.json';
 
@@ -22,6 +22,7 @@ export function firsts(rows: Row[]): Row[] {
 // Capacity says which hospitals can take the patient now, and why in this order; a click chooses one.
 export function Capacity({ value, choose }: { value?: string; choose: (to: Pointed) => void }) {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const say = useName();
   const [specialty, setSpecialty] = useState('');
   const all = useQuery({ queryKey: ['beds', 'directory', 'refer', specialty], staleTime: 60_000, queryFn: () => get<Directory>(`/api/beds/directory${query({ specialty })}`) });
@@ -36,7 +37,7 @@ export function Capacity({ value, choose }: { value?: string; choose: (to: Point
         {rows.map((r) => (
           <li key={r.institution}>
             <button type="button" className={r.institution === value ? 'chip chip-at' : 'chip'} aria-pressed={r.institution === value} onClick={() => choose({ reference: r.institution, display: r.name })}>{r.name}</button>{' '}
-            <span className="quiet small">{[r.specialtyName, ...r.reasons.map(say)].filter(Boolean).join('，')}</span>
+            <span className="quiet small">{[r.specialtyName, ...r.reasons.map(say)].filter(Boolean).join(marks.comma)}</span>
           </li>
         ))}
       </ul>

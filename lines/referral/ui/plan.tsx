@@ -1,5 +1,5 @@
 import type { Case } from '../../../web/src/fhir/types';
-import { say, useWords } from '../../../web/src/words/words';
+import { say, useMarks, useWords } from '../../../web/src/words/words';
 import { dateOf, timeOf } from '../../../web/src/words/time';
 import en from './en.json';
 import zh from './zh.json';
@@ -13,6 +13,7 @@ interface CarePlan {
 // PlanAndOutcome shows what was decided for the patient and what goes home with him.
 export function PlanAndOutcome({ data }: { data: Case }) {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const plan = data.plan as CarePlan | null | undefined;
   const outcome = facts(data.outcome);
   if (!plan && !outcome.length) return null;
@@ -35,7 +36,7 @@ export function PlanAndOutcome({ data }: { data: Case }) {
                 const d = a.detail ?? {};
                 const p = d.scheduledPeriod;
                 const when = p?.start && p.end ? `${dateOf(p.start)} – ${dateOf(p.end)}` : dateOf(p?.start ?? d.scheduledTiming?.event?.[0]);
-                return <li key={i}>{[d.code?.text, d.productCodeableConcept?.text, d.description].filter(Boolean).join('：')} {d.scheduledString ?? ''} {when && <b className="num">{when}</b>}</li>;
+                return <li key={i}>{[d.code?.text, d.productCodeableConcept?.text, d.description].filter(Boolean).join(marks.colon)} {d.scheduledString ?? ''} {when && <b className="num">{when}</b>}</li>;
               })}
             </ul>
           )}

@@ -9,7 +9,7 @@ import { PatientSearch } from '../shell/search';
 import { useWho } from '../shell/who';
 import { EmptyState, ErrorState, Loading } from '../states/states';
 import { clockOf, timeOf } from '../words/time';
-import { useName, useWords } from '../words/words';
+import { useMarks, useName, useWords, type Say } from '../words/words';
 import en from './en.json';
 import zh from './zh.json';
 
@@ -65,6 +65,8 @@ export default function Audit() {
   );
 }
 
+const who = (t: Say, of: { name?: string; user?: string; role?: string }) => (of.role === 'system' ? '' : of.name || of.user) || t('theSystem');
+
 // brief leaves of a long made number its end, by which two can be told apart; the whole stands in the title.
 const brief = (ref: string) => ref.replace(/\/[0-9a-f]{8}-[0-9a-f-]{19}([0-9a-f]{8,})$/, '/…$1').slice(0, 60);
 
@@ -99,27 +101,29 @@ function Groups({ ask, onPatient, onOrg }: { ask: AuditAsk; onPatient: OnPatient
 
 function Group({ group: g, open, onOpen, onPatient, onOrg }: { group: AuditGroup; open: boolean; onOpen: () => void; onPatient: OnPatient; onOrg: (reference: string) => void }) {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const say = useName();
   const reason = useReasonWords();
   return (
     <tr>
       <td className="nowrap num">{timeOf(g.from)}</td>
-      <td><b>{g.name || g.user || t('theSystem')}</b> <span className="quiet small">{say(g.roleName) || g.role}{g.client ? ` · ${g.client}` : ''}</span></td>
+      <td><b>{who(t, g)}</b> <span className="quiet small">{say(g.roleName) || g.role}{g.client ? ` · ${g.client}` : ''}</span></td>
       <td><button type="button" className="row-plain" onClick={() => onOrg(g.org?.reference ?? '')}>{g.org?.display || g.org?.reference}</button></td>
       <td className="nowrap"><button type="button" className="row-open num" aria-expanded={open} onClick={onOpen}>{t('timesN', { n: g.count })} {open ? '▾' : '▸'}</button></td>
-      <td>{(g.acts ?? []).slice(0, 4).map((a) => `${say(a.name)}${a.count > 1 ? ` ×${a.count}` : ''}`).join('、')}{g.refused > 0 && <b className="late-word"> {t('refusedN', { n: g.refused })}</b>}</td>
+      <td>{(g.acts ?? []).slice(0, 4).map((a) => `${say(a.name)}${a.count > 1 ? ` ×${a.count}` : ''}`).join(marks.list)}{g.refused > 0 && <b className="late-word"> {t('refusedN', { n: g.refused })}</b>}</td>
       <td><Patients list={g.patients ?? []} others={g.others} onPatient={onPatient} /></td>
-      <td>{(g.purposes ?? []).map((p) => say(p)).join('、')}{g.marked && <b className="late-word"> {t('reasonGiven')}{g.reasons?.length ? `：${g.reasons.map(reason).join('、')}` : ''}</b>}</td>
+      <td>{(g.purposes ?? []).map((p) => say(p)).join(marks.list)}{g.marked && <b className="late-word"> {t('reasonGiven')}{g.reasons?.length ? `${marks.colon}${g.reasons.map(reason).join(marks.list)}` : ''}</b>}</td>
       <td className="quiet small num">{(g.remotes ?? []).join(' ')}</td>
     </tr>
   );
 }
 
 function Patients({ list, others = 0, onPatient }: { list: { reference: string; name?: string }[]; others?: number; onPatient: OnPatient }) {
+  const marks = useMarks();
   return (
     <>
       {list.slice(0, 3).map((p, i) => (
-        <span key={p.reference}>{i > 0 && '、'}<button type="button" className="row-open" onClick={() => onPatient(p.reference, p.name)}>{p.name || idOf(p.reference)}</button></span>
+        <span key={p.reference}>{i > 0 && marks.list}<button type="button" className="row-open" onClick={() => onPatient(p.reference, p.name)}>{p.name || idOf(p.reference)}</button></span>
       ))}
       {list.length + others > 3 && <span className="quiet"> +{list.length + others - 3}</span>}
     </>
@@ -148,19 +152,22 @@ function Entry({ entry: r, inside, onPatient }: { entry: AuditEntry; inside?: bo
   const t = useWords({ zh, en });
   const say = useName();
   const reason = useReasonWords();
+  const me = useWho();
   const [why, setWhy] = useState(false);
   const word = (kind: string, v = '') => (t(`${kind}.${v}`) === `${kind}.${v}` ? v : t(`${kind}.${v}`));
+  // a case opens in its line, for whoever may open cases
+  const opens = me?.role.role !== 'auditor' && r.target?.startsWith('Task/') ? /^step:([a-z]+)\//.exec(r.what ?? '')?.[1] : undefined;
   const bad = r.outcome && !/^(ok|success|allowed|0)$/.test(r.outcome);
   return (
     <>
       <tr>
         <td className="nowrap num">{inside ? clockOf(r.at) : timeOf(r.at)}</td>
-        <td><b>{r.name || r.user || t('theSystem')}</b> <span className="quiet small">{say(r.roleName) || word('role', r.role)}{r.client ? ` · ${r.client}` : ''}</span></td>
+        <td><b>{who(t, r)}</b> <span className="quiet small">{say(r.roleName) || word('role', r.role)}{r.client ? ` · ${r.client}` : ''}</span></td>
         <td>{r.org?.display ?? r.org?.reference}</td>
         <td>{word('action', r.action)}</td>
         <td><Patients list={r.patients ?? []} onPatient={onPatient} /></td>
-        <td>{say(r.whatName) || r.what} {r.target && (r.target.startsWith('Task/')
-          ? <Link className="small" title={r.target} to={`/lines/referral/cases/${idOf(r.target)}`}>{brief(r.target)}</Link> : <span className="quiet small" title={r.target}>{brief(r.target)}</span>)}</td>
+        <td>{say(r.whatName) || r.what} {r.target && /[\w]\/[\w]/.test(r.target) && (opens
+          ? <Link className="small" title={r.target} to={`/lines/${opens}/cases/${idOf(r.target)}`}>{brief(r.target)}</Link> : <span className="quiet small" title={r.target}>{brief(r.target)}</span>)}</td>
         <td>{say(r.purposeName)}{r.reason && <b className="late-word"> {reason(r.reason)}</b>}
           {(r.patients?.length ?? 0) > 0 && <button type="button" className="row-why" aria-expanded={why} onClick={() => setWhy(!why)}>{t('whyAllowed')}</button>}</td>
         <td>{bad ? <b className="late-word">{word('outcome', r.outcome)}</b> : word('outcome', r.outcome)}</td>

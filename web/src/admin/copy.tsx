@@ -3,7 +3,7 @@ import { useParams } from 'react-router';
 import { useTrailCopy } from '../fhir/queries';
 import { EmptyState, ErrorState, Loading } from '../states/states';
 import { dateOf, timeOf } from '../words/time';
-import { useName, useWords } from '../words/words';
+import { useMarks, useName, useWords } from '../words/words';
 import en from './en.json';
 import zh from './zh.json';
 
@@ -11,6 +11,7 @@ import zh from './zh.json';
 export default function Copy() {
   const { id = '' } = useParams();
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const say = useName();
   const copy = useTrailCopy(id);
   if (copy.error) return <ErrorState error={copy.error} onRetry={() => void copy.refetch()} />;
@@ -33,8 +34,8 @@ export default function Copy() {
               <td className="nowrap num">{timeOf(l.at)}</td>
               <td>{l.who} <span className="quiet small">{say(l.role)}{l.client ? ` · ${l.client}` : ''}</span></td>
               <td>{l.org}</td>
-              <td>{(l.did ?? []).map((w) => say(w)).join('、')} <span className="quiet small">{t('timesN', { n: l.count })}</span></td>
-              <td>{(l.purposes ?? []).map((p) => say(p)).join('、')}{l.asked && <b> {t('reasonGiven')}</b>}</td>
+              <td>{(l.did ?? []).map((w) => say(w)).join(marks.list)} <span className="quiet small">{t('timesN', { n: l.count })}</span></td>
+              <td>{(l.purposes ?? []).map((p) => say(p)).join(marks.list)}{l.asked && <b> {t('reasonGiven')}</b>}</td>
             </tr>
           ))}</tbody>
         </table>

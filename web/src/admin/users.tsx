@@ -10,7 +10,7 @@ import type { Ref, RoleRequest, User, UserRole } from '../fhir/types';
 import OrgPicker from '../line/org-picker';
 import { EmptyState, ErrorState, Loading } from '../states/states';
 import { dateOf, fromInput } from '../words/time';
-import { useName, useWords } from '../words/words';
+import { useMarks, useName, useWords } from '../words/words';
 import en from './en.json';
 import { useWho } from '../shell/who';
 import zh from './zh.json';
@@ -27,6 +27,7 @@ const orgRef = (o: Ref | string | undefined): Ref => (typeof o === 'string' ? { 
 
 export default function Users() {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const say = useName();
   const client = useQueryClient();
   const { message, modal } = App.useApp();
@@ -93,7 +94,7 @@ export default function Users() {
                       <Button size="small" onClick={() => void decide(q, false)}>{t('refuseRole')}</Button>
                     </div>
                   ))}</td>
-                  <td>{(u.factors ?? []).length ? u.factors!.map((k) => t(`factor.${k}`)).join('、') : <span className={u.needsFactor ? 'mark mark-late' : 'quiet'}>{t(u.needsFactor ? 'factorMissing' : 'factorNone')}</span>}</td>
+                  <td>{(u.factors ?? []).length ? u.factors!.map((k) => t(`factor.${k}`)).join(marks.list) : <span className={u.needsFactor ? 'mark mark-late' : 'quiet'}>{t(u.needsFactor ? 'factorMissing' : 'factorNone')}</span>}</td>
                   <td><span className={u.disabled ? 'mark mark-closed' : 'mark mark-done'}>{t(u.disabled ? 'disabled' : 'active')}</span></td>
                   <td className="right nowrap">{u.manageable !== false && <>
                     <Button size="small" type="link" onClick={() => setEditing(u)}>{t('edit')}</Button>

@@ -8,7 +8,7 @@ import { usePatient } from '../fhir/queries';
 import { useSex } from '../patient/sex';
 import { PatientSearch } from '../shell/search';
 import { ErrorState, Loading } from '../states/states';
-import { useName, useWords } from '../words/words';
+import { useMarks, useName, useWords } from '../words/words';
 import en from './en.json';
 import { leave } from './leave';
 import { scopeSays } from './scopes';
@@ -77,6 +77,7 @@ function Ask({ me, query }: { me: Me; query: string }) {
 
 function Form({ me, q, busy, error, onDecide }: { me: Me; q: Question; busy: boolean; error: Error | null; onDecide: (allow: boolean, scopes: string[], patient?: string) => void }) {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const name = useName();
   const sex = useSex();
   const [off, setOff] = useState<string[]>([]);
@@ -91,7 +92,7 @@ function Form({ me, q, busy, error, onDecide }: { me: Me; q: Question; busy: boo
     }}>
       <h1>{t('consentAsks', { name: q.app.name })}</h1>
       <p className="quiet">{t('goesTo', { to: q.to })} · {t('ofOrg', { org: q.app.org.display || t('hub') })}</p>
-      <p>{t('asYou', { who: `${me.user.name}（${[me.role?.org?.display, name(me.role?.roleName)].filter(Boolean).join(' · ')}）` })}</p>
+      <p>{t('asYou', { who: `${me.user.name}${marks.aside([me.role?.org?.display, name(me.role?.roleName)].filter(Boolean).join(' · '))}` })}</p>
       {q.patient && <Launched reference={q.patient} />}
       {needs && (
         <div className="stack">

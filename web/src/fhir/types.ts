@@ -114,9 +114,10 @@ export interface Banner extends PatientRow {
 export type TimelineKind =
   | 'encounter' | 'condition' | 'result' | 'document' | 'referral' | 'procedure' | 'medication' | 'other';
 export interface TimelineItem {
+  line?: string;
   at?: string; until?: string; kind: TimelineKind; title: string; detail?: string; org?: string | Ref; reference: string; abnormal?: boolean; record?: string;
 }
-export interface PatientPage { banner: Banner; records?: { reference: string; custodian: Ref }[]; timeline: TimelineItem[] | null; next?: string }
+export interface PatientPage { banner: Banner; records?: { reference: string; custodian: Ref }[]; left?: number; timeline: TimelineItem[] | null; next?: string }
 
 export interface Notice {
   seq: number; at: string; kind: string; line?: string; focus?: string; text: Name; due?: string | null; mine?: boolean;

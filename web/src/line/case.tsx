@@ -10,7 +10,7 @@ import type { Case, Line, Ref } from '../fhir/types';
 import { PatientBanner } from '../patient/banner';
 import { EmptyState, ErrorState, Loading } from '../states/states';
 import { isoSpan, timeOf } from '../words/time';
-import { useName, useWords } from '../words/words';
+import { useMarks, useName, useWords } from '../words/words';
 import { Actions } from './action';
 import en from './en.json';
 import { Facts } from './facts';
@@ -82,6 +82,7 @@ interface Reason { text?: string; coding?: { code?: string; display?: string }[]
 // Asked adds what the title does not say: the diagnosis, and the department that was asked for.
 function Asked({ request, what }: { request: Case['request']; what: string }) {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const reasons = (request?.reasonCode as Reason[] | undefined) ?? [];
   const codes = reasons.flatMap((r) => r.coding ?? []).filter((c) => c.code || c.display);
   const texts = reasons.map((r) => r.text).filter((x) => x && x !== what);
@@ -89,7 +90,7 @@ function Asked({ request, what }: { request: Case['request']; what: string }) {
   if (!codes.length && !texts.length && !to) return null;
   return (
     <p className="asked">
-      {codes.length > 0 && <span><span className="quiet">{t('diagnosis')}</span> {codes.map((c) => [c.display, c.code].filter(Boolean).join(' ')).join('、')}</span>}
+      {codes.length > 0 && <span><span className="quiet">{t('diagnosis')}</span> {codes.map((c) => [c.display, c.code].filter(Boolean).join(' ')).join(marks.list)}</span>}
       {to && <span><span className="quiet">{t('department')}</span> {to}</span>}
       {texts.map((x) => <span key={x}>{x}</span>)}
     </p>
@@ -149,6 +150,7 @@ function Items({ items, patient }: { items: Item[]; patient?: string }) {
 
 function Packet({ data }: { data: Case }) {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const say = useName();
   const p = data.packet;
   const missing = p?.missing ?? [];
@@ -157,7 +159,7 @@ function Packet({ data }: { data: Case }) {
       {missing.length > 0 && (
         <div className="strip strip-soon" role="note">
           <span className="strip-label">{t('packetMissing')}</span>
-          <span>{missing.map(say).join('、')}</span>
+          <span>{missing.map(say).join(marks.list)}</span>
         </div>
       )}
       {p?.items?.length ? <Items items={p.items} patient={data.row.patient?.reference} /> : <EmptyState title={t('packetNone')} hint={t('packetNoneHint')} />}

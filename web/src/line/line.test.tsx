@@ -1,7 +1,7 @@
 import { act, fireEvent, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { line, row, theCase } from '../../dev/fixtures.ts';
+import { centre, line, row, theCase } from '../../dev/fixtures.ts';
 import { hub, refuse } from '../test-hub';
 import { CasePage } from './case';
 import { LinePage } from './page';
@@ -32,6 +32,13 @@ describe('the worklist', () => {
     fireEvent.keyDown(window, { key: 'Enter' });
     expect(screen.getByTestId('where')).toHaveTextContent('case=t0');
     expect(await screen.findByRole('complementary', { name: '详情' })).toBeInTheDocument();
+  });
+  it('a case about no patient is called by its kind, and one within a house names it once', async () => {
+    const pair = row(1, { patient: { reference: '', name: '' }, flow: 'up', from: centre, to: centre, mine: true, stateKind: 'open' });
+    hub(<LinePage line={line} />, { say: { 'GET /api/lines/referral/worklist': { rows: [pair], total: 1, next: '', counts: {} } } });
+    const drawn = await screen.findByRole('row', { name: /上转/ });
+    expect(drawn).not.toHaveTextContent('没有可选的人');
+    expect(within(drawn).getAllByText(centre.display)).toHaveLength(1);
   });
   it('? shows the keys', async () => {
     hub(<LinePage line={line} />);

@@ -2,7 +2,7 @@ import { TreeSelect } from 'antd';
 import { useMemo } from 'react';
 import { useAskable, useTargets } from '../fhir/orgs';
 import type { OrgNode } from '../fhir/types';
-import { useWords } from '../words/words';
+import { useMarks, useWords } from '../words/words';
 import en from './en.json';
 import type { Pointed } from './parameters';
 import zh from './zh.json';
@@ -28,6 +28,7 @@ interface Props { id?: string; 'aria-label'?: string; value?: Pointed; onChange:
 
 export default function OrgPicker({ value, onChange, status, service, task, free, ...aria }: Props) {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const orgs = useTargets();
   const may = useAskable(service, task);
   const askable = !service || free || !may.data || may.data.anywhere ? undefined : may.data.parties;
@@ -37,7 +38,7 @@ export default function OrgPicker({ value, onChange, status, service, task, free
     const node = (above: boolean) => (o: OrgNode): { value: string; title: string; disabled?: boolean; children?: unknown[] } => {
       const agreed = above || !askable || askable.includes(o.reference);
       names.set(o.reference, o.name);
-      return { value: o.reference, title: agreed ? o.name : `${o.name}（${t('noAgreement')}）`, disabled: !agreed, children: o.children?.length ? o.children.map(node(agreed)) : undefined };
+      return { value: o.reference, title: agreed ? o.name : `${o.name}${marks.aside(t('noAgreement'))}`, disabled: !agreed, children: o.children?.length ? o.children.map(node(agreed)) : undefined };
     };
     const tree = (orgs.data ?? []).map(node(false));
     return [tree, names, (orgs.data ?? []).map((o) => o.reference)] as const;

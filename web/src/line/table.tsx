@@ -1,8 +1,9 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
+import { useLines } from '../fhir/queries';
 import type { Row } from '../fhir/types';
 import { ageOf, useSex } from '../patient/sex';
 import { typing } from '../shell/search';
-import { useLang, useWords } from '../words/words';
+import { useLang, useName, useWords } from '../words/words';
 import en from './en.json';
 import { Due, StateMark, UrgencyMark } from './marks';
 import zh from './zh.json';
@@ -88,6 +89,8 @@ function CaseRow({ row: r, compact, current, isNew, onOpen }: {
   const t = useWords({ zh, en });
   const lang = useLang();
   const sex = useSex();
+  const kind = useKind(r);
+  const within = !!r.from?.reference && r.from.reference === r.to?.reference;
   const cls = [r.late && r.stateKind === 'open' ? 'row-late' : '', isNew ? 'row-new' : '', r.stateKind !== 'open' ? 'row-over' : ''].join(' ');
   return (
     <tr role="row" className={cls} aria-current={current ? 'true' : undefined} onClick={() => onOpen(r)}>
@@ -96,13 +99,13 @@ function CaseRow({ row: r, compact, current, isNew, onOpen }: {
         <button type="button" className="row-open" onClick={(e) => {
           e.stopPropagation();
           onOpen(r);
-        }}>{r.patient?.reference ? r.patient.name || t('noName') : t('nobody')}</button>
+        }}>{r.patient?.reference ? r.patient.name || t('noName') : kind || t('noPatient')}</button>
         {r.patient?.reference && <span className="quiet"> {sex(r.patient.sex)} {ageOf(r.patient.age, r.patient.birthDate, lang)}</span>}
       </td>
       <td role="cell" className="c-what" title={r.what}>{r.what}</td>
       {!compact && (
-        <td role="cell" className="c-way" title={`${r.from?.display ?? ''} → ${r.to?.display ?? ''}`}>
-          <span className="way"><span>{r.from?.display}</span><span className="arrow" aria-label={t('to')} role="img">→</span><span>{r.to?.display}</span></span>
+        <td role="cell" className="c-way" title={within ? r.to?.display : `${r.from?.display ?? ''} → ${r.to?.display ?? ''}`}>
+          {within ? r.to?.display : <span className="way"><span>{r.from?.display}</span><span className="arrow" aria-label={t('to')} role="img">→</span><span>{r.to?.display}</span></span>}
         </td>
       )}
       <td role="cell" className="c-state"><StateMark name={r.stateName} kind={r.stateKind} late={r.late} /></td>
@@ -114,6 +117,14 @@ function CaseRow({ row: r, compact, current, isNew, onOpen }: {
       )}
     </tr>
   );
+}
+
+// useKind says what sort of case it is, where no patient does.
+function useKind(r: Row) {
+  const say = useName();
+  const lines = useLines().data ?? [];
+  const line = lines.find((l) => l.slug === r.line) ?? lines.find((l) => l.flows?.some((f) => f.code === r.flow));
+  return say(line?.flows?.find((f) => f.code === r.flow)?.name ?? line?.name);
 }
 
 interface Shown { page: string; seen: Row[]; from: Row[]; over: boolean; shown: Row[]; waiting: number; fresh: Set<string> }

@@ -6,7 +6,7 @@ import { idOf, post } from '../fhir/client';
 import { usePatient } from '../fhir/queries';
 import type { Banner, RowPatient } from '../fhir/types';
 import { dateOf } from '../words/time';
-import { useLang, useWords } from '../words/words';
+import { useLang, useMarks, useWords } from '../words/words';
 import en from './en.json';
 import { ageOf, useSex } from './sex';
 import zh from './zh.json';
@@ -22,6 +22,7 @@ export function BannerView({ banner: b, reference, loading, failed, link }: {
   banner: Partial<Banner> & { name: string }; reference?: string; loading?: boolean; failed?: boolean; link?: boolean;
 }) {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const lang = useLang();
   const sex = useSex();
   const allergies = b.allergies ?? [];
@@ -40,9 +41,9 @@ export function BannerView({ banner: b, reference, loading, failed, link }: {
       <div className="banner-alerts">
         {failed ? <span className="quiet">{t('bannerFailed')}</span>
           : loading ? <span className="quiet">…</span>
-          : allergies.length ? <span className="allergy"><b>{t('allergies')}</b> {allergies.join('、')}</span>
+          : allergies.length ? <span className="allergy"><b>{t('allergies')}</b> {allergies.join(marks.list)}</span>
           : <span className="quiet">{t('noAllergies')}</span>}
-        {alerts.length > 0 && <span className="alert"><b>{t('alerts')}</b> {alerts.join('、')}</span>}
+        {alerts.length > 0 && <span className="alert"><b>{t('alerts')}</b> {alerts.join(marks.list)}</span>}
       </div>
     </header>
   );
@@ -50,6 +51,7 @@ export function BannerView({ banner: b, reference, loading, failed, link }: {
 
 function Masked({ label, masked, field, reference }: { label: string; masked: string; field: 'id' | 'phone'; reference?: string }) {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const { message } = App.useApp();
   const [value, setValue] = useState('');
   const [busy, setBusy] = useState(false);
@@ -69,7 +71,7 @@ function Masked({ label, masked, field, reference }: { label: string; masked: st
       <span className="banner-label">{label}</span> {value || masked}
       {reference && (value
         ? <Button type="link" size="small" onClick={() => setValue('')}>{t('hide')}</Button>
-        : <Button type="link" size="small" loading={busy} icon={<EyeOutlined aria-hidden />} title={t('revealSays')} aria-label={`${t('reveal')} ${label}（${t('revealSays')}）`} onClick={() => void reveal()} />)}
+        : <Button type="link" size="small" loading={busy} icon={<EyeOutlined aria-hidden />} title={t('revealSays')} aria-label={`${t('reveal')} ${label}${marks.aside(t('revealSays'))}`} onClick={() => void reveal()} />)}
     </span>
   );
 }

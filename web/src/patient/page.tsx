@@ -2,7 +2,7 @@ import { Button } from 'antd';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
 import { Launcher } from '../apps/launcher';
 import { useLines, usePatient } from '../fhir/queries';
-import type { TimelineItem, TimelineKind } from '../fhir/types';
+import type { Line, TimelineItem, TimelineKind } from '../fhir/types';
 import { EmptyState, ErrorState, Loading } from '../states/states';
 import { dateOf } from '../words/time';
 import { useName, useWords } from '../words/words';
@@ -26,10 +26,17 @@ export default function PatientPage() {
   const alone = url.get('person') === 'false';
   const page = usePatient(reference, kind, alone);
   const lines = useLines();
+  // a way to begin is called by its own word; of several the first, and more
+  const begin = (l: Line) => {
+    const starts = (l.start ?? []).filter((s) => (s.about ?? 'patient') === 'patient');
+    const word = l.slug === 'referral' ? '' : say(starts[0]?.do);
+    return word ? word + (starts.length > 1 ? ' …' : '') : t('start', { line: say(l.name) });
+  };
   const composing = (lines.data ?? []).filter((l) => l.start?.some((s) => (s.about ?? 'patient') === 'patient'));
   if (page.error && !page.data) return <section className="sheet"><ErrorState error={page.error} onRetry={() => void page.refetch()} /></section>;
   const banner = page.data?.pages[0]?.banner;
   const records = page.data?.pages[0]?.records ?? [];
+  const left = page.data?.pages[0]?.left ?? 0;
   const items = page.data?.pages.flatMap((p) => p.timeline ?? []) ?? [];
   return (
     <section className="sheet patient" aria-label={banner?.name ?? t('banner')}>
@@ -47,9 +54,10 @@ export default function PatientPage() {
         <span className="grow" />
         <Launcher patient={reference} />
         {composing.map((l, i) => (
-          <Button key={l.slug} type={i === 0 ? 'primary' : 'default'} onClick={() => go(`/lines/${l.slug}/new?patient=${id}`)}>{t('start', { line: say(l.name) })}</Button>
+          <Button key={l.slug} type={i === 0 ? 'primary' : 'default'} onClick={() => go(`/lines/${l.slug}/new?patient=${id}`)}>{begin(l)}</Button>
         ))}
       </div>
+      {left > 0 && <p className="pad late-word" role="note">{t('left', { n: records.length, left })}</p>}
       {banner && <Linked patient={reference} />}
       {banner && <Withheld patient={reference} />}
       {page.isLoading ? <Loading rows={12} />
@@ -71,8 +79,7 @@ function Item({ item: i, newDay, lit, from }: { item: TimelineItem; newDay: bool
   const t = useWords({ zh, en });
   const go = useNavigate();
   const org = typeof i.org === 'string' ? i.org : i.org?.display;
-  const lines = useLines();
-  const target = i.kind === 'referral' && i.reference.startsWith('Task/') ? `/lines/${lines.data?.[0]?.slug ?? 'referral'}/cases/${i.reference.slice(5)}` : '';
+  const target = i.kind === 'referral' && i.reference.startsWith('Task/') ? `/lines/${i.line ?? 'referral'}/cases/${i.reference.slice(5)}` : '';
   return (
     <li className={['event', i.abnormal ? 'event-abnormal' : '', lit ? 'event-lit' : ''].join(' ')} id={i.reference}>
       <span className="event-day num">{newDay ? dateOf(i.at) : ''}</span>

@@ -1,6 +1,7 @@
 import { screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { expect, it } from 'vitest';
+import { line } from '../../dev/fixtures.ts';
 import { hub, refuse } from '../test-hub';
 import PatientPage from './page';
 import { Linked, type Person } from './person';
@@ -65,4 +66,20 @@ it('the timeline says whose record an entry stands in, and can be narrowed to on
   expect(screen.queryByText('出自 青榆县人民医院')).toBeNull();
   await userEvent.click(screen.getByRole('button', { name: '仅看本记录' }));
   await waitFor(() => expect(asked.some((a) => a.path === '/api/patients/p1' && a.search.includes('person=false'))).toBe(true));
+});
+
+it('says how many records it did not join', async () => {
+  const page = { banner: { reference: 'Patient/p1', name: '张伟' }, records: [{ reference: 'Patient/p1', custodian: county }, { reference: 'Patient/p2', custodian: centre }], left: 7, timeline: [] };
+  hub(<PatientPage />, { path: '/patients/p1', route: '/patients/:id', say: { 'GET /api/patients/p1': page, 'GET /api/patients/p1/person': two } });
+  expect(await screen.findByRole('note')).toHaveTextContent('只汇总了此人的 2 份记录，另有 7 份未汇总');
+});
+
+it('a case opens in its own line, and each start is called by its own word', async () => {
+  const page = { banner: { reference: 'Patient/p1', name: '张伟' }, records: [], timeline: [{ kind: 'referral', title: '申请住院', reference: 'Task/t7', line: 'bedpool' }] };
+  const more = (slug: string, ...dos: string[]) => ({ ...line, slug, name: { zh: slug }, start: dos.map((zh) => ({ flow: zh, name: { zh }, do: { zh }, about: 'patient' })) });
+  hub(<PatientPage />, { path: '/patients/p1', route: '/patients/:id', say: { 'GET /api/patients/p1': page, 'GET /api/lines': [line, more('bedpool', '申请住院', '入科'), more('safeguard', '报告疑似侵害')] } });
+  expect(await screen.findByRole('button', { name: '报告疑似侵害' })).toBeInTheDocument();
+  expect(screen.getByRole('button', { name: '申请住院 …' })).toBeInTheDocument();
+  await userEvent.click(screen.getByRole('button', { name: '申请住院' }));
+  expect(screen.getByTestId('where')).toHaveTextContent('/lines/bedpool/cases/t7');
 });

@@ -3,7 +3,7 @@ import { Button } from 'antd';
 import { useRef, useState } from 'react';
 import { call, query, Refusal } from '../fhir/client';
 import { ErrorState, Loading } from '../states/states';
-import { useLang, useWords } from '../words/words';
+import { useLang, useMarks, useWords } from '../words/words';
 import { useCatalogue, type Plan } from './data';
 import en from './en.json';
 import './registry.css';
@@ -12,6 +12,7 @@ import zh from './zh.json';
 // Import takes a spreadsheet: what is wrong by row and column, what it would do, then do it.
 export default function Import() {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const lang = useLang();
   const client = useQueryClient();
   const terms = useCatalogue();
@@ -42,7 +43,7 @@ export default function Import() {
       <div className="sheet-head"><h1>{t('importTitle')}</h1><span className="grow" />
         <a href="/api/registry/template" download><Button tabIndex={-1}>{t('templateBook')}</Button></a></div>
       <div className="import">
-        <p className="quiet" style={{ margin: 0 }}>{t('importHelp')} {(terms.data?.tables ?? []).map((x, i) => <span key={x.code}>{i > 0 && '、'}<a href={`/api/registry/template?table=${x.code}`} download>{lang === 'en' ? x.en : x.zh}.csv</a></span>)}</p>
+        <p className="quiet" style={{ margin: 0 }}>{t('importHelp')} {(terms.data?.tables ?? []).map((x, i) => <span key={x.code}>{i > 0 && marks.list}<a href={`/api/registry/template?table=${x.code}`} download>{lang === 'en' ? x.en : x.zh}.csv</a></span>)}</p>
         <div className={over ? 'drop drop-over' : 'drop'} onDragOver={(e) => {
           e.preventDefault();
           setOver(true);
@@ -86,7 +87,7 @@ export default function Import() {
               <table className="plain" aria-label={t('whatItDoes')}>
                 <thead><tr><th scope="col">{t('table')}</th><th scope="col" className="right">{t('line')}</th><th scope="col">{t('name')}</th><th scope="col">{t('outcome')}</th><th scope="col">{t('column')}</th></tr></thead>
                 <tbody>{changed.slice(0, 300).map((l, i) => (
-                  <tr key={i}><td className="nowrap">{l.table}</td><td className="right num">{l.row}</td><td>{l.name}</td><td><span className={`mark ${l.outcome === 'created' ? 'mark-done' : 'mark-open'}`}>{t(l.outcome)}</span></td><td className="quiet">{l.outcome === 'changed' ? l.changes?.join('、') : ''}</td></tr>
+                  <tr key={i}><td className="nowrap">{l.table}</td><td className="right num">{l.row}</td><td>{l.name}</td><td><span className={`mark ${l.outcome === 'created' ? 'mark-done' : 'mark-open'}`}>{t(l.outcome)}</span></td><td className="quiet">{l.outcome === 'changed' ? l.changes?.join(marks.list) : ''}</td></tr>
                 ))}</tbody>
               </table>
             )}

@@ -5,7 +5,7 @@ import OrgPicker from '../line/org-picker';
 import type { Pointed } from '../line/parameters';
 import { useWho } from '../shell/who';
 import { EmptyState, ErrorState, Loading } from '../states/states';
-import { useName, useWords } from '../words/words';
+import { useMarks, useName, useWords } from '../words/words';
 import { lastDay, useEndings, usePeople, type Member } from './data';
 import en from './en.json';
 import { PersonPanel } from './person';
@@ -71,6 +71,7 @@ export default function People() {
 
 function Row({ m, here, onOpen }: { m: Member; here: boolean; onOpen: () => void }) {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const say = useName();
   const now = m.posts.filter((p) => p.inForce && p.here !== false);
   const elsewhere = [...new Set(m.posts.filter((p) => p.inForce && p.here === false).map((p) => p.org.display))];
@@ -84,7 +85,7 @@ function Row({ m, here, onOpen }: { m: Member; here: boolean; onOpen: () => void
       <td className="only-wide num">{m.number}</td>
       <td className="nowrap">{held ? <span className={held.inForce ? '' : 'late-word'}>{say(held.name)}{!held.inForce && ` · ${t(held.suspended ? 'suspended' : 'over')}`}</span> : <span className="quiet">{t('noLicence')}</span>}</td>
       <td>{now.length ? now.map((p) => <div key={p.role + p.code}>{say(p.name)} <span className="quiet small">{p.org.display}{p.basis && ` · ${say(p.basis.name)}`}</span></div>) : <span className="quiet">{t('noRoleNow')}</span>}
-        {elsewhere.length > 0 && <div className="quiet small">{t('elsewhere', { where: elsewhere.join('、') })}</div>}</td>
+        {elsewhere.length > 0 && <div className="quiet small">{t('elsewhere', { where: elsewhere.join(marks.list) })}</div>}</td>
       <td className="nowrap num">{m.ends ? <b className="due-soon">{lastDay(m.ends)}</b> : <span className="quiet">—</span>}</td>
     </tr>
   );
@@ -92,6 +93,7 @@ function Row({ m, here, onOpen }: { m: Member; here: boolean; onOpen: () => void
 
 function Endings({ onOpen }: { onOpen: (reference: string) => void }) {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const say = useName();
   const all = useEndings();
   if (all.error) return <ErrorState error={all.error} onRetry={() => void all.refetch()} />;
@@ -105,7 +107,7 @@ function Endings({ onOpen }: { onOpen: (reference: string) => void }) {
           <td className="nowrap num"><b className={e.over ? 'late-word' : 'due-soon'}>{lastDay(e.until)}</b> {e.over && <span className="mark mark-late">{t('over')}</span>}</td>
           <td className="nowrap"><button type="button" className="row-open" onClick={() => onOpen(e.person.reference!)}>{e.person.display}</button></td>
           <td>{t(`what.${e.what}`)} · {say(e.name)} {e.number && <span className="quiet num small">{e.number}</span>}</td>
-          <td>{e.orgs.map((o) => o.display).join('、')}</td>
+          <td>{e.orgs.map((o) => o.display).join(marks.list)}</td>
         </tr>
       ))}</tbody>
     </table>

@@ -5,7 +5,7 @@ import { get, idOf, Refusal } from '../fhir/client';
 import OrgPicker from '../line/org-picker';
 import type { Pointed } from '../line/parameters';
 import { ErrorState, Loading } from '../states/states';
-import { useLang, useName, useWords } from '../words/words';
+import { useLang, useMarks, useName, useWords } from '../words/words';
 import { address, save, spanText, system, termName, useActs, useCatalogue, useMember, usePosts, withExtension, type Coded, type Held, type Licence, type Member, type Resource, type Term } from './data';
 import en from './en.json';
 import { State } from './heads';
@@ -22,6 +22,7 @@ type Editing = { what: 'person' } | { what: 'licence'; old?: Licence } | { what:
 // PersonPanel is one person: who he is, what he is licensed for, what he holds where and when, what he may do today.
 export function PersonPanel({ reference, org, onClose, onOpen }: { reference: string; org?: Pointed; onClose: () => void; onOpen: (reference: string) => void }) {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const say = useName();
   const client = useQueryClient();
   const { message } = App.useApp();
@@ -56,7 +57,7 @@ export function PersonPanel({ reference, org, onClose, onOpen }: { reference: st
         <table className="plain" aria-label={t('licence')}><tbody>{m.licences.map((l, i) => (
           <tr key={l.number ?? i}>
             <td><button type="button" className="row-open" onClick={() => setEditing({ what: 'licence', old: l })}>{say(l.name)}</button> <span className="quiet small">{l.scope}</span>
-              <div className="small quiet num">{l.number} · {l.places.map((p) => p.display).join('、') || t('noPlace')}</div></td>
+              <div className="small quiet num">{l.number} · {l.places.map((p) => p.display).join(marks.list) || t('noPlace')}</div></td>
             <td className="num nowrap">{spanText(l, t('open'))}</td>
             <td><span className={`mark ${l.inForce ? 'mark-done' : 'mark-late'}`}>{t(l.inForce ? 'inForce' : l.suspended ? 'suspended' : 'over')}</span></td>
           </tr>
@@ -70,8 +71,8 @@ export function PersonPanel({ reference, org, onClose, onOpen }: { reference: st
           <tr key={p.role + p.code} className={p.inForce ? '' : 'row-over'}>
             <td><button type="button" className="row-open" onClick={() => setEditing({ what: 'role', old: p })}>{say(p.name)}</button> <span className="small">{p.org.display}</span>
               {p.standsFor && <span className="quiet small"> · {t('substitute')}</span>}
-              {p.basis && <div className="small">{t('basis')}：{say(p.basis.name)}</div>}
-              {p.rights.length > 0 && <div className="small quiet">{p.rights.filter((r) => r.inForce).map((r) => say(r.name)).join('、')}</div>}</td>
+              {p.basis && <div className="small">{t('basis')}{marks.colon}{say(p.basis.name)}</div>}
+              {p.rights.length > 0 && <div className="small quiet">{p.rights.filter((r) => r.inForce).map((r) => say(r.name)).join(marks.list)}</div>}</td>
             <td className="num nowrap">{spanText(p, t('open'))}</td>
             <td><State h={p} /></td>
           </tr>

@@ -9,7 +9,7 @@ import type { Pointed } from '../line/parameters';
 import { useWho } from '../shell/who';
 import { EmptyState, ErrorState, Loading } from '../states/states';
 import { dateOf } from '../words/time';
-import { useWords } from '../words/words';
+import { useMarks, useWords } from '../words/words';
 import { lastDay, spanText, usePeople, useTeamPatients, useTeams, type Team } from './data';
 import en from './en.json';
 import './registry.css';
@@ -18,6 +18,7 @@ import zh from './zh.json';
 // Teams are the standing medical teams of a hospital, each under a leader; the past of each stays.
 export default function Teams() {
   const t = useWords({ zh, en });
+  const marks = useMarks();
   const me = useWho();
   const [at, setAt] = useState('');
   const [making, setMaking] = useState(false);
@@ -52,7 +53,7 @@ export default function Teams() {
                   }}>
                     <td><button type="button" className="row-open" aria-expanded={x.id === at}>{x.name}</button></td>
                     <td>{x.org.display}</td>
-                    <td>{x.members.filter((m) => m.head && m.inForce).map((m) => m.person.display).join('、') || <span className="quiet">—</span>}</td>
+                    <td>{x.members.filter((m) => m.head && m.inForce).map((m) => m.person.display).join(marks.list) || <span className="quiet">—</span>}</td>
                     <td><span className="team-people">{x.members.filter((m) => !m.head && m.inForce).map((m) => <span key={m.person.reference}>{m.person.display}</span>)}</span></td>
                     <td className="num nowrap">{spanText(x, t('open'))}</td>
                   </tr>

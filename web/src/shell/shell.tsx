@@ -18,7 +18,7 @@ import { idOf } from '../fhir/client';
 import { useCounts, useLines } from '../fhir/queries';
 import type { Counts, Line, Me, Notice } from '../fhir/types';
 import { Fence, EmptyState, Loading } from '../states/states';
-import { useName, useWords } from '../words/words';
+import { useMarks, useName, useWords } from '../words/words';
 import en from './en.json';
 import { useLive } from './live';
 import { MeMenu, RoleMenu } from './me';
@@ -172,7 +172,8 @@ function LineItem({ line, counts, label, t }: { line: Line; counts?: Counts; lab
 function Item({ to, end, icon, count = 0, late = 0, children, t }: {
   to: string; end?: boolean; icon: ReactNode; count?: number; late?: number; children: ReactNode; t: T;
 }) {
-  const said = count ? t('waiting', { n: count }) + (late ? `，${t('lateN', { n: late })}` : '') : undefined;
+  const marks = useMarks();
+  const said = count ? t('waiting', { n: count }) + (late ? `${marks.comma}${t('lateN', { n: late })}` : '') : undefined;
   return (
     <NavLink to={to} end={end} className="side-item" title={said}>
       <span className="side-icon" aria-hidden>{icon}</span>

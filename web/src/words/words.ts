@@ -49,6 +49,13 @@ export function fill(sentence: string, values?: Record<string, string | number>)
   return sentence.replace(/\{(\w+)\}/g, (all, k: string) => (k in values ? String(values[k]) : all));
 }
 
+const signs = {
+  zh: { list: '、', comma: '，', semicolon: '；', colon: '：', aside: (s: string) => `（${s}）` },
+  en: { list: ', ', comma: ', ', semicolon: '; ', colon: ': ', aside: (s: string) => ` (${s})` },
+};
+// useMarks is how the person's language parts words.
+export const useMarks = () => signs[useLang()];
+
 // useName reads a {zh, en} name that came from the server.
 export function useName() {
   const l = useLang();
