@@ -1,47 +1,15 @@
 package personreview
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/flow"
 	"github.com/xinglin-health/xinglin/internal/line"
+	"github.com/xinglin-health/xinglin/internal/line/linetest"
 )
 
-var update = flag.Bool("update", false, "rewrite golden files")
-
-func TestTablesHaveNoDeadEnds(t *testing.T) {
-	for _, f := range Line.Flows {
-		for _, err := range f.Check() {
-			t.Error(err)
-		}
-	}
-}
-
-func TestDiagramIsTheTable(t *testing.T) {
-	var b strings.Builder
-	for _, f := range Line.Flows {
-		b.WriteString(f.Mermaid())
-		b.WriteString("\n")
-	}
-	golden := filepath.Join("testdata", "flow.mmd")
-	if *update {
-		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b.String() != string(want) {
-		t.Errorf("the table has changed: look at the diagram, then go test ./lines/personreview -update")
-	}
-}
+func TestLine(t *testing.T) { linetest.Check(t, Line, "undo") }
 
 func TestWhoMayDoWhat(t *testing.T) {
 	for _, c := range []struct {
@@ -91,15 +59,8 @@ func TestWorkingDays(t *testing.T) {
 	}
 }
 
-func TestEveryFieldHasWordsInBothLanguages(t *testing.T) {
+func TestEveryStepHasAForm(t *testing.T) {
 	for _, f := range Line.Flows {
-		for do, form := range f.Forms {
-			for _, x := range form.Fields {
-				if x.Label.Zh == "" || x.Label.En == "" || x.Type == "choice" && len(x.Options) == 0 {
-					t.Errorf("%s/%s: field %q lacks words", f.Code, do, x.Name)
-				}
-			}
-		}
 		for _, s := range f.Steps {
 			if _, ok := f.Forms[s.Do]; !ok {
 				t.Errorf("%s: step %q has no form", f.Code, s.Do)
