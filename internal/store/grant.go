@@ -38,6 +38,7 @@ func (tx *Tx) Grant(ctx context.Context, g Grant) error {
 	if !g.Until.IsZero() {
 		until = g.Until.UnixMicro()
 	}
+	tx.gave = true
 	return tx.Queue(ctx, `INSERT INTO access_grant (patient, party, source, class, since, until, basis) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (patient, party, source, class, since) DO UPDATE SET until = excluded.until, basis = excluded.basis`,
 		patient, party, g.Source, g.Class, since, until, g.Basis)
@@ -73,6 +74,7 @@ func (tx *Tx) Item(ctx context.Context, i Item) error {
 	if !i.Until.IsZero() {
 		until = i.Until.UnixMicro()
 	}
+	tx.gave = true
 	return tx.Queue(ctx, `INSERT INTO access_item (rid, party, source, since, until, basis) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (rid, party, source, since) DO UPDATE SET until = excluded.until, basis = excluded.basis`,
 		rid, party, i.Source, since, until, i.Basis)
@@ -135,6 +137,7 @@ func (tx *Tx) Follow(ctx context.Context, patient, other, source string) error {
 		}
 	}
 	unseen := marks(len(reasons))
+	tx.gave = true
 	err = tx.Queue(ctx, `INSERT INTO access_grant (patient, party, source, class, since, until, basis)
 		SELECT CAST(? AS BIGINT), g.party, CAST(? AS TEXT), g.class, CAST(? AS BIGINT), MAX(g.until), 'identified' FROM access_grant g LEFT JOIN symbol y ON y.id = g.party
 		WHERE g.patient = ? AND g.since <= ? AND g.until > ? AND coalesce(y.text, '') NOT LIKE '%!%' AND g.party NOT IN (`+unseen+`) GROUP BY g.party, g.class
@@ -143,6 +146,7 @@ func (tx *Tx) Follow(ctx context.Context, patient, other, source string) error {
 		return err
 	}
 	// The patient himself is seen by all of them, whoever keeps his record.
+	tx.gave = true
 	return tx.Queue(ctx, `INSERT INTO access_item (rid, party, source, since, until, basis)
 		SELECT CAST(? AS BIGINT), x.party, CAST(? AS TEXT), CAST(? AS BIGINT), MAX(x.until), 'identified' FROM (
 			SELECT party, until FROM access_grant WHERE patient = ? AND since <= ? AND until > ?

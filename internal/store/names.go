@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xinglin-health/xinglin/internal/store/engine"
@@ -23,6 +24,40 @@ type names struct {
 	codes   map[codeKey]codeText
 	custody map[[2]int64]bool // custodian, patient
 	totals  map[uint64]total  // what planners have counted
+	lists   map[uint64]list   // of texts that all have a number
+
+	gifts   atomic.Int64                // units that have given anybody anything
+	known   map[string]map[string]party // what parties were ever given, as of knownAt
+	knownAt int64
+}
+
+// list is one of texts with their numbers.
+type list struct {
+	texts []string
+	ids   []any
+}
+
+// given is what parties were ever given, where no unit has given anything since it was looked up; nil = look it up.
+func (n *names) given(key string, gifts int64) map[string]party {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	if n.knownAt != gifts {
+		return nil
+	}
+	return n.known[key]
+}
+
+// giveOut remembers what a view that began after so many gifts has found.
+func (n *names) giveOut(key string, gifts int64, found map[string]party) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if gifts < n.knownAt {
+		return
+	}
+	if n.knownAt != gifts || len(n.known) >= maxLists {
+		n.known, n.knownAt = map[string]map[string]party{}, gifts
+	}
+	n.known[key] = found
 }
 
 // total is a planner's hint.
@@ -57,11 +92,13 @@ type unitNames struct {
 const (
 	maxSymbols = 100_000
 	maxRIDs    = 50_000
+	maxLists   = 1000
 )
 
 func (n *names) init() {
 	n.symbols, n.texts, n.rids, n.spans = map[string]int64{}, map[int64]string{}, map[ident]int64{}, map[int64]int64{}
 	n.totals, n.codes, n.custody = map[uint64]total{}, map[codeKey]codeText{}, map[[2]int64]bool{}
+	n.lists, n.known = map[uint64]list{}, map[string]map[string]party{}
 }
 
 func (n *names) keep(u *unitNames) {

@@ -116,6 +116,9 @@ func (f *finder) page(d *driver, page *Page) ([]int64, error) {
 	} else if _, err := f.tx.one(f.ctx, "SELECT coalesce(max(rid), 0) FROM resource", nil, &cur.Top); err != nil {
 		return nil, err
 	}
+	if f.streams() && !d.dated && !d.at && d.rid && d.from != nil && !f.see.all && f.pl != nil {
+		d = f.withDates(d)
+	}
 	if d.dated && f.streams() {
 		return f.gathered(d, &cur, keys[0].desc, page)
 	}
@@ -185,6 +188,32 @@ func (c *cursor) text() string {
 // handfulGrows is by how much each later handful of candidates is larger.
 const handfulGrows = 6
 
+// withDates takes the main dates of what a way leads to from the resources, so that it is sorted before each is asked
+// whether the caller sees it: that costs more than all else, and few are needed.
+func (f *finder) withDates(d *driver) *driver {
+	with := *d
+	with.from, with.cond, with.dated = &sql{}, nil, true
+	with.from.add("FROM (SELECT r.at, d.rid ")
+	with.from.add(d.from.String(), d.from.args...)
+	with.from.add(" CROSS JOIN resource r WHERE r.rid = d.rid AND r.type = ? AND r.deleted = 0", f.pl.id)
+	if d.cond != nil {
+		with.from.add(d.cond.String(), d.cond.args...)
+	}
+	f.bounds(with.from, "r.at")
+	with.from.add(") d")
+	return &with
+}
+
+// answers tells a way that fulfils every clause by itself.
+func (f *finder) answers(d *driver) bool {
+	for i := range f.q.Where {
+		if i != d.skip && i != d.skip2 {
+			return false
+		}
+	}
+	return f.q.Compartment == nil
+}
+
 // gathered finds a page among rows whose index has the main date: it sorts those, and looks up a handful after the
 // other until the page is full.
 func (f *finder) gathered(d *driver, cur *cursor, desc bool, page *Page) (rids []int64, err error) {
@@ -203,6 +232,8 @@ func (f *finder) gathered(d *driver, cur *cursor, desc bool, page *Page) (rids [
 	size := max(probing.handful, 2*count)
 	if d.seen { // most of it he sees
 		size = 2*count + 2
+	} else if f.answers(d) { // nothing is asked but whether he sees it
+		size = min(size, 4*count+1)
 	}
 	for ; ; size *= handfulGrows {
 		q := &sql{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -84,15 +85,26 @@ func (tx *Tx) sight(ctx context.Context, scope search.Scope) (sight, error) {
 	if v.all {
 		return v, nil
 	}
-	known, err := tx.known(ctx, scope)
+	var missing []string
+	numbers := func(texts []string) []any {
+		ids, lacks := tx.numbersOf(texts)
+		missing = append(missing, lacks...)
+		return ids
+	}
+	v.keeps, v.own = numbers(scope.Parties), numbers(scope.Own)
+	custodians := make([][]any, len(scope.Sights))
+	for i := range scope.Sights {
+		custodians[i] = numbers(scope.Sights[i].Custodians)
+	}
+	known, err := tx.known(ctx, scope, missing)
 	if err != nil {
 		return v, err
 	}
-	if v.keeps, err = tx.symbolsOf(ctx, scope.Parties); err != nil {
-		return v, err
-	}
-	if v.own, err = tx.symbolsOf(ctx, scope.Own); err != nil {
-		return v, err
+	if len(missing) > 0 { // now looked for: what still lacks a number keeps nothing
+		v.keeps, v.own = numbers(scope.Parties), numbers(scope.Own)
+		for i := range scope.Sights {
+			custodians[i] = numbers(scope.Sights[i].Custodians)
+		}
 	}
 	see := func(texts []string, p part) {
 		for _, text := range texts {
@@ -109,16 +121,13 @@ func (tx *Tx) sight(ctx context.Context, scope search.Scope) (sight, error) {
 		}
 	}
 	see(scope.Parties, part{})
-	for _, s := range scope.Sights {
+	for i, s := range scope.Sights {
 		var p part
 		if s.Types != nil {
 			p.types = typeIDs(s.Types)
 		}
 		if s.Custodians != nil {
-			if p.custodians, err = tx.symbolsOf(ctx, s.Custodians); err != nil {
-				return v, err
-			}
-			p.custodians = append([]any{}, p.custodians...)
+			p.custodians = append([]any{}, custodians[i]...)
 		}
 		see(s.Parties, p)
 	}
@@ -152,8 +161,8 @@ type party struct {
 }
 
 // known looks up the parties of a scope and the reasons given to them, all at once. Those that never were given
-// anything are left out.
-func (tx *Tx) known(ctx context.Context, scope search.Scope) (map[string]party, error) {
+// anything are left out. The numbers of more texts are noted on the way.
+func (tx *Tx) known(ctx context.Context, scope search.Scope, more []string) (map[string]party, error) {
 	var texts []string
 	texts = append(texts, scope.Parties...)
 	for _, s := range scope.Sights {
@@ -161,10 +170,17 @@ func (tx *Tx) known(ctx context.Context, scope search.Scope) (map[string]party, 
 	}
 	slices.Sort(texts)
 	texts = slices.Compact(texts)
-	if len(texts) == 0 {
+	if len(texts)+len(more) == 0 {
 		return nil, nil
 	}
-	list, err := json.Marshal(texts)
+	key := ""
+	if tx.s.opts.Alone && !tx.Writing() {
+		key = strings.Join(texts, "\x00") + "\x01" + strings.Join(more, "\x00")
+		if found := tx.s.names.given(key, tx.gifts); found != nil {
+			return found, nil
+		}
+	}
+	list, err := json.Marshal(append(texts[:len(texts):len(texts)], more...))
 	if err != nil {
 		return nil, err
 	}
@@ -181,8 +197,13 @@ func (tx *Tx) known(ctx context.Context, scope search.Scope) (map[string]party, 
 		if err := scan(&p.id, &text, &p.granted, &p.shown); err != nil {
 			return err
 		}
-		if p.granted || p.shown {
-			found[strings.Clone(text)] = p
+		if slices.Contains(more, text) {
+			tx.noteSymbol(strings.Clone(text), p.id)
+		}
+		if whose, _, _ := strings.Cut(text, reasonMark); p.granted || p.shown {
+			if _, of := slices.BinarySearch(texts, whose); of {
+				found[strings.Clone(text)] = p
+			}
 		}
 		return nil
 	})
@@ -203,6 +224,9 @@ func (tx *Tx) known(ctx context.Context, scope search.Scope) (map[string]party, 
 			found[text] = p
 		}
 	}
+	if key != "" {
+		tx.s.names.giveOut(key, tx.gifts, found)
+	}
 	return found, nil
 }
 
@@ -217,19 +241,48 @@ func (v *sight) see(p part) {
 	v.parts = append(v.parts, p)
 }
 
-// symbolsOf are the numbers of those texts that have one, in order.
-func (tx *Tx) symbolsOf(ctx context.Context, texts []string) (ids []any, err error) {
+// numbersOf are the numbers of those texts that are known to have one, in order, and the texts that are not. A caller's
+// list of departments is the same in every request, so those that are whole are remembered.
+func (tx *Tx) numbersOf(texts []string) (ids []any, missing []string) {
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	n := &tx.s.names
+	var h maphash.Hash
+	h.SetSeed(listSeed)
 	for _, text := range texts {
-		id, ok, err := tx.findSymbol(ctx, text)
-		if err != nil {
-			return nil, err
-		}
-		if ok && id != 0 {
+		h.WriteString(text)
+		h.WriteByte(0)
+	}
+	key := h.Sum64()
+	n.mu.RLock()
+	if l := n.lists[key]; slices.Equal(l.texts, texts) {
+		n.mu.RUnlock()
+		return l.ids, nil
+	}
+	for _, text := range texts {
+		if id, ok := n.symbols[text]; ok {
 			ids = append(ids, id)
+		} else if id, ok := tx.names.symbols[text]; ok {
+			ids = append(ids, id)
+		} else if text != "" {
+			missing = append(missing, text)
 		}
 	}
-	return unique(ids), nil
+	n.mu.RUnlock()
+	ids = slices.Clip(unique(ids))
+	if missing == nil && !tx.Writing() {
+		n.mu.Lock()
+		if len(n.lists) >= maxLists {
+			clear(n.lists)
+		}
+		n.lists[key] = list{slices.Clone(texts), ids}
+		n.mu.Unlock()
+	}
+	return ids, missing
 }
+
+var listSeed = maphash.MakeSeed()
 
 // unique sorts numbers and leaves each once, so that the same scope is the same statement.
 func unique(ids []any) []any {
@@ -296,9 +349,12 @@ func (v *sight) simple(typ int16) bool {
 	return len(v.of(typ).within) == 0 && len(v.own) == 0 && len(v.items) == 0 && !v.limited && v.closed == 0
 }
 
-// in writes column IN (…); a long list goes as one argument.
+// in writes column IN (…); a long list goes as one argument. SQLite builds a list of arguments twice as fast as one of JSON.
 func (v *sight) in(q *sql, column string, ids []any) {
-	const long = 12
+	long := 300
+	if v.pg {
+		long = 12
+	}
 	switch {
 	case len(ids) == 1:
 		q.add(column+" = ?", ids[0])

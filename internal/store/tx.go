@@ -21,6 +21,8 @@ type Tx struct {
 	promised map[ident]int64 // numbers given to what this unit is going to create
 	keys     map[ident]bool  // what this unit replaces, of all its runs
 	after    []func()
+	gifts    int64 // of a view: how many units had given something before it began
+	gave     bool  // this unit gives somebody something
 }
 
 // View runs fn on a snapshot.
@@ -29,8 +31,9 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) (err error) {
 		end := s.opts.Watch(ctx, "view")
 		defer func() { end(err) }()
 	}
+	gifts := s.names.gifts.Load()
 	return s.db.View(ctx, func(c engine.Conn) error {
-		tx := &Tx{now: s.clock.Now(), s: s, c: c}
+		tx := &Tx{now: s.clock.Now(), s: s, c: c, gifts: gifts}
 		err := fn(tx)
 		s.names.keep(&unitNames{symbols: tx.names.symbols}) // what a view finds is committed
 		return err
@@ -59,6 +62,9 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) (err error) {
 		return named(err) // a queued statement may fail as late as the commit
 	}
 	s.names.keep(&tx.names)
+	if tx.gave {
+		s.names.gifts.Add(1)
+	}
 	for _, fn := range tx.after {
 		fn()
 	}
