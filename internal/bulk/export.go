@@ -257,6 +257,11 @@ func (r *Room) send(ctx context.Context, caller *access.Caller, t Task, part Par
 	in := bufio.NewReaderSize(plain, 64<<10)
 	told := map[string]bool{} // patients already in an entry of audit
 	for first := true; ; first = false {
+		if !first { // a large file takes long: who may no longer act gets no more of it
+			if caller, err = r.Renew(ctx, *caller); err != nil {
+				return err
+			}
+		}
 		var lines [][]byte
 		var end error
 		for size := 0; len(lines) < portion && size < 8<<20 && end == nil; {

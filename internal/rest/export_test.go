@@ -327,6 +327,44 @@ func TestADownloadShowsOnlyWhatMayStillBeSeen(t *testing.T) {
 	}
 }
 
+// stopping takes back its reader's token once it has got something.
+type stopping struct {
+	strings.Builder
+	stop func()
+}
+
+func (w *stopping) Write(b []byte) (int, error) {
+	w.stop()
+	return w.Builder.Write(b)
+}
+
+func TestADownloadUnderWayEndsWithTheRightOfItsCaller(t *testing.T) {
+	h := newBulkHub(t, storetest.Memory, func(o *bulk.Options) { o.PartSize = 1000 })
+	mine := program("system/*.cruds")
+	const patients = 520
+	for i := range patients {
+		h.patient(mine, fmt.Sprintf("p%03d", i), "张")
+	}
+	status := h.begin(mine, "/Patient/$export?_type=Patient")
+	h.run()
+	room, id := bulk.New(h.options), strings.TrimPrefix(status, "/$bulk-status?_jobId=")
+	task, err := room.Find(t.Context(), mine, id)
+	if err != nil || len(task.Parts) != 1 {
+		t.Fatalf("%v %+v", err, task)
+	}
+	ctx := access.With(t.Context(), mine)
+	for _, c := range []struct {
+		revoked bool
+		want    int
+	}{{false, patients}, {true, 500}} {
+		w := &stopping{stop: func() { h.revoked[mine.User] = c.revoked }}
+		err := room.Send(ctx, mine, id, task.Parts[0].N, w)
+		if n := strings.Count(w.String(), "\n"); n != c.want || (err != nil) != c.revoked {
+			t.Errorf("token taken back in the middle %t: got %d resources and %v; want %d", c.revoked, n, err, c.want)
+		}
+	}
+}
+
 func TestAnExportEndsWithTheRightOfItsCaller(t *testing.T) {
 	h := newBulkHub(t, storetest.Memory, nil)
 	h.population()
