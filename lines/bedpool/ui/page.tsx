@@ -28,6 +28,7 @@ const tabs: { at: string; show: Tab; roles?: RegExp }[] = [
   { at: 'shifts', show: lazy<Tab>(() => import('./shifts')) },
   { at: 'leader', show: lazy<Tab>(() => import('./leader')) },
   { at: 'directory', show: Directory },
+  { at: 'rules', show: lazy<Tab>(() => import('./rules-tab')), roles: /leader|bed-desk|duty-chief|administrator/ },
   { at: 'simulate', show: lazy<Tab>(() => import('./simulate')), roles: /leader|bed-desk|duty-chief|administrator|affairs/ },
   { at: 'differences', show: lazy<Tab>(() => import('./differences')), roles: /leader|bed-desk|duty-chief|head-nurse|administrator/ },
 ];
