@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/beds/allocate"
 	"github.com/xinglin-health/xinglin/internal/booking"
 	"github.com/xinglin-health/xinglin/internal/event"
+	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/store"
 	"github.com/xinglin-health/xinglin/internal/store/storetest"
 )
@@ -215,4 +217,52 @@ func TestALimitHoldsWhileAnotherUnitIsOpen(t *testing.T) {
 	if got := details(err); !slices.Contains(got, "bed-nursing") {
 		t.Errorf("the second got %v; want bed-nursing", err)
 	}
+}
+
+func TestABedIsOfItsOwnHospital(t *testing.T) {
+	h := setUp(t, storetest.Memory).standard()
+	h.staffed(3)
+	h.waits("li", "male", "cardiology")
+	strange := hold("li", "cardiology-male-1", h)
+	strange.Pool = "Organization/elsewhere"
+	for _, by := range []*access.Caller{desk("bed-desk", centre), desk(system, centre)} {
+		if got := details(h.try(by, strange)); !slices.Equal(got, []string{"other-pool"}) {
+			t.Errorf("by %s: got %v; want other-pool", by.Role, got)
+		}
+	}
+}
+
+// Where the ward says so, time alone makes no bed clean: it may be promised, but nobody lies down in it.
+func TestNobodyLiesDownBeforeTheBedIsSaidToBeClean(t *testing.T) {
+	h := setUp(t, storetest.Memory)
+	h.ward("cardiology", "east", 1, fhir.Extension(ConfirmsOf, "valueBoolean", true))
+	h.staffed(3)
+	h.waits("first", "male", "cardiology")
+	h.waits("next", "male", "cardiology")
+	h.do(nil, occupy("first", "cardiology-male-1"))
+	h.do(nil, booking.Command{Do: booking.Release, Holder: "Task/first"})
+	h.clock.Turn(3 * time.Hour)
+	h.tick()
+	h.do(nil, hold("next", "cardiology-male-1", h))
+	for _, use := range []booking.Command{{Do: booking.Occupy, Holder: "Task/next"}, occupy("next", "cardiology-male-1"), occupy("walk-in", "cardiology-male-1")} {
+		if use.Holder == "Task/walk-in" {
+			h.do(nil, booking.Command{Do: booking.Release, Holder: "Task/next"})
+			h.patient("walk-in", "male")
+		}
+		if got := details(h.try(nil, use)); !slices.Contains(got, "bed-unclean") {
+			t.Fatalf("%s: got %v; want bed-unclean", use.Holder, got)
+		}
+	}
+	his := occupy("walk-in", "cardiology-male-1") // the hospital's system says what has happened
+	his.Fact = true
+	h.do(nil, his)
+	h.do(nil, booking.Command{Do: booking.Release, Holder: "Task/walk-in"})
+	h.clock.Turn(3 * time.Hour)
+	h.tick()
+	h.do(nil, hold("next", "cardiology-male-1", h))
+	h.update(func(tx *store.Tx) error {
+		_, err := h.SetState(ctx, tx, desk("head-nurse", "Organization/centre-cardiology"), "Location/cardiology-male-1", allocate.Free, "")
+		return err
+	})
+	h.do(nil, occupy("next", "cardiology-male-1"))
 }

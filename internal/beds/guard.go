@@ -57,6 +57,7 @@ func (r *Room) Guard(ctx context.Context, tx *store.Tx, by *access.Caller, c *bo
 	if by == nil || by.Role == system || c.Fact {
 		return nil
 	}
+	mine := before != nil && before.Thing == c.Thing // promised already: what speaks against him was asked then
 	if q.Ward == "" && q.Specialty == "" { // nobody says whose patient he is: the ward's that takes him
 		q.Ward = w.Org
 	}
@@ -70,7 +71,10 @@ func (r *Room) Guard(ctx context.Context, tx *store.Tx, by *access.Caller, c *bo
 		return err
 	}
 	at := slices.IndexFunc(l.Beds, func(x allocate.Bed) bool { return x.ID == b.ID })
-	against := allocate.Objections(&l.Pool, at, &q, l.Rules.Who)
+	var against []allocate.Objection
+	if !mine {
+		against = allocate.Objections(&l.Pool, at, &q, l.Rules.Who)
+	}
 	if c.Do == booking.Occupy && l.Said[b.ID].State == string(allocate.Cleaning) && l.Said[b.ID].Confirm {
 		against = append(against, allocate.Objection{Code: "unclean", Zh: "床位尚未确认清洁完毕", En: "nobody has said that the bed is clean"})
 	}

@@ -181,6 +181,13 @@ func (u *unit) occupy(c *Command, own *Booking) error {
 		if own.State == Occupied {
 			return nil
 		}
+		if u.Guard != nil {
+			use := *c
+			use.Thing, use.Pool = own.Thing, own.Pool
+			if err := u.Guard(u.ctx, u.tx, u.by, &use, own); err != nil {
+				return err
+			}
+		}
 		if err := u.clear(c, &after, own.ID); err != nil {
 			return err
 		}

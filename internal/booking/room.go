@@ -28,8 +28,8 @@ type Options struct {
 	Inform func(ctx context.Context, holder, step string, params *fhir.Node) (bool, error)
 	// Fits says whether a thing would do for a waiter now.
 	Fits func(ctx context.Context, tx *store.Tx, thing string, w Wait) (bool, error)
-	// Guard may refuse a command that takes a thing, before anything is written. before is the holder's own live booking,
-	// nil when it has none.
+	// Guard may refuse a command that takes a thing, or begins to use what is held, before anything is written. before is
+	// the holder's own live booking, of the same thing where its use begins; nil when it has none.
 	Guard func(ctx context.Context, tx *store.Tx, by *access.Caller, c *Command, before *Booking) error
 	// Changed follows every change of a booking in its unit. before is nil for a new one.
 	Changed func(ctx context.Context, tx *store.Tx, before, after *Booking) error
