@@ -58,7 +58,7 @@ func (r *Room) Guard(ctx context.Context, tx *store.Tx, by *access.Caller, c *bo
 		return nil
 	}
 	mine := before != nil && before.Thing == c.Thing // promised already: what speaks against him was asked then
-	if q.Ward == "" && q.Specialty == "" { // nobody says whose patient he is: the ward's that takes him
+	if q.Ward == "" && q.Specialty == "" {           // nobody says whose patient he is: the ward's that takes him
 		q.Ward = w.Org
 	}
 	q.At = ""
