@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -176,6 +177,9 @@ func TestProblemsAreNamedByRowAndColumn(t *testing.T) {
 		{"a department of another hospital", "机构编码,科室编码,工号,职务,开始日期\nqy,gk,1001,主任,2026-01-01", "2 科室编码 unknown-department"},
 		{"neither post nor role", "机构编码,科室编码,工号,职务,开始日期\nqy,xn,1001,,2026-01-01", "2 职务 required"},
 		{"an unknown right", "机构编码,科室编码,工号,职务,开始日期,授予权限\nqy,xn,1001,主任,2026-01-01,处方权；飞行", "2 授予权限 unknown-rights"},
+		{"all that is wrong with a row, at once", "机构编码,工号,姓名,性别,电话\nnowhere,1,,中性,1\n,2,,男,13900000000",
+			"2 性别 unknown-sex; 2 电话 bad-phone; 2 姓名 required; 2 机构编码 unknown-organisation; 3 机构编码 required; 3 姓名 required"},
+		{"a bad cell says nothing about other cells", "机构编码,名称,等级,统一社会信用代码\nx,某院,九级,1", "2 等级 unknown-grade; 2 统一社会信用代码 bad-credit-code"},
 		{"an id with a slash", "机构编码,名称\n../x,某院", "2 机构编码 bad-id"},
 	} {
 		tables, err := Read("x.csv", []byte(c.csv))
@@ -189,6 +193,34 @@ func TestProblemsAreNamedByRowAndColumn(t *testing.T) {
 		}
 		if s := strings.Join(got, "; "); s != c.want {
 			t.Errorf("%s: got %q; want %q", c.rule, s, c.want)
+		}
+	}
+}
+
+// A row that is wrong itself does not make those wrong that stand on it.
+func TestOneWrongRowIsOneProblem(t *testing.T) {
+	h := open(t, storetest.Memory)
+	wrong := map[string][][]any{}
+	for sheet, lines := range county {
+		wrong[sheet] = slices.Clone(lines)
+	}
+	wrong["机构"] = [][]any{county["机构"][0], {"qy", "青榆县人民医院", "县级医院", "九级"}, county["机构"][2]}
+	wrong["人员"] = [][]any{county["人员"][0], {"qy", "1001", "李医生", "中性"}, county["人员"][2]}
+	tables, err := Read("county.xlsx", book(t, wrong))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := h.see(tables)
+	var got []string
+	for _, p := range plan.Problems {
+		got = append(got, p.Table+" "+p.Column+" "+p.Code)
+	}
+	if s := strings.Join(got, "; "); s != "机构 等级 unknown-grade; 人员 性别 unknown-sex" {
+		t.Errorf("got %q; want the two cells, and nothing about departments, licences and posts", s)
+	}
+	for _, n := range plan.Resources {
+		if n.ID() == "qy" {
+			t.Error("a half read institution is among what would be written")
 		}
 	}
 }

@@ -27,6 +27,7 @@ type draft struct {
 	before string // JSON of what stands, "" = it is new
 	vid    int64
 	lines  []*Line
+	half   bool // a row of it has a bad cell: it is not judged as a whole
 }
 
 type planning struct {
@@ -48,7 +49,7 @@ type row struct {
 	kind  *kind
 	at    int
 	cells map[string]string
-	bad   bool
+	bad   map[string]bool // columns that something was said about
 }
 
 // Plan reads every row against what stands. A file with any problem would change nothing.
@@ -95,27 +96,35 @@ func (g *planning) problem(p Problem) {
 }
 
 func (g *planning) row(t Table, k *kind, line Row) error {
-	r := &row{planning: g, table: t, kind: k, at: line.Number, cells: map[string]string{}}
+	r := &row{planning: g, table: t, kind: k, at: line.Number, cells: map[string]string{}, bad: map[string]bool{}}
+	given := map[string]bool{}
 	for i, head := range t.Head {
 		if i >= len(line.Cells) {
 			break
 		}
 		for j := range k.columns {
 			if c := &k.columns[j]; c.named(head) {
-				r.cells[c.code] = r.look(c, line.Cells[i])
+				given[c.code] = given[c.code] || line.Cells[i] != ""
+				if r.cells[c.code] = r.look(c, line.Cells[i]); r.bad[c.code] {
+					r.cells[c.code] = ""
+				}
 			}
 		}
 	}
 	for i := range k.columns {
-		if c := &k.columns[i]; c.must && r.cells[c.code] == "" && !r.bad {
+		if c := &k.columns[i]; c.must && !given[c.code] {
 			r.no(c.code, "required", "is required", "必填")
 		}
 	}
 	if f, u := r.cells["from"], r.cells["until"]; f != "" && u != "" && u != "-" && u < f {
 		r.no("until", "bad-period", "it ends before it begins", "结束早于开始")
 	}
-	if r.bad {
-		return nil
+	// A bad cell is set aside and the rest of the row still looked at, so that one upload tells everything; only
+	// without what the row is about, or stands under, nothing more can be said.
+	for i := range k.columns {
+		if c := &k.columns[i]; r.bad[c.code] && (c.wrong == badID || c.code == "from" && k.code == "roles") {
+			return nil
+		}
 	}
 	var err error
 	switch k.code {
@@ -148,12 +157,12 @@ func (r *row) look(c *column, text string) string {
 				for _, t := range c.terms() {
 					may = append(may, t.Zh)
 				}
-				r.no(c.code, "unknown-"+c.code, "is not in the list", "不在目录中，可填："+strings.Join(may, "、"), text)
+				r.tell(c.code, "unknown-"+c.code, "is not in the list", "不在目录中，可填："+strings.Join(may, "、"), text)
 			}
 			return code
 		}
 		if c.check != nil && !c.check(text) {
-			r.no(c.code, c.wrong[0], c.wrong[1], c.wrong[2], text)
+			r.tell(c.code, c.wrong[0], c.wrong[1], c.wrong[2], text)
 		}
 		return text
 	}
@@ -167,9 +176,15 @@ func (r *row) look(c *column, text string) string {
 	return strings.Join(all, ";")
 }
 
-// no notes what is wrong with a cell.
+// no notes what is wrong with a cell of which nothing was said yet.
 func (r *row) no(code, detail, en, zh string, value ...string) {
-	r.bad = true
+	if !r.bad[code] || code == "" {
+		r.tell(code, detail, en, zh, value...)
+	}
+}
+
+func (r *row) tell(code, detail, en, zh string, value ...string) {
+	r.bad[code] = true
 	p := Problem{Table: r.table.Name, Row: r.at, Code: detail, En: en, Zh: zh}
 	for _, c := range r.kind.columns {
 		if c.code == code {
@@ -314,6 +329,7 @@ func (g *planning) standing(org string) string {
 
 // note records what a row made of a resource.
 func (r *row) note(d *draft, ref, name string, changes []string) {
+	d.half = d.half || len(r.bad) > 0
 	d.lines = append(d.lines, &Line{Table: r.table.Name, Row: r.at, Reference: ref, Name: name, Changes: changes})
 }
 
@@ -321,6 +337,9 @@ func (r *row) note(d *draft, ref, name string, changes []string) {
 func (g *planning) finish() {
 	for _, ref := range g.order {
 		d := g.drafts[ref]
+		if d.half {
+			continue
+		}
 		outcome := "changed"
 		switch {
 		case d.before == "":

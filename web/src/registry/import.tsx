@@ -67,7 +67,7 @@ export default function Import() {
           <>
             <div className="sums" role="status">
               {plan.applied ? <b className="mark mark-done">{t('applied')}</b> : plan.problems.length > 0 ? <b className="late-word">{t('problems', { n: plan.problems.length + plan.more })}</b> : <b>{t('dryRun')}</b>}
-              <span>{t('created')} <b className="num">{plan.counts.created ?? 0}</b></span><span>{t('changed')} <b className="num">{plan.counts.changed ?? 0}</b></span><span className="quiet">{t('unchanged')} <b className="num">{plan.counts.unchanged ?? 0}</b></span>
+              {plan.problems.length === 0 && <><span>{t('created')} <b className="num">{plan.counts.created ?? 0}</b></span><span>{t('changed')} <b className="num">{plan.counts.changed ?? 0}</b></span><span className="quiet">{t('unchanged')} <b className="num">{plan.counts.unchanged ?? 0}</b></span></>}
               {!plan.applied && plan.problems.length === 0 && writes > 0 && file && <Button type="primary" loading={busy} onClick={() => void send(file, true)}>{t('apply', { n: writes })}</Button>}
               {!plan.applied && plan.problems.length === 0 && writes === 0 && <span className="quiet">{t('nothingToDo')}</span>}
             </div>
@@ -77,7 +77,7 @@ export default function Import() {
                 <table className="plain" aria-label={t('problemList')}>
                   <thead><tr><th scope="col">{t('table')}</th><th scope="col" className="right">{t('line')}</th><th scope="col">{t('column')}</th><th scope="col">{t('value')}</th><th scope="col">{t('why')}</th></tr></thead>
                   <tbody>{plan.problems.map((p, i) => (
-                    <tr key={i}><td className="nowrap">{p.table}</td><td className="right num">{p.row}</td><td className="nowrap">{p.column || t('wholeRow')}</td><td className="problem-value">{p.value}</td><td>{lang === 'en' ? p.en : p.zh} <span className="quiet small">{p.code}</span></td></tr>
+                    <tr key={i}><td className="nowrap">{p.table}</td><td className="right num">{p.row}</td><td className="nowrap">{p.column || t('wholeRow')}</td><td className="problem-value">{p.value}</td><td><span title={p.code}>{lang === 'en' ? p.en : p.zh}</span></td></tr>
                   ))}</tbody>
                 </table>
                 {plan.more > 0 && <p className="quiet">{t('andMore', { n: plan.more })}</p>}
@@ -91,6 +91,7 @@ export default function Import() {
                 ))}</tbody>
               </table>
             )}
+            {plan.problems.length === 0 && changed.length > 300 && <p className="quiet">{t('andMore', { n: changed.length - 300 })}</p>}
           </>
         )}
       </div>

@@ -54,6 +54,16 @@ describe('the shell', () => {
     expect(asked.filter((a) => a.path === '/api/notices').map((a) => a.search)).toEqual(['?count=0', '?count=30']);
     expect(asked.filter((a) => a.path === '/api/lines').map((a) => a.search)).toEqual(['?counts=false']);
   });
+  it('says that the lines failed, and asks again', async () => {
+    const { asked } = hub(<Shell me={me} />, { say: { 'GET /api/lines': refuse(503, 'unavailable', '数据库正在恢复') } });
+    await userEvent.click(await screen.findByRole('button', { name: '业务没有取到，点此重试' }));
+    await waitFor(() => expect(asked.filter((a) => a.path === '/api/lines').length).toBeGreaterThan(1));
+  });
+  it('offers an administrator no patients, and what is his to do', async () => {
+    hub(<Shell me={{ ...me, role: me.roles[1]! }} />, { say: { 'GET /api/work': { rows: [], total: 0 } } });
+    expect(await screen.findByRole('link', { name: '从表格导入机构与人员' })).toHaveAttribute('href', '/admin/import');
+    expect(screen.queryByRole('combobox', { name: '查找患者' })).toBeNull();
+  });
   it('hides administration from a doctor', async () => {
     hub(<Shell me={me} />);
     await screen.findByRole('link', { name: /双向转诊/ });

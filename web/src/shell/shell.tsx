@@ -80,6 +80,7 @@ export default function Shell({ me }: { me: Me }) {
   }, [waiting, t]);
 
   const isAdmin = me.role?.role?.includes('admin');
+  const seesPatients = !/administrator|auditor/.test(me.role?.role ?? '');
   const seesStaff = /affairs|leader/.test(me.role?.role ?? '');
   const seesAudit = /audit|leader/.test(me.role?.role ?? '');
 
@@ -95,14 +96,17 @@ export default function Shell({ me }: { me: Me }) {
             <img src="/icon.svg" alt="" width={24} height={24} />
             <span>{name(me.hub?.name) || t('brand')}</span>
           </NavLink>
-          <PatientSearch />
+          {seesPatients ? <PatientSearch /> : <span className="search" />}
           <RoleMenu me={me} />
           <Notices />
           <MeMenu me={me} />
         </header>
         <nav className="side" aria-label={t('menu')}>
           <Item to="/" end icon={<InboxOutlined />} count={waiting} late={late} t={t}>{t('work')}</Item>
-          {all.length > 0 && <div className="side-head">{t('lines')}</div>}
+          {(all.length > 0 || !lines.data) && <div className="side-head">{t('lines')}</div>}
+          {!lines.data && (lines.error
+            ? <button type="button" className="side-item side-failed" onClick={() => void lines.refetch()}>{t('linesFailed')}</button>
+            : <div className="side-wait" role="status" aria-label={t('lines')}>{[0, 1, 2, 3, 4].map((n) => <i key={n} />)}</div>)}
           {all.map((l) => (
             <LineItem key={l.slug} line={l} counts={counts?.[l.slug]} t={t} label={name(l.name)} />
           ))}

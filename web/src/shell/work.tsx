@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import { useNavigate } from 'react-router';
+import { Link, useNavigate } from 'react-router';
 import { idOf } from '../fhir/client';
 import { useLines, useWork } from '../fhir/queries';
 import type { Row } from '../fhir/types';
@@ -7,6 +7,7 @@ import { CaseTable } from '../line/table';
 import { EmptyState, ErrorState, Loading } from '../states/states';
 import { useWords } from '../words/words';
 import en from './en.json';
+import { useWho } from './who';
 import zh from './zh.json';
 
 // lineOf finds whose row it is: by its own word, or by the flow and state that only one line has.
@@ -21,6 +22,8 @@ export default function Work() {
   const go = useNavigate();
   const work = useWork();
   const lines = useLines();
+  const role = useWho()?.role.role ?? '';
+  const desk = role === 'administrator' || role === 'auditor' ? `.${role}` : '';
   const [at, setAt] = useState<string>();
   const rows = work.data?.rows ?? [];
   const late = rows.filter((r) => r.late).length;
@@ -37,7 +40,12 @@ export default function Work() {
       </div>
       {work.error && !work.data ? <ErrorState error={work.error} onRetry={() => void work.refetch()} />
         : work.isLoading ? <Loading rows={18} />
-        : rows.length === 0 ? <EmptyState title={t('workEmpty')} hint={t('workEmptyHint')} />
+        : rows.length === 0 ? (
+          <EmptyState title={t('workEmpty')} hint={t(`workEmptyHint${desk}`)}>
+            {desk === '.administrator' && <p><Link to="/admin/people?show=ending">{t('endingSoon')}</Link> · <Link to="/admin/import">{t('importRegister')}</Link> · <Link to="/admin/users">{t('users')}</Link></p>}
+            {desk === '.auditor' && <p><Link to="/audit">{t('audit')}</Link> · <Link to="/audit?marked=1">{t('auditMarked')}</Link></p>}
+          </EmptyState>
+        )
         : <CaseTable label={t('work')} rows={rows} at={at} onMove={(r) => setAt(r.task)}
             onOpen={(r) => {
               const slug = lineOf(r, lines.data ?? []);
