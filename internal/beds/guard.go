@@ -42,7 +42,7 @@ func (r *Room) Guard(ctx context.Context, tx *store.Tx, by *access.Caller, c *bo
 	if c.Pool != "" && c.Pool != pool {
 		return fhir.Refuse(http.StatusUnprocessableEntity, "business-rule", "other-pool", "that bed belongs to another hospital", "该床位不属于本院")
 	}
-	if err := tx.Lock(ctx, "ward "+w.ID); err != nil {
+	if err := tx.Lock(ctx, wardLock(w.ID)); err != nil {
 		return err
 	}
 	q, err := r.known(ctx, tx, c.Holder, c.Patient, c.Wait)
@@ -88,6 +88,27 @@ func (r *Room) Guard(ctx context.Context, tx *store.Tx, by *access.Caller, c *bo
 	}
 	return nil
 }
+
+// Beside is booking.Options.Beside: the ward's lock, by the register as it is in memory. A bed that has moved since costs a
+// lock too many, and Guard asks for the right one.
+func (r *Room) Beside(thing string) string {
+	if !isBed(thing) {
+		return ""
+	}
+	r.mu.Lock()
+	kept := r.kept
+	r.mu.Unlock()
+	if kept == nil {
+		return ""
+	}
+	w, _ := kept.bed(thing)
+	if w == nil {
+		return ""
+	}
+	return wardLock(w.ID)
+}
+
+func wardLock(ward string) string { return "ward " + ward }
 
 // refuse says what speaks against a bed and is not set aside by somebody who may.
 func (r *Room) refuse(by *access.Caller, c *booking.Command, pool, ward string, against []allocate.Objection, rules *allocate.Rules, now time.Time) error {

@@ -47,7 +47,7 @@ func (r *Room) remember(ctx context.Context, tx *store.Tx, holder, patient strin
 		slug, flow = line.LineOf(task)
 		arrival = arrivalOf(task)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO beds_case (holder, patient, needs, since, changed, line, flow, vid, arrival) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+	err = tx.Queue(ctx, `INSERT INTO beds_case (holder, patient, needs, since, changed, line, flow, vid, arrival) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (holder) DO UPDATE SET patient = excluded.patient, needs = excluded.needs, since = excluded.since, changed = excluded.changed`,
 		holder, patient, string(allocate.MarshalNeeds(q)), micros(q.Since), tx.Now().UnixMicro(), slug, flow, vid, micros(arrival))
 	if err != nil {

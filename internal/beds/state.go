@@ -42,7 +42,7 @@ func (r *Room) SetState(ctx context.Context, tx *store.Tx, by *access.Caller, be
 	if err := r.MaySay(by, w); err != nil {
 		return "", err
 	}
-	if err := tx.Lock(ctx, "ward "+w.ID); err != nil {
+	if err := tx.Lock(ctx, wardLock(w.ID)); err != nil {
 		return "", err
 	}
 	if len(reason) > 500 {

@@ -116,7 +116,7 @@ func planned(b *booking.Booking) time.Time { return b.Planned }
 
 // mark notes that a board which was read before is stale for this bed.
 func (r *Room) mark(ctx context.Context, tx *store.Tx, bed string) error {
-	_, err := tx.Exec(ctx, "INSERT INTO beds_change (bed, at) VALUES (?, ?) ON CONFLICT (bed) DO UPDATE SET at = excluded.at", bed, tx.Now().UnixMicro())
+	err := tx.Queue(ctx, "INSERT INTO beds_change (bed, at) VALUES (?, ?) ON CONFLICT (bed) DO UPDATE SET at = excluded.at", bed, tx.Now().UnixMicro())
 	if err != nil {
 		return fmt.Errorf("beds: %s: %w", bed, err)
 	}
@@ -147,7 +147,7 @@ func (r *Room) goesOn(ctx context.Context, tx *store.Tx, g *register, before, af
 	if frees.IsZero() {
 		likely = 0
 	}
-	_, err := tx.Exec(ctx, "UPDATE beds_use SET holder = ?, began = ?, expires = ?, frees = ?, likely = ? WHERE booking = ? AND ended = 0",
+	err := tx.Queue(ctx, "UPDATE beds_use SET holder = ?, began = ?, expires = ?, frees = ?, likely = ? WHERE booking = ? AND ended = 0",
 		after.Holder, micros(after.From), micros(after.Expires), micros(frees), likely, after.ID)
 	if err != nil {
 		return fmt.Errorf("beds: use of %s: %w", after.Thing, err)
@@ -173,7 +173,7 @@ func (r *Room) rewrite(ctx context.Context, tx *store.Tx, g *register, bed, id s
 	if w == nil {
 		return nil
 	}
-	_, err := tx.Exec(ctx, "UPDATE beds_use SET home = ?, specialty = ?, team = ?, sex = ?, nursing = ?, isolation = ?, urgency = ?, lent = ? WHERE booking = ? AND ended = 0",
+	err := tx.Queue(ctx, "UPDATE beds_use SET home = ?, specialty = ?, team = ?, sex = ?, nursing = ?, isolation = ?, urgency = ?, lent = ? WHERE booking = ? AND ended = 0",
 		q.Ward, q.Specialty, q.Team, string(q.Sex), q.Nursing, q.Isolation, string(q.Urgency), flag(!r.atHome(w, q)), id)
 	if err != nil {
 		return fmt.Errorf("beds: use of %s: %w", bed, err)
@@ -190,7 +190,7 @@ func (r *Room) ends(ctx context.Context, tx *store.Tx, g *register, before, afte
 		ending = "moved"
 	}
 	now := tx.Now()
-	if _, err := tx.Exec(ctx, "UPDATE beds_use SET ended = ?, ending = ? WHERE booking = ? AND ended = 0", now.UnixMicro(), ending, before.ID); err != nil {
+	if err := tx.Queue(ctx, "UPDATE beds_use SET ended = ?, ending = ? WHERE booking = ? AND ended = 0", now.UnixMicro(), ending, before.ID); err != nil {
 		return fmt.Errorf("beds: use of %s: %w", before.Thing, err)
 	}
 	left := before.State == booking.Occupied && (after == nil || !after.State.Live() || after.Thing != before.Thing)
@@ -222,7 +222,7 @@ func (r *Room) begins(ctx context.Context, tx *store.Tx, g *register, before, af
 		return err
 	}
 	if after.State == booking.Occupied { // whoever lies there, the bed is not being cleaned
-		if _, err := tx.Exec(ctx, "DELETE FROM beds_state WHERE bed = ? AND state = 'cleaning'", after.Thing); err != nil {
+		if err := tx.Queue(ctx, "DELETE FROM beds_state WHERE bed = ? AND state = 'cleaning'", after.Thing); err != nil {
 			return fmt.Errorf("beds: %s: %w", after.Thing, err)
 		}
 	}
@@ -234,7 +234,7 @@ func (r *Room) begins(ctx context.Context, tx *store.Tx, g *register, before, af
 	if !frees.IsZero() {
 		likely = likelihood(after.Reason)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO beds_use (booking, bed, began, holder, patient, pool, campus, ward, host, level, home, specialty, team, sex, nursing, isolation, urgency, lent, waited,
+	err = tx.Queue(ctx, `INSERT INTO beds_use (booking, bed, began, holder, patient, pool, campus, ward, host, level, home, specialty, team, sex, nursing, isolation, urgency, lent, waited,
 state, since, expires, frees, likely, ended, ending, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?)`,
 		after.ID, after.Thing, micros(after.From), after.Holder, after.Patient, r.institution(w.Org), w.Campus, w.ID, w.Org, string(b.Level),
 		q.Ward, q.Specialty, q.Team, string(q.Sex), q.Nursing, q.Isolation, string(q.Urgency), lent, micros(q.Since),
@@ -287,7 +287,7 @@ func (r *Room) clean(ctx context.Context, tx *store.Tx, g *register, bed string,
 	}
 	confirm := flag(u.confirms(w, b.Level, isolated))
 	now := tx.Now()
-	_, err = tx.Exec(ctx, `INSERT INTO beds_state (bed, state, since, until, confirm, reason, account) VALUES (?, 'cleaning', ?, ?, ?, 'after-use', 'hub')
+	err = tx.Queue(ctx, `INSERT INTO beds_state (bed, state, since, until, confirm, reason, account) VALUES (?, 'cleaning', ?, ?, ?, 'after-use', 'hub')
 ON CONFLICT (bed) DO UPDATE SET state = excluded.state, since = excluded.since, until = excluded.until, confirm = excluded.confirm, reason = excluded.reason, account = excluded.account
 WHERE beds_state.state <> 'closed'`, bed, now.UnixMicro(), now.Add(u.cleaning(b.Level)).UnixMicro(), confirm)
 	if err != nil {

@@ -31,6 +31,9 @@ type Options struct {
 	// Guard may refuse a command that takes a thing, or begins to use what is held, before anything is written. before is
 	// the holder's own live booking, of the same thing where its use begins; nil when it has none.
 	Guard func(ctx context.Context, tx *store.Tx, by *access.Caller, c *Command, before *Booking) error
+	// Beside names the lock that Guard will ask for when a thing is taken, "" = it cannot say without looking: asked for
+	// together with the thing's own, it spares the unit another start.
+	Beside func(thing string) string
 	// Changed follows every change of a booking in its unit. before is nil for a new one.
 	Changed func(ctx context.Context, tx *store.Tx, before, after *Booking) error
 	// Units says how many units there are of a capacity ("capacity:…/sex" without "#n") at a time; nil = none.

@@ -76,7 +76,7 @@ func (u *unit) take(c *Command, b *Booking, old *Booking) error {
 		return err
 	}
 	// What the holder has lost before needs no word any more: he has something again.
-	if _, err := u.tx.Exec(u.ctx, "UPDATE booking_row SET inform_at = 0 WHERE holder = ? AND inform_at > 0", b.Holder); err != nil {
+	if err := u.tx.Queue(u.ctx, "UPDATE booking_row SET inform_at = 0 WHERE holder = ? AND inform_at > 0", b.Holder); err != nil {
 		return fmt.Errorf("booking: %w", err)
 	}
 	return u.begin(c.Do, b)
@@ -162,8 +162,16 @@ func (u *unit) alone(b *Booking) (first error) {
 	if !strings.HasPrefix(b.Holder, "Appointment/") { // which is its own holder, and new with each try
 		keys = append(keys, b.Holder)
 	}
+	for i := range keys {
+		keys[i] = "booking/" + keys[i]
+	}
+	if u.Beside != nil {
+		if key := u.Beside(b.Thing); key != "" {
+			keys = append(keys, key)
+		}
+	}
 	for _, key := range keys {
-		if err := u.tx.Lock(u.ctx, "booking/"+key); first == nil {
+		if err := u.tx.Lock(u.ctx, key); first == nil {
 			first = err // PostgreSQL starts again with all that was asked for
 		}
 	}

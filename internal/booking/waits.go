@@ -74,7 +74,7 @@ func (u *unit) await(c *Command) error {
 	if err := u.decline(w.Holder, ""); err != nil {
 		return err
 	}
-	_, err = u.tx.Exec(u.ctx, `INSERT INTO booking_wait (holder, patient, pool, rank, since, promised, reason, needs, told, offer, fresh, seen, live) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, '', 1, 0, 1)
+	err = u.tx.Queue(u.ctx, `INSERT INTO booking_wait (holder, patient, pool, rank, since, promised, reason, needs, told, offer, fresh, seen, live) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, '', 1, 0, 1)
 		ON CONFLICT (holder) DO UPDATE SET patient = excluded.patient, pool = excluded.pool, rank = excluded.rank, since = excluded.since, promised = excluded.promised, reason = excluded.reason,
 		needs = excluded.needs, offer = '', fresh = booking_wait.fresh + 1, live = 1`, w.Holder, w.Patient, w.Pool, w.Rank, w.Since.UnixMicro(), micros(w.Promised), w.Reason, w.Needs)
 	if err != nil {
@@ -92,7 +92,7 @@ func (u *unit) leave(holder string) error {
 }
 
 func (u *unit) write1(query string, args ...any) error {
-	if _, err := u.tx.Exec(u.ctx, query, args...); err != nil {
+	if err := u.tx.Queue(u.ctx, query, args...); err != nil {
 		return fmt.Errorf("booking: %w", err)
 	}
 	return nil
@@ -145,7 +145,7 @@ func (r *Room) Opened(ctx context.Context, tx *store.Tx, pool, thing string) err
 	if has, err := overlapping(ctx, tx, thing, now, now.Add(time.Microsecond)); err != nil || len(has) > 0 {
 		return err
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO booking_free (thing, pool, open, since, offer, fresh, seen) VALUES (?, ?, 1, ?, '', 1, 0)
+	err := tx.Queue(ctx, `INSERT INTO booking_free (thing, pool, open, since, offer, fresh, seen) VALUES (?, ?, 1, ?, '', 1, 0)
 		ON CONFLICT (thing) DO UPDATE SET pool = excluded.pool, since = CASE WHEN booking_free.open = 1 THEN booking_free.since ELSE excluded.since END, open = 1, fresh = booking_free.fresh + 1`,
 		thing, pool, now.UnixMicro())
 	if err != nil {

@@ -179,7 +179,7 @@ func (h *Hub) openLines(context.Context) error {
 		Legal:   h.Agreements.Legal,
 	}
 	h.Bookings = booking.New(booking.Options{Store: h.Store, Clock: h.Clock, Zone: h.Zone, Audit: h.Audit, Log: h.Log, Raise: raiseOfBeds, Inform: h.Runner.System, Tree: h.Tree,
-		Guard: h.guardBed, Changed: h.bedChanged, Fits: h.Beds.Fits, Units: h.Beds.Units})
+		Guard: h.guardBed, Beside: h.Beds.Beside, Changed: h.bedChanged, Fits: h.Beds.Fits, Units: h.Beds.Units})
 	h.Runner.Rule = h.Beds.Rule
 	h.Runner.Beds = func(ctx context.Context, tx *store.Tx, institution string) (bool, error) {
 		pools, err := h.Beds.Pools(ctx, tx)

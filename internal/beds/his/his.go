@@ -81,27 +81,25 @@ type place struct {
 
 // placeOf finds the ward of a bed; nil when it is no bed of the register.
 func (r *Room) placeOf(ctx context.Context, tx *store.Tx, bed string) (*place, error) {
-	p := &place{bed: bed}
-	at, kind := bed, ""
-	for range 5 {
-		parent, org, found := "", "", false
-		err := tx.Query(ctx, "SELECT kind, parent, org FROM beds_place WHERE id = ?", []any{at}, func(scan func(...any) error) error {
-			found = true
-			return scan(&kind, &parent, &org)
-		})
-		if err != nil {
-			return nil, fmt.Errorf("beds: %s: %w", bed, err)
+	var p *place
+	err := tx.Query(ctx, `SELECT a.id, a.kind, a.org, b.id, b.kind, b.org, c.id, c.kind, c.org FROM beds_place x JOIN beds_place a ON a.id = x.parent
+LEFT JOIN beds_place b ON b.id = a.parent LEFT JOIN beds_place c ON c.id = b.parent WHERE x.id = ? AND x.kind = 'bd'`, []any{bed}, func(scan func(...any) error) error {
+		var above [3]struct{ id, kind, org string }
+		if err := scan(&above[0].id, &above[0].kind, &above[0].org, &above[1].id, &above[1].kind, &above[1].org, &above[2].id, &above[2].kind, &above[2].org); err != nil {
+			return err
 		}
-		if !found || at == bed && kind != "bd" {
-			return nil, nil
+		for _, a := range above {
+			if a.kind == "wa" {
+				p = &place{bed: bed, ward: a.id, org: a.org, pool: r.institution(a.org)}
+				return nil
+			}
 		}
-		if kind == "wa" {
-			p.ward, p.org, p.pool = at, org, r.institution(org)
-			return p, nil
-		}
-		at = parent
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("beds: %s: %w", bed, err)
 	}
-	return nil, nil
+	return p, nil
 }
 
 // WardOf is the organisation that answers for a bed's ward, "" when it is none of the register.
