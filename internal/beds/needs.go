@@ -38,6 +38,10 @@ func RequestOf(w booking.Wait) (allocate.Request, error) {
 
 // remember keeps what a case needs for the time when it waits no more.
 func (r *Room) remember(ctx context.Context, tx *store.Tx, holder, patient string, q allocate.Request) error {
+	said := fmt.Sprint(patient, micros(q.Since), string(allocate.MarshalNeeds(q)))
+	if tx.Noted(rememberedOf{holder}) == said {
+		return nil
+	}
 	task, vid, err := taskOf(ctx, tx, holder)
 	if err != nil {
 		return err
@@ -53,8 +57,12 @@ ON CONFLICT (holder) DO UPDATE SET patient = excluded.patient, needs = excluded.
 	if err != nil {
 		return fmt.Errorf("beds: needs of %s: %w", holder, err)
 	}
+	tx.Note(rememberedOf{holder}, said)
 	return nil
 }
+
+// rememberedOf is what a unit has just written of a case's needs.
+type rememberedOf struct{ holder string }
 
 // known is what a case needs: as it waits now, else as it was remembered, else what its patient's record says.
 func (r *Room) known(ctx context.Context, tx *store.Tx, holder, patient string, said *booking.Wait) (allocate.Request, error) {
@@ -129,16 +137,9 @@ func (r *Room) sexed(ctx context.Context, tx *store.Tx, q allocate.Request, pati
 	if !ok || q.Sex != "" && q.Age > 0 {
 		return q, nil
 	}
-	v, err := tx.Read(ctx, search.Everything, "Patient", id)
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone) {
-		return q, nil
-	}
-	if err != nil {
-		return q, fmt.Errorf("beds: %s: %w", patient, err)
-	}
-	n, err := fhir.Parse(v.JSON)
-	if err != nil {
-		return q, fmt.Errorf("beds: %s: %w", patient, err)
+	n, err := patientOf(ctx, tx, id)
+	if n == nil || err != nil {
+		return q, err
 	}
 	if s := n.Str("gender"); q.Sex == "" && (s == "male" || s == "female") {
 		q.Sex = allocate.Sex(s)
@@ -147,6 +148,29 @@ func (r *Room) sexed(ctx context.Context, tx *store.Tx, q allocate.Request, pati
 		q.Age = ageOf(n, tx.Now())
 	}
 	return q, nil
+}
+
+// readPatient is a Patient as the unit has read him; Derive forgets him when he changes.
+type readPatient struct{ id string }
+
+// patientOf is nil when there is none.
+func patientOf(ctx context.Context, tx *store.Tx, id string) (*fhir.Node, error) {
+	if n, read := tx.Noted(readPatient{id}).(*fhir.Node); read {
+		return n, nil
+	}
+	v, err := tx.Read(ctx, search.Everything, "Patient", id)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("beds: Patient/%s: %w", id, err)
+	}
+	n, err := fhir.Parse(v.JSON)
+	if err != nil {
+		return nil, fmt.Errorf("beds: Patient/%s: %w", id, err)
+	}
+	tx.Note(readPatient{id}, n)
+	return n, nil
 }
 
 // ageOf is in whole years, -1 = unknown.

@@ -109,6 +109,7 @@ ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, parent = excluded.parent, o
 }
 
 func (r *Room) renew(ctx context.Context, tx *store.Tx) error {
+	tx.Note(registered{}, nil)
 	if _, err := tx.Exec(ctx, "UPDATE beds_register SET version = version + 1 WHERE id = 1"); err != nil {
 		return fmt.Errorf("beds: register: %w", err)
 	}
@@ -156,6 +157,20 @@ func stateSaid(n *fhir.Node) (state, status string) {
 // register reads all places, from memory unless they have changed. What a unit that writes sees is its own until it is
 // committed.
 func (r *Room) register(ctx context.Context, tx *store.Tx) (*register, error) {
+	if g, read := tx.Noted(registered{}).(*register); read {
+		return g, nil
+	}
+	g, err := r.registerNow(ctx, tx)
+	if err == nil {
+		tx.Note(registered{}, g)
+	}
+	return g, err
+}
+
+// registered is what a unit has read of the register.
+type registered struct{}
+
+func (r *Room) registerNow(ctx context.Context, tx *store.Tx) (*register, error) {
 	var version int64
 	err := tx.Query(ctx, "SELECT version FROM beds_register WHERE id = 1", nil, func(scan func(...any) error) error { return scan(&version) })
 	if err != nil {

@@ -19,6 +19,9 @@ import (
 // follow keeps what the room knows of a holder in step with its Task: its version, and whether the patient is away from
 // his bed.
 func (r *Room) follow(ctx context.Context, tx *store.Tx, w store.Written) error {
+	if w.Type == "Patient" {
+		tx.Note(readPatient{w.ID}, nil)
+	}
 	if w.Type != "Task" || w.After == nil {
 		return nil
 	}
@@ -34,6 +37,7 @@ func (r *Room) follow(ctx context.Context, tx *store.Tx, w store.Written) error 
 	if err := r.saysOf(ctx, tx, w.After, &q); err != nil {
 		return err
 	}
+	tx.Note(rememberedOf{holder}, nil)
 	_, err = tx.Exec(ctx, "UPDATE beds_case SET line = ?, flow = ?, vid = ?, arrival = ?, needs = ?, changed = ? WHERE holder = ?", slug, flow, w.VID, micros(arrivalOf(w.After)), string(allocate.MarshalNeeds(q)), tx.Now().UnixMicro(), holder)
 	if err != nil {
 		return fmt.Errorf("beds: %s: %w", holder, err)

@@ -117,7 +117,7 @@ func (u *unit) hold(c *Command) error {
 	if err := u.proper(c); err != nil {
 		return err
 	}
-	own, err := ofHolder(u.ctx, u.tx, c.Holder)
+	own, others, err := u.around(c)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,29 @@ func (u *unit) hold(c *Command) error {
 	if id, ok := strings.CutPrefix(c.Holder, "Appointment/"); ok {
 		b.ID = id // held for nobody's case: the Appointment itself is the holder
 	}
-	return u.take(c, b, own)
+	return u.take(c, b, own, others)
+}
+
+// around reads at once what the holder has and who else has the thing then; others is nil where the thing is still to be chosen.
+func (u *unit) around(c *Command) (own *Booking, others []Booking, err error) {
+	if strings.HasSuffix(c.Thing, Any) {
+		own, err = ofHolder(u.ctx, u.tx, c.Holder)
+		return own, nil, err
+	}
+	end := far
+	if !c.Until.IsZero() {
+		end = c.Until.UnixMicro()
+	}
+	all, err := list(u.ctx, u.tx, "WHERE live = 1 AND (holder = ? OR thing = ? AND from_at < ? AND (until_at IS NULL OR until_at > ?)) ORDER BY from_at", c.Holder, c.Thing, end, c.From.UnixMicro())
+	others = make([]Booking, 0, len(all))
+	for i := range all {
+		if all[i].Holder == c.Holder {
+			own = &all[i]
+		} else {
+			others = append(others, all[i])
+		}
+	}
+	return own, others, err
 }
 
 func (u *unit) proper(c *Command) error {
@@ -220,7 +242,7 @@ func (u *unit) occupy(c *Command, own *Booking) error {
 	}
 	b := &Booking{ID: store.NewID(u.now), Thing: c.Thing, Pool: c.Pool, Holder: c.Holder, Patient: c.Patient, State: Occupied,
 		From: u.now, Until: c.Until, Reason: c.Reason}
-	return u.take(c, b, own)
+	return u.take(c, b, own, nil)
 }
 
 // move ends what the holder has and takes another thing in the same state.
@@ -241,7 +263,7 @@ func (u *unit) move(c *Command, own *Booking) error {
 		b.Expires = c.Expires
 	}
 	c.Until, c.Patient, c.Pool = b.Until, b.Patient, b.Pool
-	return u.take(c, &b, own)
+	return u.take(c, &b, own, nil)
 }
 
 // begin inserts a live row. Where the database finds that somebody was faster, the thing is taken; who may displace him

@@ -8,17 +8,19 @@ import (
 	"github.com/xinglin-health/xinglin/internal/fhir"
 )
 
-// take writes a new row for a thing that nobody has, or whose hold has run out; old is what the holder had before.
-func (u *unit) take(c *Command, b *Booking, old *Booking) error {
+// take writes a new row for a thing that nobody has, or whose hold has run out; old is what the holder had before, others
+// are who has the thing then, nil = not looked for yet.
+func (u *unit) take(c *Command, b *Booking, old *Booking, others []Booking) (err error) {
 	if strings.HasSuffix(b.Thing, Any) {
 		if err := u.lowest(b); err != nil {
 			return err
 		}
 		c.Thing = b.Thing
 	}
-	others, err := overlapping(u.ctx, u.tx, b.Thing, b.From, b.Until)
-	if err != nil {
-		return err
+	if others == nil {
+		if others, err = overlapping(u.ctx, u.tx, b.Thing, b.From, b.Until); err != nil {
+			return err
+		}
 	}
 	if old != nil {
 		others = slices.DeleteFunc(others, func(o Booking) bool { return o.ID == old.ID })

@@ -105,7 +105,14 @@ func (u *unit) decline(holder, but string) error {
 	if err != nil {
 		return fmt.Errorf("booking: %w", err)
 	}
-	if offer == "" || offer == but {
+	if offer == but {
+		return nil
+	}
+	return u.declined(holder, offer)
+}
+
+func (u *unit) declined(holder, offer string) error {
+	if offer == "" {
 		return nil
 	}
 	if err := u.write1("UPDATE booking_wait SET offer = '' WHERE holder = ?", holder); err != nil {
@@ -116,23 +123,26 @@ func (u *unit) decline(holder, but string) error {
 
 // given takes a thing off the list of what is free. Who was told of it, and did not get it, is looked at anew.
 func (u *unit) given(thing, holder string) error {
-	var offer string
-	open := false
-	err := u.tx.Query(u.ctx, "SELECT offer FROM booking_free WHERE thing = ? AND open = 1", []any{thing}, func(scan func(...any) error) error { open = true; return scan(&offer) })
+	var to *string // whom it was offered, nil = it is not free
+	var own string
+	err := u.tx.Query(u.ctx, "SELECT (SELECT offer FROM booking_free WHERE thing = ? AND open = 1), (SELECT offer FROM booking_wait WHERE holder = ?)", []any{thing, holder}, func(scan func(...any) error) error { return scan(&to, &own) })
 	if err != nil {
 		return fmt.Errorf("booking: %w", err)
 	}
-	if open {
+	if to != nil {
 		if err := u.write1("UPDATE booking_free SET open = 0, offer = '' WHERE thing = ?", thing); err != nil {
 			return err
 		}
 	}
-	if offer != "" {
-		if err := u.write1("UPDATE booking_wait SET offer = '', fresh = fresh + 1 WHERE holder = ? AND offer = ?", offer, thing); err != nil {
+	if to != nil && *to != "" {
+		if err := u.write1("UPDATE booking_wait SET offer = '', fresh = fresh + 1 WHERE holder = ? AND offer = ?", *to, thing); err != nil {
 			return err
 		}
+		if *to == holder && own == thing {
+			own = ""
+		}
 	}
-	return u.decline(holder, "")
+	return u.declined(holder, own)
 }
 
 // freed notes that the next waiter is to be told of a thing; Tick tells.

@@ -31,6 +31,8 @@ const versionColumns = `v.seq, v.rid, v.vid, v.op, v.updated, v.codec, v.key, v.
 
 const versionFrom = ` FROM version v JOIN resource r ON r.rid = v.rid LEFT JOIN resource h ON h.rid = r.home `
 
+const maxPlains = 16
+
 // version reads one row of versionColumns.
 func (tx *Tx) version(ctx context.Context, scan func(...any) error) (v Version, rid int64, err error) {
 	var codec int
@@ -52,6 +54,15 @@ func (tx *Tx) version(ctx context.Context, scan func(...any) error) (v Version, 
 	plain, err := tx.openBody(ctx, body, codec, key, rid, v.VID)
 	if err != nil {
 		return v, rid, fmt.Errorf("store: %s/%s version %d: %w", v.Type, v.ID, v.VID, err)
+	}
+	if tx.Writing() { // who reads it is likely to replace it
+		if len(tx.plains) >= maxPlains {
+			clear(tx.plains)
+		}
+		if tx.plains == nil {
+			tx.plains = map[int64][]byte{}
+		}
+		tx.plains[v.Seq] = plain
 	}
 	v.JSON = splice(plain, v.Type, v.ID, v.VID, v.Updated)
 	return v, rid, nil

@@ -299,6 +299,9 @@ func (tx *Tx) before(ctx context.Context, pl *plan, id string, h head) (*fhir.No
 
 // plain reads the body of one version.
 func (tx *Tx) plain(ctx context.Context, seq int64) ([]byte, error) {
+	if plain, read := tx.plains[seq]; read {
+		return plain, nil
+	}
 	var body []byte
 	var codec int
 	var key, rid, vid int64

@@ -15,11 +15,13 @@ type Tx struct {
 	s        *Store
 	c        engine.Conn
 	names    unitNames
-	absent   map[ident]bool  // looked for in this unit and not found
-	guards   map[int64]int64 // what was read of resource.guarded of patients
-	born     map[int64]bool  // numbers that this unit took
-	promised map[ident]int64 // numbers given to what this unit is going to create
-	keys     map[ident]bool  // what this unit replaces, of all its runs
+	absent   map[ident]bool   // looked for in this unit and not found
+	guards   map[int64]int64  // what was read of resource.guarded of patients
+	born     map[int64]bool   // numbers that this unit took
+	promised map[ident]int64  // numbers given to what this unit is going to create
+	keys     map[ident]bool   // what this unit replaces, of all its runs
+	plains   map[int64][]byte // bodies that this unit has read, by seq
+	notes    map[any]any
 	after    []func()
 	gifts    int64 // of a view: how many units had given something before it began
 	gave     bool  // this unit gives somebody something
@@ -79,6 +81,17 @@ func (tx *Tx) Database() string { return tx.s.Database() }
 
 // Writing says whether the unit may write: in an Update, not in a View.
 func (tx *Tx) Writing() bool { return tx.keys != nil }
+
+// Note keeps what a package has found out for the rest of this run of the unit; nil forgets it. Noted gives it back.
+func (tx *Tx) Note(key, value any) {
+	if tx.notes == nil {
+		tx.notes = map[any]any{}
+	}
+	tx.notes[key] = value
+}
+
+// Noted is what was noted under a key, nil when nothing was.
+func (tx *Tx) Noted(key any) any { return tx.notes[key] }
 
 // Exec and Query serve the packages of floor 2 with their own tables. Text is written once, with ? for
 // arguments; booleans are 0/1 integers, times are UTC microseconds (int64), bytes are []byte.

@@ -40,7 +40,7 @@ type Conn interface {
 	Next(ctx context.Context, counter string) (int64, error)
 	// Lock waits until no other unit holds key and keeps it until this unit ends.
 	Lock(ctx context.Context, key string) error
-	// Share waits while another unit holds key by Lock, and keeps others from it until this unit ends.
+	// Share waits, at the latest with the next statement, while another unit holds key by Lock, and keeps others from it until this unit ends.
 	Share(ctx context.Context, key string) error
 }
 

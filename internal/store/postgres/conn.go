@@ -346,9 +346,9 @@ func (c *conn) Next(ctx context.Context, counter string) (int64, error) {
 	return c.db.next(ctx, counter, c)
 }
 
-// Share is taken within the snapshot: what its holder goes by it must read FOR SHARE.
+// Share is taken within the snapshot, with the next statement: what its holder goes by it must read FOR SHARE.
 func (c *conn) Share(ctx context.Context, key string) error {
-	return c.Query(ctx, "SELECT 1 FROM (SELECT pg_advisory_xact_lock_shared(?)) l", []any{lockID(key)}, func(engine.Row) error { return nil })
+	return c.Queue(ctx, "SELECT pg_advisory_xact_lock_shared(?)", lockID(key))
 }
 
 // Lock must be held before the snapshot is taken, else what the last holder wrote stays unseen.
