@@ -33,6 +33,7 @@ type Index struct {
 
 	following sync.Mutex // one step of the follower at a time
 	begun     bool       // by it: the form of what is kept has been looked at
+	ahead     []judged   // by it: compared while others were concluded
 	adopted   atomic.Bool
 
 	mu     sync.RWMutex

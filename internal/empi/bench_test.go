@@ -16,8 +16,8 @@ import (
 	"github.com/xinglin-health/xinglin/internal/store/storetest"
 )
 
-// BenchmarkPersons fills an index with XINGLIN_BENCH_PERSONS records (kept in XINGLIN_BENCH_STORE where named) and measures
-// what a register takes, and what one question takes against it.
+// BenchmarkPersons fills an index with XINGLIN_BENCH_PERSONS records (kept in XINGLIN_BENCH_STORE where named, or in
+// PostgreSQL by XINGLIN_BENCH_DB=postgres) and measures what a register takes, and what one question takes against it.
 func BenchmarkPersons(b *testing.B) {
 	n, _ := strconv.Atoi(os.Getenv("XINGLIN_BENCH_PERSONS"))
 	if n == 0 {
@@ -27,7 +27,11 @@ func BenchmarkPersons(b *testing.B) {
 	if dir == "" {
 		dir = b.TempDir()
 	}
-	s, err := store.Open(ctx, "file:"+dir, store.Options{Migrations: slices.Concat(event.Migrations, empi.Migrations), Alone: true})
+	dsn := "file:" + dir
+	if os.Getenv("XINGLIN_BENCH_DB") == "postgres" { // one of the test's own on the server of XINGLIN_TEST_POSTGRES
+		dsn = storetest.PostgresURL(b)
+	}
+	s, err := store.Open(ctx, dsn, store.Options{Migrations: slices.Concat(event.Migrations, empi.Migrations), Alone: true})
 	if err != nil {
 		b.Fatal(err)
 	}

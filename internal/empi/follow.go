@@ -96,10 +96,8 @@ func (x *Index) take(ctx context.Context) (more bool, err error) {
 	if to == from || len(list) == 0 && to-from < 1000 {
 		return false, nil
 	}
-	err = x.store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.Lock(ctx, lock); err != nil {
-			return err
-		}
+	x.ahead = nil // what it compared may have changed
+	err = x.unit(ctx, func(ctx context.Context, tx *store.Tx) error {
 		stands, err := tx.Horizon(ctx, horizon)
 		if err != nil {
 			return err
@@ -201,12 +199,7 @@ func (x *Index) keep(ctx context.Context, tx *store.Tx, list []news) error {
 				return err
 			}
 		}
-		if r.vid == 0 { // new, or read again: nothing is taken for granted
-			if err := keepKeys(ctx, tx, r.rec, nil, n.keys); err != nil {
-				return err
-			}
-		}
-		if err := keepKeys(ctx, tx, r.rec, r.keys, n.keys); err != nil {
+		if err := keepKeys(ctx, tx, r.rec, r.keys, n.keys, r.vid == 0); err != nil {
 			return err
 		}
 		err := tx.Queue(ctx, `INSERT INTO empi_record (rec, patient, org, vid, rev, person, updated, keys, body) VALUES (?, ?, ?, ?, 1, 0, ?, ?, ?)
@@ -225,7 +218,8 @@ func (x *Index) keep(ctx context.Context, tx *store.Tx, list []news) error {
 	return nil
 }
 
-func keepKeys(ctx context.Context, tx *store.Tx, rec int64, old, now []int64) error {
+// keepKeys of a record that has had the old ones; anew = it is new, or read again: nothing is taken for granted.
+func keepKeys(ctx context.Context, tx *store.Tx, rec int64, old, now []int64, anew bool) error {
 	for _, k := range old { // both are in order
 		if _, still := slices.BinarySearch(now, k); !still {
 			if err := tx.Queue(ctx, `DELETE FROM empi_key WHERE key = ? AND rec = ?`, k, rec); err != nil {
@@ -234,7 +228,7 @@ func keepKeys(ctx context.Context, tx *store.Tx, rec int64, old, now []int64) er
 		}
 	}
 	for _, k := range now {
-		if _, had := slices.BinarySearch(old, k); !had {
+		if _, had := slices.BinarySearch(old, k); !had || anew {
 			if err := tx.Queue(ctx, `INSERT INTO empi_key (key, rec) VALUES (?, ?) ON CONFLICT DO NOTHING`, k, rec); err != nil {
 				return err
 			}
@@ -288,7 +282,7 @@ func (x *Index) forget(ctx context.Context, tx *store.Tx, r *row) error {
 			return err
 		}
 	}
-	if err := keepKeys(ctx, tx, r.rec, r.keys, nil); err != nil {
+	if err := keepKeys(ctx, tx, r.rec, r.keys, nil, false); err != nil {
 		return err
 	}
 	var ids []int64

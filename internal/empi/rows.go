@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -151,17 +152,55 @@ func savePair(ctx context.Context, tx *store.Tx, p *pairRow) error {
 	return nil
 }
 
+// numbers are the last ids that a unit has given, written once at its end.
+type numbers map[string]int64
+
+type numbersKey struct{}
+
+// unit changes persons: it holds the lock of the index, and counts ids in memory. Each run of it counts anew.
+func (x *Index) unit(ctx context.Context, do func(ctx context.Context, tx *store.Tx) error) error {
+	return x.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.Lock(ctx, lock); err != nil {
+			return err
+		}
+		given := numbers{}
+		if err := do(context.WithValue(ctx, numbersKey{}, given), tx); err != nil {
+			return err
+		}
+		for _, table := range slices.Sorted(maps.Keys(given)) {
+			if err := numbered(ctx, tx, table, given[table]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // number gives the next id of a table of ours, never one twice; the unit holds the lock of the index.
 func number(ctx context.Context, tx *store.Tx, table string) (n int64, err error) {
-	err = tx.Query(ctx, `SELECT last FROM empi_head WHERE name = ?`, []any{table}, func(scan func(...any) error) error { return scan(&n) })
-	if err == nil {
-		n++
-		err = tx.Queue(ctx, `INSERT INTO empi_head (name, last) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET last = excluded.last`, table, n)
+	given, _ := ctx.Value(numbersKey{}).(numbers)
+	if last, ok := given[table]; ok {
+		given[table] = last + 1
+		return last + 1, nil
 	}
+	err = tx.Query(ctx, `SELECT last FROM empi_head WHERE name = ?`, []any{table}, func(scan func(...any) error) error { return scan(&n) })
 	if err != nil {
 		return 0, fmt.Errorf("empi: number of %s: %w", table, err)
 	}
-	return n, nil
+	n++
+	if given != nil {
+		given[table] = n
+		return n, nil
+	}
+	return n, numbered(ctx, tx, table, n)
+}
+
+func numbered(ctx context.Context, tx *store.Tx, table string, last int64) error {
+	err := tx.Queue(ctx, `INSERT INTO empi_head (name, last) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET last = excluded.last`, table, last)
+	if err != nil {
+		return fmt.Errorf("empi: number of %s: %w", table, err)
+	}
+	return nil
 }
 
 // decisionsOf reads what was said of these patients, oldest first.

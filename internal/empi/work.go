@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/xinglin-health/xinglin/internal/empi/match"
@@ -19,8 +20,8 @@ var crowd, throng = 100, 2000
 
 const candidates = 1000
 
-// dueAtOnce is how many records one unit decides.
-const dueAtOnce = 400
+// dueAtOnce is how many records one unit decides, togetherAtOnce how many of them ask for their keys together.
+const dueAtOnce, togetherAtOnce = 400, 100
 
 // judged is what a record has in common with others now.
 type judged struct {
@@ -30,15 +31,58 @@ type judged struct {
 	broken   bool // what it says cannot be read: its links stay as they are
 }
 
-// work compares some of the records that are due, on a snapshot, and then concludes what follows.
+// work compares some of the records that are due, on a snapshot, and then concludes what follows. While it concludes, the
+// next are compared: what is concluded changes nothing of what records say. What they say changes by take, which leaves
+// aside what has been compared ahead.
 func (x *Index) work(ctx context.Context) (more bool, err error) {
-	var batch []judged
+	batch := x.ahead
+	x.ahead = nil
+	if batch == nil {
+		if batch, err = x.compareSome(ctx, nil); err != nil {
+			return false, fmt.Errorf("empi: compare: %w", err)
+		}
+	}
+	if len(batch) == 0 {
+		return false, nil
+	}
+	ahead := make(chan []judged, 1)
+	if len(batch) == dueAtOnce {
+		go func() {
+			next, err := x.compareSome(ctx, batch)
+			if err != nil || len(next) == 0 {
+				next = nil // compared when its turn comes, and its error told then
+			}
+			ahead <- next
+		}()
+	} else {
+		ahead <- nil
+	}
+	err = x.unit(ctx, func(ctx context.Context, tx *store.Tx) error { return x.conclude(ctx, tx, batch) })
+	x.ahead = <-ahead
+	if errors.Is(err, errMoved) {
+		return true, nil
+	}
+	if err != nil {
+		x.ahead = nil
+		return false, fmt.Errorf("empi: conclude: %w", err)
+	}
+	return true, nil
+}
+
+// compareSome judges the first records that are due, but for those that are being concluded.
+func (x *Index) compareSome(ctx context.Context, but []judged) (batch []judged, err error) {
+	busy := make(map[int64]bool, len(but))
+	for i := range but {
+		busy[but[i].rec] = true
+	}
 	err = x.store.View(ctx, func(tx *store.Tx) error {
-		batch = batch[:0]
-		err := tx.Query(ctx, `SELECT rec, rev, why FROM empi_due ORDER BY later, rec LIMIT ?`, []any{dueAtOnce}, func(scan func(...any) error) error {
+		batch = make([]judged, 0, dueAtOnce)
+		err := tx.Query(ctx, `SELECT rec, rev, why FROM empi_due ORDER BY later, rec LIMIT ?`, []any{dueAtOnce + len(but)}, func(scan func(...any) error) error {
 			var j judged
 			err := scan(&j.rec, &j.rev, &j.why)
-			batch = append(batch, j)
+			if !busy[j.rec] && len(batch) < dueAtOnce {
+				batch = append(batch, j)
+			}
 			return err
 		})
 		if err != nil || len(batch) == 0 {
@@ -50,25 +94,7 @@ func (x *Index) work(ctx context.Context) (more bool, err error) {
 		}
 		return x.judge(ctx, tx, w, batch)
 	})
-	if err != nil {
-		return false, fmt.Errorf("empi: compare: %w", err)
-	}
-	if len(batch) == 0 {
-		return false, nil
-	}
-	err = x.store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.Lock(ctx, lock); err != nil {
-			return err
-		}
-		return x.conclude(ctx, tx, batch)
-	})
-	if errors.Is(err, errMoved) {
-		return true, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("empi: conclude: %w", err)
-	}
-	return true, nil
+	return batch, err
 }
 
 // judge fills in the pairs of each record of the batch.
@@ -94,22 +120,34 @@ func (x *Index) judge(ctx context.Context, tx *store.Tx, w *weights, batch []jud
 	with := make([][]int64, len(batch))
 	var missing []int64
 	want := map[int64]bool{}
-	for i := range batch {
-		r := known[batch[i].rec]
-		if r == nil {
-			continue
+	for from := 0; from < len(batch); from += togetherAtOnce {
+		some := batch[from:min(len(batch), from+togetherAtOnce)]
+		var keys []int64
+		for i := range some {
+			if r := known[some[i].rec]; r != nil {
+				keys = append(keys, r.keys...)
+			}
 		}
-		if with[i], err = find(ctx, tx, r.keys, r.rec); err != nil {
+		slices.Sort(keys)
+		b, err := blocksOf(ctx, tx, slices.Compact(keys))
+		if err != nil {
 			return err
 		}
-		with[i] = append(with[i], said[r.patient]...)
-		slices.Sort(with[i])
-		with[i] = slices.Compact(with[i])
-		for _, rec := range with[i] {
-			if known[rec] == nil && !want[rec] {
-				want[rec] = true
-				missing = append(missing, rec)
+		for i := range some {
+			r := known[some[i].rec]
+			if r == nil {
+				continue
 			}
+			mine := append(b.sharing(r.keys, r.rec), said[r.patient]...)
+			slices.Sort(mine)
+			mine = slices.Compact(mine)
+			for _, rec := range mine {
+				if known[rec] == nil && !want[rec] {
+					want[rec] = true
+					missing = append(missing, rec)
+				}
+			}
+			with[from+i] = mine
 		}
 	}
 	slices.Sort(missing)
@@ -217,29 +255,43 @@ func partners(ctx context.Context, tx *store.Tx, patients []string) (map[string]
 	return with, nil
 }
 
-// arms is how many keys one query asks for; the text is always the same.
-const arms = 16
+// arms is how many keys one query of SQLite asks for; the text is always the same. PostgreSQL takes a list.
+const arms, listed = 16, 2000
+
+type asking struct{ lite, postgres string }
 
 func armed(arm string) string {
 	return strings.TrimSuffix(strings.Repeat(arm+" UNION ALL ", arms), " UNION ALL ")
 }
 
 var (
-	askRecords = armed(fmt.Sprintf(`SELECT * FROM (SELECT key, rec FROM empi_key WHERE key = ? LIMIT %d) x`, throng+1))
-	askSizes   = armed(fmt.Sprintf(`SELECT min(key), count(*) FROM (SELECT key FROM empi_key WHERE key = ? LIMIT %d) x`, throng+2*atOnce))
+	askRecords = asking{
+		armed(fmt.Sprintf(`SELECT * FROM (SELECT key, rec FROM empi_key WHERE key = ? LIMIT %d) x`, throng+1)),
+		fmt.Sprintf(`SELECT k.key, x.rec FROM unnest(string_to_array(?::text, ',')::bigint[]) AS k (key) CROSS JOIN LATERAL (SELECT rec FROM empi_key e WHERE e.key = k.key LIMIT %d) x`, throng+1)}
+	askSizes = asking{
+		armed(fmt.Sprintf(`SELECT min(key), count(*) FROM (SELECT key FROM empi_key WHERE key = ? LIMIT %d) x`, throng+2*atOnce)),
+		fmt.Sprintf(`SELECT k.key, x.n FROM unnest(string_to_array(?::text, ',')::bigint[]) AS k (key) CROSS JOIN LATERAL (SELECT count(*) AS n FROM (SELECT 1 FROM empi_key e WHERE e.key = k.key LIMIT %d) y) x WHERE x.n > 0`, throng+2*atOnce)}
 )
 
-// inArms asks for keys some at a time; what a key gives may come twice.
-func inArms(ctx context.Context, tx *store.Tx, query string, keys []int64, each func(key, n int64, again bool)) error {
-	for some := range slices.Chunk(keys, arms) {
+// inArms asks for keys some at a time; on SQLite, what the first of the last few gives may come twice, which again says.
+func inArms(ctx context.Context, tx *store.Tx, query asking, keys []int64, each func(key, n int64, again bool)) error {
+	text, most := query.lite, arms
+	if tx.Database() == "postgres" {
+		text, most = query.postgres, listed
+	}
+	for some := range slices.Chunk(keys, most) {
 		args := anys(some)
-		for len(args) < arms {
-			args = append(args, some[0])
+		if most == listed {
+			args = []any{list(some)}
+		} else {
+			for len(args) < arms {
+				args = append(args, some[0])
+			}
 		}
-		err := tx.Query(ctx, query, args, func(scan func(...any) error) error {
+		err := tx.Query(ctx, text, args, func(scan func(...any) error) error {
 			var key, n int64
 			err := scan(&key, &n)
-			each(key, n, len(some) < arms && key == some[0])
+			each(key, n, most == arms && len(some) < arms && key == some[0])
 			return err
 		})
 		if err != nil {
@@ -249,12 +301,25 @@ func inArms(ctx context.Context, tx *store.Tx, query string, keys []int64, each 
 	return nil
 }
 
-// find gives the records that share keys worth comparing, in order.
-func find(ctx context.Context, tx *store.Tx, keys []int64, self int64) ([]int64, error) {
-	blocks := make(map[int64][]int64, len(keys))
+func list(keys []int64) string {
+	b := make([]byte, 0, 21*len(keys))
+	for i, k := range keys {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, k, 10)
+	}
+	return string(b)
+}
+
+// blocks are the records that share a key, by key.
+type blocks map[int64][]int64
+
+func blocksOf(ctx context.Context, tx *store.Tx, keys []int64) (blocks, error) {
+	found := make(blocks, len(keys))
 	double := int64(0)
 	err := inArms(ctx, tx, askRecords, keys, func(key, rec int64, again bool) {
-		blocks[key] = append(blocks[key], rec)
+		found[key] = append(found[key], rec)
 		if again {
 			double = key
 		}
@@ -262,13 +327,27 @@ func find(ctx context.Context, tx *store.Tx, keys []int64, self int64) ([]int64,
 	if err != nil {
 		return nil, err
 	}
-	if list := blocks[double]; list != nil {
+	if list := found[double]; list != nil {
 		slices.Sort(list)
-		blocks[double] = slices.Compact(list)
+		found[double] = slices.Compact(list)
 	}
+	return found, nil
+}
+
+// find gives the records that share keys worth comparing, in order.
+func find(ctx context.Context, tx *store.Tx, keys []int64, self int64) ([]int64, error) {
+	b, err := blocksOf(ctx, tx, keys)
+	if err != nil {
+		return nil, err
+	}
+	return b.sharing(keys, self), nil
+}
+
+func (b blocks) sharing(keys []int64, self int64) []int64 {
 	shared := map[int64]int{}
 	taken := map[int64]bool{}
-	for _, list := range blocks {
+	for _, key := range keys {
+		list := b[key]
 		if len(list) > throng {
 			continue
 		}
@@ -287,7 +366,7 @@ func find(ctx context.Context, tx *store.Tx, keys []int64, self int64) ([]int64,
 		all = append(all, rec)
 	}
 	slices.SortFunc(all, func(a, b int64) int { return cmp.Or(shared[b]-shared[a], cmp.Compare(a, b)) })
-	return all[:min(len(all), candidates)], nil
+	return all[:min(len(all), candidates)]
 }
 
 // passing are the keys that pass one of the bounds with these changes of how many records share them: everybody who shares one

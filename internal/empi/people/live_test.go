@@ -2,6 +2,8 @@ package people_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -9,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -185,6 +188,76 @@ func scale(t *testing.T, dsn, dir string, sizes []string) {
 			return
 		}
 	}
+}
+
+// XINGLIN_BENCH_LINK=20000 links a register that is there already: what the index itself takes.
+func TestLinkingARegister(t *testing.T) {
+	size, _ := strconv.Atoi(os.Getenv("XINGLIN_BENCH_LINK"))
+	if size == 0 {
+		t.Skip("XINGLIN_BENCH_LINK says how many records")
+	}
+	link := func(t *testing.T, dsn string) {
+		g := &register{t: t, ctx: context.Background(), index: empi.New(empi.Options{}), truth: map[string]int{}}
+		var err error
+		g.store, err = store.Open(g.ctx, dsn, store.Options{Migrations: slices.Concat(audit.Migrations, event.Migrations, empi.Migrations), Alone: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.store.Close()
+		if err := g.index.Open(g.ctx, g.store, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		var batch []people.Row
+		for r := range people.Make(people.Options{Records: size, Seed: 11}) {
+			if batch = append(batch, r); len(batch) == 500 {
+				g.put(batch)
+				batch = batch[:0]
+			}
+		}
+		g.put(batch)
+		begun, busy := time.Now(), processor(t)
+		g.settle()
+		took, used := time.Since(begun), processor(t)-busy
+		t.Logf("what was decided: %s", g.decided())
+		t.Logf("%d records linked in %s (%.0f/s), %s of the processor (%.0f µs each)", size, took.Round(10*time.Millisecond), float64(size)/took.Seconds(), used.Round(10*time.Millisecond), float64(used.Microseconds())/float64(size))
+	}
+	t.Run("sqlite", func(t *testing.T) { link(t, t.TempDir()) })
+	t.Run("postgres", func(t *testing.T) { link(t, storetest.PostgresURL(t)) })
+}
+
+// decided is all that the index has decided, in its order, as one hash: two builds that decide alike show the same.
+func (g *register) decided() string {
+	h := sha256.New()
+	for _, query := range []string{
+		`SELECT patient || ' ' || person FROM empi_record ORDER BY rec`,
+		`SELECT id || ' ' || a || ' ' || b || ' ' || outcome || ' ' || round(CAST(score AS NUMERIC), 6) || ' ' || bar || ' ' || firm || ' ' || state || ' ' || why FROM empi_pair ORDER BY id`,
+		`SELECT id || ' ' || person || ' ' || patient || ' ' || what || ' ' || source || ' ' || other || ' ' || why FROM empi_log ORDER BY id`,
+	} {
+		n := 0
+		err := g.store.View(g.ctx, func(tx *store.Tx) error {
+			return tx.Query(g.ctx, query, nil, func(scan func(...any) error) error {
+				var line string
+				err := scan(&line)
+				n++
+				fmt.Fprintln(h, line)
+				return err
+			})
+		})
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		fmt.Fprintln(h, n)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}
+
+// processor is what this process has used of it.
+func processor(t *testing.T) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func (g *register) measure(asked []people.Row) {
