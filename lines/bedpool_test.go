@@ -337,6 +337,22 @@ func TestAHospitalsOwnRulesHoldInItsCases(t *testing.T) {
 	})
 }
 
+func TestTheDeskSaysWhatItSetsAside(t *testing.T) {
+	both(t, "every code that the rules give somebody", func(t *testing.T, p *pooled) {
+		a := p.asks("wang", "urgent")
+		for code, roles := range allocate.Default().Override {
+			who := "desk"
+			if roles[0] == "nursing-duty" {
+				who = "nursing"
+			} else if roles[0] == "duty-chief" {
+				who = "chief"
+			}
+			p.step(who, a, "hold-bed", "bed", ref("Location/h-1"), "override", code, "reason", "多发伤")
+			p.step("desk", a, "release-bed", "reason", "另选")
+		}
+	})
+}
+
 func TestCapacityBecomesABedThatMorning(t *testing.T) {
 	both(t, "reserve, bind, take in", func(t *testing.T, p *pooled) {
 		a, b := p.asks("wang", "routine"), p.asks("li", "routine")

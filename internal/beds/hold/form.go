@@ -36,7 +36,7 @@ var (
 	// Bed is a bed of the register: "Location/…".
 	Bed      = hint(field("bed", "bed", "床位", "Bed"), "在床位一览中选择", "Choose it on the board")
 	expected = hint(field("datetime", "expected", "约定到院时间", "Promised arrival"), "急诊、紧急：过此 1 小时释放；普通：当日 18:00 释放", "Urgent: freed 1 h after it; routine: at 18:00 of that day")
-	override = hint(repeated(choice("override", "超出限制", "Beyond the limit of", option("nursing", "护理能力", "Nursing"), option("stale", "班次未填报", "A shift not set"), option("limit", "借床上限", "Limits of lending"),
+	override = hint(repeated(choice("override", "超出限制", "Beyond the limit of", option("nursing", "护理能力", "Nursing"), option("stale", "班次未填报", "A shift not set"), option("limit", "借床上限", "Limits of lending"), option("lending", "不借床或夜间", "A ward that does not lend, or night"),
 		option("campus", "院区限制", "Campus"), option("protected", "保护病区", "Protected ward"))), "须说明理由；护理能力只能由护理部值班放行", "Give a reason; only the nursing duty chief goes beyond nursing")
 	why = field("text", "reason", "理由", "Reason")
 )

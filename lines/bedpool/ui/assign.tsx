@@ -75,7 +75,7 @@ export function Assign({ w, at, ahead, holds, onDone, onClose, onLost }: Props) 
       {early && <p className="assign-soft" role="status">{t('placeEarly', { day: (w.booking?.from ?? '').slice(0, 10) })}</p>}
       {why.error ? <p className="quiet small">{t('whyFailed')}</p> : null}
       {hard.map((o) => <p key={o.code} className="assign-hard" role="alert">{o.code === 'taken' ? <b>{at.bed.occupant?.name ? t('lostTo', { who: at.bed.occupant.name }) : t('lost')}</b> : <><b>{t(sets.includes(o.code) ? `only.${o.code}` : 'never')}</b> {say(o)}</>}</p>)}
-      {open.map((o) => (
+      {open.map((o) => hard.length > 0 ? <p key={o.code} className="assign-soft">{say(o)}</p> : (
         <p key={o.code} className="assign-soft">
           <Checkbox checked={override.includes(o.code)} onChange={(e) => setOverride((b) => (e.target.checked ? [...b, o.code] : b.filter((x) => x !== o.code)))}>{t('override')}：{say(o)}</Checkbox>
         </p>

@@ -64,8 +64,8 @@ export function CaseActs({ slug, task }: { slug: string; task: string }) {
   if (!data.data) return <Loading rows={2} />;
   return (
     <div className="bed-case">
-      <p className="waiter-line small"><StateMark name={data.data.row.stateName} kind={data.data.row.stateKind} late={data.data.row.late} /> <span className="waiter-why">{data.data.row.what}</span> <span className="grow" /> <Link to={caseAt({ task, line: slug })}>{t('openCase')}</Link></p>
-      <Actions slug={slug} data={data.data} />
+      <p className="waiter-line small"><StateMark name={data.data.row.stateName} kind={data.data.row.stateKind} late={data.data.row.late} /> <span className="waiter-why">{data.data.row.what}</span> <span className="grow" /> <Link className="nowrap" to={caseAt({ task, line: slug })}>{t('openCase')}</Link></p>
+      <Actions slug={slug} data={{ ...data.data, open: data.data.open?.filter((s) => s.do !== 'bind-bed') }} />
       {slug === 'referral' && <TakeIn data={data.data} />}
     </div>
   );

@@ -53,10 +53,12 @@ export default function BoardTab({ line, pool }: TabProps) {
   }, { replace: true }), [setUrl]);
 
   const due = useMemo(() => inTurn((waiting.data?.rows ?? []).filter((w) => w.booking?.due)), [waiting.data]);
-  const rest = useMemo(() => inTurn((waiting.data?.rows ?? []).filter((w) => !w.booking?.due)), [waiting.data]);
-  const rows = useMemo(() => [...due, ...rest], [due, rest]);
+  const rest = useMemo(() => inTurn((waiting.data?.rows ?? []).filter((w) => !w.booking)), [waiting.data]);
+  const held = useMemo(() => inTurn((waiting.data?.rows ?? []).filter((w) => w.booking && !w.booking.due)), [waiting.data]);
+  const rows = useMemo(() => [...due, ...rest, ...held], [due, rest, held]);
   const waiter = rows.find((w) => w.task === picked);
-  const { fit, against } = usePicking(pool.id, waiter);
+  const inHand = waiter?.booking?.thing.startsWith('Location/') ? undefined : waiter; // who has a bed is looked at, not given another
+  const { fit, against } = usePicking(pool.id, inHand);
   const { accept, told, busy } = useAccept(pool.id, board.data);
   const byTask = useMemo(() => new Map((proposals.data?.proposals ?? []).map((p) => [p.request, p])), [proposals.data]);
   const at = board.data && bed ? whereIs(board.data, bed) : undefined;
@@ -83,7 +85,6 @@ export default function BoardTab({ line, pool }: TabProps) {
     setBed(undefined);
     setReserving(true);
   }, []);
-  const pick = useCallback((task: string) => setPicked((before) => (before === task ? undefined : task)), []);
   const drag = useCallback((task: string | undefined) => {
     if (task) setPicked(task);
     else setOver(undefined);
@@ -92,6 +93,11 @@ export default function BoardTab({ line, pool }: TabProps) {
     setBed(b);
     requestAnimationFrame(() => box.current?.querySelector<HTMLElement>(`[data-bed="${CSS.escape(b)}"]`)?.scrollIntoView?.({ block: 'nearest' }));
   }, []);
+  const pick = useCallback((task: string) => {
+    setPicked((before) => (before === task ? undefined : task));
+    const has = waiting.data?.rows?.find((w) => w.task === task)?.booking?.thing;
+    if (has?.startsWith('Location/')) show(has);
+  }, [waiting.data, show]);
   const openWard = useCallback((w: string) => go(`/lines/${line.slug}/ward?ward=${encodeURIComponent(w)}${url.get('pool') ? `&pool=${encodeURIComponent(url.get('pool')!)}` : ''}`), [go, line.slug, url]);
 
   useEffect(() => {
@@ -123,10 +129,10 @@ export default function BoardTab({ line, pool }: TabProps) {
   const v = board.data;
   if (!v.wards.length) return <EmptyState title={t('noBeds')} hint={t('noBedsHint')} />;
   const desk = !waiting.error;
-  const drawn = onlyFits && waiter && fit ? fitting(wards, fit, bed) : wards;
+  const drawn = onlyFits && inHand && fit ? fitting(wards, fit, bed) : wards;
   const card = (w: Waiter) => {
     const p = wantProposals === 'on' && (!w.booking || w.booking.due) ? byTask.get(w.task) : undefined;
-    return <WaiterCard key={w.task} w={w} ahead={v.ahead} may picked={w.task === picked} proposal={p} place={p?.bed ? placeOf(whereIs(v, p.bed)) : ''} busy={busy === w.task} onPick={pick} onDrag={drag} onAccept={onAccept} onShow={show} onReserve={startReserve} />;
+    return <WaiterCard key={w.task} w={w} ahead={v.ahead} may picked={w.task === picked} proposal={p} place={w.booking && !w.booking.due ? placeOf(whereIs(v, w.booking.thing)) : p?.bed ? placeOf(whereIs(v, p.bed)) : ''} busy={busy === w.task} onPick={pick} onDrag={drag} onAccept={onAccept} onShow={show} onReserve={startReserve} />;
   };
   const options = (values: (string | undefined)[], word: (s: string) => string) => [...new Set(values.filter((x): x is string => !!x))].map((value) => ({ value, label: word(value) }));
   const anyFilter = Object.values(f).some(Boolean);
@@ -153,35 +159,35 @@ export default function BoardTab({ line, pool }: TabProps) {
           <Button size="small" type="text" aria-pressed={dense} onClick={() => setDensity(dense ? 'wide' : 'dense')}>{dense ? t('wide') : t('dense')}</Button>
           <Button size="small" type="text" className="not-phone" onClick={() => setHelp(true)} aria-label={t('keys')}><kbd>?</kbd></Button>
         </div>
-        {waiter && (
+        {inHand && (
           <div className="in-hand small" role="status">
-            <b>{t('inHand', { who: waiter.patient?.name ?? '' })}</b> <span>{hovered ? (fit?.(hovered.bed, hovered.room.room) ? t('barsBed', { bed: placeOf(hovered), why: against(fit(hovered.bed, hovered.room.room)!) }) : t('fitsBed', { bed: placeOf(hovered) })) : t('inHandHow')}</span>
+            <b>{t('inHand', { who: inHand.patient?.name ?? '' })}</b> <span>{hovered ? (fit?.(hovered.bed, hovered.room.room) ? t('barsBed', { bed: placeOf(hovered), why: against(fit(hovered.bed, hovered.room.room)!) }) : t('fitsBed', { bed: placeOf(hovered) })) : t('inHandHow')}</span>
             <span className="grow" />{fit && <Button size="small" type={onlyFits ? 'default' : 'text'} aria-pressed={onlyFits} onClick={() => setOnlyFits(!onlyFits)}>{t('onlyFits')}</Button>}<Button size="small" type="link" onClick={() => setPicked(undefined)}>{t('putDown')}</Button>
           </div>
         )}
         <div className="beds-scroll">
-          {drawn.length ? <Grid wards={drawn} dense={dense} at={bed} fit={fit} against={against} onOpen={setBed} onDrop={waiter ? setBed : undefined} onOver={setOver} onWard={openWard} />
+          {drawn.length ? <Grid wards={drawn} dense={dense} at={bed} fit={fit} against={against} onOpen={setBed} onDrop={inHand ? setBed : undefined} proposed={inHand && byTask.get(inHand.task)?.bed} onOver={setOver} onWard={openWard} />
             : <EmptyState title={t(wards.length ? 'noneFits' : 'noneFound')}><Button onClick={() => wards.length ? setOnlyFits(false) : set({ campus: '', group: '', specialty: '', level: '', state: '', find: '' })}>{t('clear')}</Button></EmptyState>}
         </div>
       </div>
       {(desk || at) && (
         <aside className="beds-side" aria-label={t('tab.waiting')}>
-          {reserving && waiter && !at && (
-            <Reserve key={waiter.task} w={waiter} now={now} groups={[...new Set(v.wards.flatMap((w) => w.ward.group ?? []))]} levels={[...new Set([...v.byBed.values()].map((b) => b.level))]} onClose={() => setReserving(false)} onDone={(day) => {
-              void message.success(t('reserved', { who: waiter.patient?.name ?? '', day }), 6);
+          {reserving && inHand && !at && (
+            <Reserve key={inHand.task} w={inHand} now={now} groups={[...new Set(v.wards.flatMap((w) => w.ward.group ?? []))]} levels={[...new Set([...v.byBed.values()].map((b) => b.level))]} onClose={() => setReserving(false)} onDone={(day) => {
+              void message.success(t('reserved', { who: inHand.patient?.name ?? '', day }), 6);
               setPicked(undefined);
               after();
             }} />
           )}
-          {at && waiter && !waiter.booking?.thing.startsWith('Location/') ? (
-            <Assign key={`${waiter.task} ${at.bed.id}`} w={waiter} at={at} ahead={v.ahead} holds={v.holds} onLost={after} onClose={() => setBed(undefined)} onDone={(b) => {
-              undoable(told(waiter, b));
+          {at && inHand ? (
+            <Assign key={`${inHand.task} ${at.bed.id}`} w={inHand} at={at} ahead={v.ahead} holds={v.holds} onLost={after} onClose={() => setBed(undefined)} onDone={(b) => {
+              undoable(told(inHand, b));
               setBed(undefined);
               setPicked(undefined);
               after();
             }} />
           ) : null}
-          {at && (!waiter || waiter.booking?.thing.startsWith('Location/')) ? <BedPanel pool={pool.id} at={at} onClose={() => setBed(undefined)} /> : null}
+          {at && !inHand ? <BedPanel pool={pool.id} at={at} onClose={() => setBed(undefined)} /> : null}
           {desk && (
             <>
               <header className="waiters-head">
@@ -194,6 +200,8 @@ export default function BoardTab({ line, pool }: TabProps) {
               {!waiting.data ? <Loading rows={10} /> : rows.length === 0 ? <EmptyState title={t('nobodyWaits')} hint={t('nobodyWaitsHint')} /> : (
                 <ul className="bare waiters" aria-label={t('tab.waiting')}>
                   {rest.map(card)}
+                  {held.length > 0 && <li className="waiters-sub quiet small">{t('heldN', { n: held.length })}</li>}
+                  {held.map(card)}
                 </ul>
               )}
             </>

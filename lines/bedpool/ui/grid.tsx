@@ -12,6 +12,7 @@ export interface GridProps {
   wards: WardView[];
   dense: boolean;
   at?: string;
+  proposed?: string; // for the waiter in hand
   fit?: Fit;
   against: (code: string) => string;
   onOpen: (bed: string) => void;
@@ -24,7 +25,7 @@ const bedOf = (e: { target: EventTarget | null }) => (e.target as HTMLElement | 
 
 // Grid is every bed of the wards given. Wards far from the screen keep their place and are drawn when they come near; one
 // listener serves all tiles.
-export function Grid({ wards, dense, at, fit, against, onOpen, onDrop, onOver, onWard }: GridProps) {
+export function Grid({ wards, dense, at, proposed, fit, against, onOpen, onDrop, onOver, onWard }: GridProps) {
   const t = useSay();
   const box = useRef<HTMLDivElement>(null);
   const manyCampuses = wards.some((w) => w.ward.campus !== wards[0]!.ward.campus);
@@ -71,7 +72,7 @@ export function Grid({ wards, dense, at, fit, against, onOpen, onDrop, onOver, o
 
   return (
     <div ref={box} className={dense ? 'grid grid-dense' : 'grid'} role="group" aria-label={t('tab.board')} onClick={open} onKeyDown={press} {...drag}>
-      {wards.map((w, i) => <Ward key={w.ward.id} view={w} t={t} dense={dense} first={i < 8} fit={fit} against={against} at={at && w.beds.some((b) => b.id === at) ? at : undefined} lead={i === 0} manyCampuses={manyCampuses} />)}
+      {wards.map((w, i) => <Ward key={w.ward.id} view={w} t={t} dense={dense} first={i < 8} fit={fit} against={against} at={at && w.beds.some((b) => b.id === at) ? at : undefined} proposed={proposed && w.beds.some((b) => b.id === proposed) ? proposed : undefined} lead={i === 0} manyCampuses={manyCampuses} />)}
     </div>
   );
 }
@@ -101,9 +102,9 @@ function neighbour(box: HTMLElement, tile: HTMLElement, key: string): HTMLElemen
   return best;
 }
 
-interface WardProps { view: WardView; t: Say; dense: boolean; first: boolean; fit?: Fit; against: (code: string) => string; at?: string; lead: boolean; manyCampuses: boolean }
+interface WardProps { view: WardView; t: Say; dense: boolean; first: boolean; fit?: Fit; against: (code: string) => string; at?: string; proposed?: string; lead: boolean; manyCampuses: boolean }
 
-const Ward = memo(function Ward({ view: v, t, dense, first, fit, against, at, lead, manyCampuses }: WardProps) {
+const Ward = memo(function Ward({ view: v, t, dense, first, fit, against, at, proposed, lead, manyCampuses }: WardProps) {
   const say = useName();
   const [near, setNear] = useState(first || typeof IntersectionObserver === 'undefined');
   const box = useRef<HTMLElement>(null);
@@ -122,7 +123,7 @@ const Ward = memo(function Ward({ view: v, t, dense, first, fit, against, at, le
     <section className="ward" ref={box} aria-label={w.name} style={{ containIntrinsicBlockSize: `auto ${Math.max(54, Math.ceil((v.beds.length * width) / 720) * (dense ? 28 : 42) + 8)}px` }}>
       <div className="ward-head">
         <button type="button" className="ward-name" data-ward-open={w.id} title={[w.name, v.campus?.name].filter(Boolean).join(' · ')}>{w.name}</button>
-        <span className="ward-count small num"><b className={v.counts.free ? 'ward-free' : 'quiet'}>{t('freeOf', { n: v.counts.free })}</b> <span className="quiet">/ {v.beds.length}</span></span>
+        <span className="ward-count small num"><b className={v.counts.free ? 'ward-free' : 'quiet'}>{t('freeOf', { n: v.counts.free })}</b> <span className="quiet">/ {Object.values(v.counts).reduce((n, c) => n + c, 0)}</span></span>
         {w.stale ? <span className="ward-mark ward-stale" title={t('staleSays')}>{t('stale')}</span>
           : !!w.capacity && <Meter full={full} label={t('nursing', { load: round(w.load ?? 0), of: round(w.capacity) })} />}
         {!w.lends && <span className="ward-mark" title={t('noLendingSays')}>{t('noLending')}</span>}
@@ -135,7 +136,7 @@ const Ward = memo(function Ward({ view: v, t, dense, first, fit, against, at, le
             <span className="room-rule" title={t('room', { n: r.room.name, rule: t(`rule.${r.room.rule}`) })} aria-hidden>{t(`rule.${r.room.rule}.sign`)}</span>
             {r.beds.map((b) => {
               const code = fit?.(b, r.room);
-              return <Tile key={b.id} bed={b} t={t} dense={dense} here={b.id === at} code={code} why={code ? against(code) : ''} lead={lead && b === v.beds[0]} />;
+              return <Tile key={b.id} bed={b} t={t} dense={dense} here={b.id === at} code={code} why={code ? against(code) : ''} lead={lead && b === v.beds[0]} proposed={b.id === proposed} />;
             })}
           </div>
         ))}
@@ -155,20 +156,20 @@ function Meter({ full, label }: { full: number; label: string }) {
   );
 }
 
-interface TileProps { bed: Bed; t: Say; dense: boolean; here: boolean; code?: string; why: string; lead: boolean }
+interface TileProps { bed: Bed; t: Say; dense: boolean; here: boolean; code?: string; why: string; lead: boolean; proposed: boolean }
 
-const Tile = memo(function Tile({ bed: b, t, dense, here, code, why, lead }: TileProps) {
+const Tile = memo(function Tile({ bed: b, t, dense, here, code, why, lead, proposed }: TileProps) {
   const state = stateOf(b);
-  const says = tileWords(t, b, why, code === '');
+  const says = [tileWords(t, b, why, code === ''), proposed ? t('proposedBed') : ''].filter(Boolean).join('；');
   return (
     <button type="button" data-bed={b.id} data-state={b.state} tabIndex={here || lead ? 0 : -1} title={says} aria-current={here || undefined}
-      className={`tile tile-${state}${here ? ' tile-here' : ''}${code === '' ? ' tile-fits' : code ? ' tile-bars' : ''}`}>
+      className={`tile tile-${state}${here ? ' tile-here' : ''}${code === '' ? ' tile-fits' : code ? ' tile-bars' : ''}${proposed ? ' tile-proposed' : ''}`}>
       <span className="tile-no">{shortName(b.name)}</span>
       <span className="tile-sign">{t(`sign.${state}`)}</span>
       {!dense && <span className="tile-who">{second(t, b)}</span>}
     </button>
   );
-}, (a, b) => a.bed === b.bed && a.here === b.here && a.code === b.code && a.why === b.why && a.dense === b.dense && a.lead === b.lead && a.t === b.t);
+}, (a, b) => a.bed === b.bed && a.here === b.here && a.code === b.code && a.why === b.why && a.dense === b.dense && a.lead === b.lead && a.proposed === b.proposed && a.t === b.t);
 
 // A ward calls its beds by number; the word 床 is on every door and needs no room here.
 export const shortName = (name: string) => name.replace(/\s*(床|号床)$/, '').replace(/^bed\s*/i, '');

@@ -261,6 +261,7 @@ describe('the board', () => {
 
 describe('places reserved for a day', () => {
   const placed = waiter('d1', { patient: { name: '吴*', sex: 'male', age: 58 }, needs: { urgency: 'elective', sex: 'male' }, booking: { thing: 'capacity:Organization/centre/med/general/male#0', state: 'held', from: inMinutes(-400), due: true } });
+  const routine = waiter('w1', { needs: { ...waiter('w1').needs, urgency: 'elective' } });
   const other = waiter('d2', { ...placed, task: 'Task/d2', patient: { name: '孙*', sex: 'male', age: 49 } });
   const later = waiter('d3', { patient: { name: '钱*', sex: 'male', age: 50 }, booking: { thing: 'capacity:Organization/centre/med/general/male#1', state: 'held', from: '2027-01-05T00:00:00+08:00' } });
   const morning = {
@@ -306,8 +307,8 @@ describe('places reserved for a day', () => {
     expect(within(form).queryByRole('button', { name: '落实' })).toBeNull();
   });
   it('are reserved from the board: pick the waiter, say the day', async () => {
-    const { asked } = hub(<BedPoolPage line={line} />, at('/board', { 'POST /fhir/Task/w1/$hold-bed': {} }));
-    await userEvent.click(await screen.findByRole('button', { name: /紧急.*张\*/ }));
+    const { asked } = hub(<BedPoolPage line={line} />, at('/board', { 'GET /api/beds/waiting': { rows: [routine, late] }, 'POST /fhir/Task/w1/$hold-bed': {} }));
+    await userEvent.click(await screen.findByRole('button', { name: /择期.*张\*/ }));
     await userEvent.click(await screen.findByRole('button', { name: '预留名额' }));
     const form = await screen.findByRole('form', { name: '预留名额' });
     const day = within(form).getByLabelText('入院日期');
@@ -319,12 +320,37 @@ describe('places reserved for a day', () => {
     expect(await screen.findByText('已为 张* 预留 2027-01-05 的名额')).toBeInTheDocument();
   });
   it('no place left is said in words', async () => {
-    hub(<BedPoolPage line={line} />, at('/board', { 'POST /fhir/Task/w1/$hold-bed': refuse(409, 'taken', '这一天没有名额了') }));
-    await userEvent.click(await screen.findByRole('button', { name: /紧急.*张\*/ }));
+    hub(<BedPoolPage line={line} />, at('/board', { 'GET /api/beds/waiting': { rows: [routine] }, 'POST /fhir/Task/w1/$hold-bed': refuse(409, 'taken', '这一天没有名额了') }));
+    await userEvent.click(await screen.findByRole('button', { name: /择期.*张\*/ }));
     await userEvent.click(await screen.findByRole('button', { name: '预留名额' }));
     const form = await screen.findByRole('form', { name: '预留名额' });
     await userEvent.click(within(form).getByRole('button', { name: '预留名额' }));
-    expect(await within(form).findByRole('alert')).toHaveTextContent('这一天没有名额了');
+    expect(await within(form).findByRole('alert')).toHaveTextContent(/没有可预留的名额.*请换一天/);
+  });
+  it('are for those who can wait: an emergency is offered none', async () => {
+    hub(<BedPoolPage line={line} />, at('/board'));
+    await userEvent.click(await screen.findByRole('button', { name: /急诊.*李\*/ }));
+    expect(screen.queryByRole('button', { name: '预留名额' })).toBeNull();
+  });
+  it('who has a bed stands below those who wait, with his bed; picking him shows it', async () => {
+    const has = waiter('h1', { patient: { name: '赵*', sex: 'female', age: 60 }, needs: { urgency: 'emergency' }, booking: { thing: 'Location/b5', state: 'held' } });
+    hub(<BedPoolPage line={line} />, at('/board', { 'GET /api/beds/waiting': { rows: [has, waiter('w1')] } }));
+    const rows = within(await screen.findByRole('list', { name: '候床' })).getAllByRole('listitem');
+    expect(rows.map((r) => r.textContent!.slice(0, 6))).toEqual(['紧急 张* ', '已留床 1', '急诊 赵* ']);
+    expect(rows[2]).toHaveTextContent('已留 心内一病区 5 床 · 不会逾期释放');
+    expect(screen.getByRole('heading', { name: '候床 1' })).toBeInTheDocument();
+    await userEvent.click(screen.getByRole('button', { name: /赵\*/ }));
+    expect(await screen.findByRole('region', { name: '心内一病区 5 床' })).toBeInTheDocument();
+    expect(screen.queryByRole('form', { name: '留床' })).toBeNull();
+  });
+  it('the bed proposed is marked on the board; a narrowed ward counts all its beds', async () => {
+    hub(<BedPoolPage line={line} />, at('/board'));
+    await screen.findByText('→ 心内一病区 10 床');
+    await userEvent.click(screen.getByRole('button', { name: /紧急.*张\*/ }));
+    expect(screen.getByRole('button', { name: /^10 ?空/ })).toHaveAttribute('title', expect.stringContaining('建议床位'));
+    await userEvent.click(await screen.findByRole('button', { name: '只看可用' }));
+    await waitFor(() => expect(screen.queryByRole('button', { name: /^2 ?空/ })).toBeNull());
+    expect(screen.getByRole('region', { name: '心内一病区' })).toHaveTextContent('空 2 / 5');
   });
   it('shows only the beds that fit, where one asks for it', async () => {
     hub(<BedPoolPage line={line} />, at('/board'));

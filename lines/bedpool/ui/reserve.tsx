@@ -1,6 +1,6 @@
 import { Button, Select } from 'antd';
 import { useEffect, useRef, useState, type FormEvent } from 'react';
-import { newKey } from '../../../web/src/fhir/client';
+import { newKey, Refusal } from '../../../web/src/fhir/client';
 import { ErrorState } from '../../../web/src/states/states';
 import { localInput } from '../../../web/src/words/time';
 import type { Waiter } from './api';
@@ -47,8 +47,9 @@ export function Reserve({ w, now, groups, levels, onDone, onClose }: Props) {
       <label className="assign-field">{t('reserveDay')} <input className="plain-input num" type="date" required min={today} value={date} onChange={(e) => setDate(e.target.value)} /></label>
       <div className="assign-field">{t('group')} <Select size="small" aria-label={t('group')} value={group} popupMatchSelectWidth={false} onChange={setGroup}
         options={[{ value: '', label: w.needs.specialtyName ? t('groupOf', { dept: w.needs.specialtyName }) : t('groupOwn') }, ...groups.map((g) => ({ value: g, label: t(`group.${g}`).replace(/^group\./, '') }))]} />
-        {t('level')} <Select size="small" aria-label={t('level')} value={level} popupMatchSelectWidth={false} onChange={setLevel} options={[...new Set([level, ...levels])].map((l) => ({ value: l, label: t(`level.${l}`) }))} /></div>
-      {refused !== null && <ErrorState error={refused} compact act />}
+      </div>
+      <div className="assign-field">{t('level')} <Select size="small" aria-label={t('level')} value={level} popupMatchSelectWidth={false} onChange={setLevel} options={[...new Set([level, ...levels])].map((l) => ({ value: l, label: t(`level.${l}`) }))} /></div>
+      {refused instanceof Refusal && refused.code === 'taken' ? <p className="assign-hard" role="alert">{t('noPlace', { day: date })}</p> : refused !== null && <ErrorState error={refused} compact act />}
       <div className="actions">
         <Button className="assign-go" type="primary" htmlType="submit" size="small" loading={busy} disabled={!date}>{t('reserve')}</Button>
         <Button size="small" onClick={onClose}>{t('cancel')}</Button>

@@ -53,7 +53,7 @@ export const WaiterCard = memo(function WaiterCard({ w, ahead, picked, proposal:
         </span>
         <span className="waiter-line small">
           <NeedSigns needs={w.needs} />
-          <span className="quiet waiter-why">{held ? (held.thing.startsWith('capacity:') ? t('placeFor', { day: (held.from ?? '').slice(5, 10) }) : t('heldFor', { at: shortTime(held.expires, now) })) : [w.from, say(w.reasonName) || (w.reason && t(`why.${w.reason}`).replace(/^why\./, ''))].filter(Boolean).join(' · ')}</span>
+          <span className="quiet waiter-why">{held ? (held.thing.startsWith('capacity:') ? t('placeFor', { day: (held.from ?? '').slice(5, 10) }) : [t('heldAt', { bed: place || '' }), held.expires ? t('holdUntil', { at: shortTime(held.expires, now) }) : t('frozenShort')].join(' · ')) : [w.from, say(w.reasonName) || (w.reason && t(`why.${w.reason}`).replace(/^why\./, ''))].filter(Boolean).join(' · ')}</span>
           <span className="grow" />
           {w.promised && <span className={`nowrap num ${late ? 'due-late' : ''}`}>{late ? t('promiseLate', { at: shortTime(w.promised, now) }) : t('promised', { at: shortTime(w.promised, now) })}</span>}
         </span>
@@ -67,7 +67,7 @@ export const WaiterCard = memo(function WaiterCard({ w, ahead, picked, proposal:
               {may && <Button size="small" loading={busy} onClick={() => onAccept(w, p)}>{held ? t('bind') : t('accept')}</Button>}
             </>
           ) : p ? <span className="soon-word">{say({ zh: p.zh, en: p.en })}</span> : null}
-          {picked && !held && may && onReserve && <Button size="small" onClick={onReserve}>{t('reserve')}</Button>}
+          {picked && !held && may && onReserve && (w.needs.urgency === 'elective' || w.needs.urgency === 'cancer') && <Button size="small" onClick={onReserve}>{t('reserve')}</Button>}
           {picked && <Link to={caseAt(w)} className="nowrap">{t('openCase')}</Link>}
         </div>
       )}

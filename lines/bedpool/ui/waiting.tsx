@@ -140,7 +140,7 @@ export default function WaitingTab({ pool }: TabProps) {
         <td className={late ? 'num due-late' : 'num'}>{w.promised ? <>{late && '! '}{shortTime(w.promised, now)}</> : <span className="quiet">–</span>}</td>
         {!open && <td className="quiet">{say(w.reasonName) || (w.reason ? t(`why.${w.reason}`).replace(/^why\./, '') : '')}</td>}
         <td title={p ? say({ zh: p.zh, en: p.en }) : ''}>
-          {w.booking && !(w.booking.due && p) ? <span className="mark mark-open">{w.booking.thing.startsWith('capacity:') ? t('placeFor', { day: (w.booking.from ?? '').slice(5, 10) }) : t('heldFor', { at: shortTime(w.booking.expires, now) })}</span>
+          {w.booking && !(w.booking.due && p) ? <span className="mark mark-open">{w.booking.thing.startsWith('capacity:') ? t('placeFor', { day: (w.booking.from ?? '').slice(5, 10) }) : [t('heldAt', { bed: board.data ? placeOf(whereIs(board.data, w.booking.thing)) : '' }), w.booking.expires ? t('holdUntil', { at: shortTime(w.booking.expires, now) }) : t('frozenShort')].join(' · ')}</span>
             : p?.bed ? <><Button size="small" loading={busy === w.task} onClick={(e) => {
               e.stopPropagation();
               void accept(w, p).then((done) => done && message.success(done.what));
