@@ -26,6 +26,8 @@ type driver struct {
 	guess  *sql   // counts rows of a sample instead of its own
 	n      int64  // rows, as far as was counted
 	long   bool   // what it is made of is too much to gather
+
+	otherwise *driver // of a walk: the way to take when it has come far without filling the page
 }
 
 // probing bounds what a probe may cost. Tests make it small, so that small tables take every way.
@@ -97,7 +99,7 @@ func (f *finder) plan(whole bool) (*driver, error) {
 			}
 		}
 		if best == nil && stream.from != nil && int64(f.q.Count+1)*stream.n/limit <= probing.walk {
-			return stream, nil
+			return stream.or(ways), nil
 		}
 	}
 	if best == nil {
@@ -137,6 +139,17 @@ func (f *finder) plan(whole bool) (*driver, error) {
 		return stream, nil
 	}
 	return best, nil
+}
+
+// or gives a walk a way that goes from the patients of a chain to the code, for when those whom the walk meets first
+// are others. What it gathers is bounded by those patients.
+func (d *driver) or(ways []*driver) *driver {
+	for _, w := range ways {
+		if w != d && w.dated && !w.long && len(w.covers) > 0 && w.skip2 >= 0 {
+			d.otherwise = w
+		}
+	}
+	return d
 }
 
 // shortest is the way in the order of the page with the fewest rows; without one, the table of resources itself.

@@ -123,6 +123,12 @@ func (f *finder) page(d *driver, page *Page) ([]int64, error) {
 		return f.gathered(d, &cur, keys[0].desc, page)
 	}
 	desc := keys[len(keys)-1].desc // the number goes the way of the last key, so that an index can serve both
+	var near *int64
+	if d.otherwise != nil && d.at && d.from != nil && desc && f.streams() {
+		if near, err = f.near(d, &cur); err != nil {
+			return nil, err
+		}
+	}
 	q := &sql{}
 	q.add("SELECT ")
 	if !d.once {
@@ -136,6 +142,9 @@ func (f *finder) page(d *driver, page *Page) ([]int64, error) {
 		return nil, err
 	}
 	q.add(" AND "+ridColumn+" <= ?", cur.Top)
+	if near != nil {
+		q.add(" AND d.at >= ?", *near)
+	}
 	if f.q.Cursor != "" {
 		after(q, keys, ridColumn, desc, &cur)
 	}
@@ -172,12 +181,36 @@ func (f *finder) page(d *driver, page *Page) ([]int64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: search %s: %w", f.q.Type, err)
 	}
+	if near != nil && len(rids) <= count {
+		return f.page(d.otherwise, page)
+	}
 	if len(rids) > count {
 		rids = rids[:count]
 		page.Next = ends[count-1].text()
 	}
 	f.ends = ends
 	return rids, nil
+}
+
+// near is the main date to which a walk goes before another way is taken; nil = its list ends sooner.
+func (f *finder) near(d *driver, cur *cursor) (*int64, error) {
+	q := &sql{}
+	q.add("SELECT d.at ")
+	q.add(d.from.String(), d.from.args...)
+	q.add(" WHERE 1 = 1")
+	if d.cond != nil {
+		q.add(d.cond.String(), d.cond.args...)
+	}
+	if f.q.Cursor != "" {
+		q.add(" AND d.at <= ?", cur.Keys[0])
+	}
+	q.add(" ORDER BY d.at DESC LIMIT 1 OFFSET ? + 0", probing.walk)
+	var at int64
+	found, err := f.tx.one(f.ctx, q.String(), q.args, &at)
+	if !found || err != nil {
+		return nil, err
+	}
+	return &at, nil
 }
 
 func (c *cursor) text() string {
