@@ -17,8 +17,10 @@ import (
 // pool is a hub whose centre has a ward of cardiology and one of respiratory medicine that lends.
 type pool struct{ *Hub }
 
-func withBeds(t testing.TB) pool {
-	h := pool{New(t)}
+func withBeds(t testing.TB) pool { return withBedsOn(New(t)) }
+
+func withBedsOn(hub *Hub) pool {
+	h := pool{hub}
 	place := func(id, kind, name, above, org string, says ...any) *fhir.Node {
 		n := fhir.New("Location", "id", id, "extension", fhir.Arr(says), "status", "active", "name", name, "mode", "instance", "physicalType", fhir.Concept(beds.PhysicalType, kind, ""))
 		if above != "" {

@@ -18,7 +18,9 @@ import (
 	"github.com/xinglin-health/xinglin/internal/gateway/hl7v2/er7"
 	"github.com/xinglin-health/xinglin/internal/gateway/hl7v2/mllp"
 	"github.com/xinglin-health/xinglin/internal/line"
+	"github.com/xinglin-health/xinglin/internal/server"
 	"github.com/xinglin-health/xinglin/internal/store"
+	"github.com/xinglin-health/xinglin/internal/store/storetest"
 )
 
 // ward is a hub whose centre's own system sends over a real connection.
@@ -29,8 +31,10 @@ type ward struct {
 	sent   int
 }
 
-func withSystem(t testing.TB) *ward {
-	w := &ward{pool: withBeds(t)}
+func withSystem(t testing.TB) *ward { return withSystemOn(New(t)) }
+
+func withSystemOn(hub *Hub) *ward {
+	w, t := &ward{pool: withBedsOn(hub)}, hub.T
 	token, secret, err := w.Identity.NewToken(context.Background(), "his", []string{"system/Patient.crs", "system/Encounter.crus", "system/Location.rus", "system/Task.rus", "system/ServiceRequest.rus"}, "Organization/centre", 24*time.Hour)
 	if err != nil {
 		t.Fatal(err)
@@ -378,11 +382,15 @@ func TestTheShadowOfAWard(t *testing.T) {
 
 // One sender, one connection: admit, move, discharge, each answered when it is on disk and booked.
 func BenchmarkMessages(b *testing.B) {
-	w := withSystem(b)
-	events := []string{"A01", "A02", "A03"}
-	for i := 0; b.Loop(); i++ {
-		if got := w.says(events[i%3], "ZY1", fmt.Sprint("V", i/3), []string{"C-1", "C-2", "C-2"}[i%3]); got != "AA" {
-			b.Fatal(got)
+	run := func(b *testing.B, o server.Options) {
+		w := withSystemOn(Open(b, o))
+		events := []string{"A01", "A02", "A03"}
+		for i := 0; b.Loop(); i++ {
+			if got := w.says(events[i%3], "ZY1", fmt.Sprint("V", i/3), []string{"C-1", "C-2", "C-2"}[i%3]); got != "AA" {
+				b.Fatal(got)
+			}
 		}
 	}
+	b.Run("sqlite", func(b *testing.B) { run(b, server.Options{Memory: true}) })
+	b.Run("postgres", func(b *testing.B) { run(b, server.Options{DB: storetest.PostgresURL(b)}) })
 }

@@ -91,9 +91,10 @@ func (g *Gateway) answer(ctx context.Context, from netip.Addr, raw []byte) (answ
 	for try := 1; ; try++ {
 		var was *kept
 		answer = nil
-		err = g.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		inTurn := "hl7v2 " + m.peer.Name // one after the other
+		err = g.Store.Update(store.Locking(ctx, inTurn), func(tx *store.Tx) (err error) {
 			m.patient, m.encounter, m.bed, m.done = "", "", "", nil
-			if err := tx.Lock(ctx, "hl7v2 "+m.peer.Name); err != nil { // one after the other
+			if err := tx.Lock(ctx, inTurn); err != nil {
 				return err
 			}
 			if was, err = g.recall(ctx, tx, &m); err != nil || was != nil {
