@@ -14,7 +14,7 @@ export const refuse = (status: number, code: string, text: string) => ({
 });
 
 // hub draws a part of the page over made-up answers; what was asked is returned for the test to read.
-export function hub(page: ReactNode, { path = '/', route = '/*', say = {} as Record<string, unknown> } = {}) {
+export function hub(page: ReactNode, { path = '/', route = '/*', say = {} as Record<string, unknown>, who = me } = {}) {
   const asked: Asked[] = [];
   const table = { ...answers, ...say };
   vi.stubGlobal('fetch', vi.fn(async (input: string, init: RequestInit = {}) => {
@@ -32,7 +32,7 @@ export function hub(page: ReactNode, { path = '/', route = '/*', say = {} as Rec
       <ConfigProvider theme={{ token: { motion: false } }} button={{ autoInsertSpace: false }}>
         <App>
           <MemoryRouter initialEntries={[path]}>
-            <MeContext.Provider value={me}>
+            <MeContext.Provider value={who}>
               <Routes><Route path={route} element={page} /></Routes>
               <Where />
             </MeContext.Provider>

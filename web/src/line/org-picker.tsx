@@ -32,18 +32,19 @@ export default function OrgPicker({ value, onChange, status, service, task, free
   const orgs = useTargets();
   const may = useAskable(service, task);
   const askable = !service || free || !may.data || may.data.anywhere ? undefined : may.data.parties;
-  const [tree, names, top] = useMemo(() => {
-    const names = new Map<string, string>();
+  const [tree, names, closed, top] = useMemo(() => {
+    const names = new Map<string, string>(), closed = new Set<string>();
     // who has agreed to it, and everything beneath; the others are shown, and why they cannot be chosen
     const node = (above: boolean) => (o: OrgNode): { value: string; title: string; disabled?: boolean; children?: unknown[] } => {
       const agreed = above || !askable || askable.includes(o.reference);
       names.set(o.reference, o.name);
+      if (!agreed) closed.add(o.reference);
       return { value: o.reference, title: agreed ? o.name : `${o.name}${marks.aside(t('noAgreement'))}`, disabled: !agreed, children: o.children?.length ? o.children.map(node(agreed)) : undefined };
     };
     const tree = (orgs.data ?? []).map(node(false));
-    return [tree, names, (orgs.data ?? []).map((o) => o.reference)] as const;
-  }, [orgs.data, askable, t]);
-  const recent = recentOrgs().filter((r) => !orgs.data || names.has(r.reference));
+    return [tree, names, closed, (orgs.data ?? []).map((o) => o.reference)] as const;
+  }, [orgs.data, askable, marks, t]);
+  const recent = recentOrgs().filter((r) => !orgs.data || (names.has(r.reference) && !closed.has(r.reference)));
   return (
     <div className="org-picker">
       <TreeSelect {...aria} status={status} showSearch={{ treeNodeFilterProp: 'title' }} allowClear treeDefaultExpandedKeys={top}

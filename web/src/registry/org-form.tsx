@@ -5,6 +5,7 @@ import { get, idOf, query, Refusal } from '../fhir/client';
 import type { OrgNode } from '../fhir/types';
 import OrgPicker from '../line/org-picker';
 import { ErrorState, Loading } from '../states/states';
+import { dateOf } from '../words/time';
 import { useLang, useWords } from '../words/words';
 import { address, codeOf, numberOf, save, system, termName, useCatalogue, withExtension, withNumber, type Coded, type Resource, type Term } from './data';
 import en from './en.json';
@@ -167,7 +168,7 @@ function Services({ org }: { org: OrgNode }) {
             <tr key={s.id}>
               <td><button type="button" className="row-open" onClick={() => setEditing(s)}>{s.name}</button>{s.comment && <div className="quiet small">{s.comment}</div>}</td>
               <td>{termName(terms.data?.capabilities, s.category?.[0]?.coding?.[0]?.code, lang)}</td>
-              <td className="num nowrap">{period(s)?.start ?? t('open')} – {period(s)?.end ?? t('open')}</td>
+              <td className="num nowrap">{period(s)?.start || period(s)?.end ? `${dateOf(period(s)?.start) || t('open')} – ${dateOf(period(s)?.end) || t('open')}` : t('open')}</td>
               <td><span className={`mark ${s.active === false ? 'mark-closed' : 'mark-done'}`}>{t(s.active === false ? 'stopped' : 'inForce')}</span></td>
             </tr>
           ))}</tbody>

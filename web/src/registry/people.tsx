@@ -8,7 +8,7 @@ import { EmptyState, ErrorState, Loading } from '../states/states';
 import { useMarks, useName, useWords } from '../words/words';
 import { lastDay, useEndings, usePeople, type Member } from './data';
 import en from './en.json';
-import { PersonPanel } from './person';
+import { PersonPanel, useKeeps } from './person';
 import './registry.css';
 import zh from './zh.json';
 
@@ -16,6 +16,7 @@ import zh from './zh.json';
 export default function People() {
   const t = useWords({ zh, en });
   const me = useWho();
+  const keeps = useKeeps();
   const [url, setUrl] = useSearchParams();
   const at = url.get('at') ?? '';
   const ending = url.get('show') === 'ending';
@@ -44,15 +45,15 @@ export default function People() {
           }} onSearch={(v) => setQ(v.trim())} />
         <Button size="small" type={ending ? 'primary' : 'default'} aria-pressed={ending} onClick={() => show(ending ? '' : 'ending', 'show')}>{t('endingSoon')}{soon > 0 && <b className="num"> {soon}</b>}</Button>
         <span className="grow" />
-        <Link to="/admin/import"><Button>{t('importFile')}</Button></Link>
-        <Button type="primary" onClick={() => show('new')}>{t('newPerson')}</Button>
+        {keeps && <Link to="/admin/import"><Button>{t('importFile')}</Button></Link>}
+        {keeps && <Button type="primary" onClick={() => show('new')}>{t('newPerson')}</Button>}
       </div>
       <div className={at ? 'subs-body subs-open people-open' : 'subs-body'}>
         <div className="subs-list" tabIndex={0} role="region" aria-label={t('people')}>
           {ending ? <Endings onOpen={show} />
             : people.error && list.length === 0 ? <ErrorState error={people.error} onRetry={() => void people.refetch()} />
             : people.isLoading ? <Loading rows={14} />
-            : list.length === 0 ? <EmptyState title={t('peopleEmpty')} hint={t('peopleEmptyHint')}><Link to="/admin/import">{t('importFile')}</Link></EmptyState>
+            : list.length === 0 ? <EmptyState title={t('peopleEmpty')} hint={t('peopleEmptyHint')}>{keeps && <Link to="/admin/import">{t('importFile')}</Link>}</EmptyState>
             : (
               <>
                 <table className="plain" aria-label={t('people')}>

@@ -4,6 +4,7 @@ import { useState, type FormEvent } from 'react';
 import { get, idOf, Refusal } from '../fhir/client';
 import OrgPicker from '../line/org-picker';
 import type { Pointed } from '../line/parameters';
+import { useWho } from '../shell/who';
 import { ErrorState, Loading } from '../states/states';
 import { useLang, useMarks, useName, useWords } from '../words/words';
 import { address, save, spanText, system, termName, useActs, useCatalogue, useMember, usePosts, withExtension, type Coded, type Held, type Licence, type Member, type Resource, type Term } from './data';
@@ -19,6 +20,9 @@ interface Role extends Resource { resourceType: 'PractitionerRole'; period?: Per
 
 type Editing = { what: 'person' } | { what: 'licence'; old?: Licence } | { what: 'role'; old?: Held } | null;
 
+// useKeeps: administrators keep the register, all others read it.
+export const useKeeps = () => useWho()?.role.role === 'administrator';
+
 // PersonPanel is one person: who he is, what he is licensed for, what he holds where and when, what he may do today.
 export function PersonPanel({ reference, org, onClose, onOpen }: { reference: string; org?: Pointed; onClose: () => void; onOpen: (reference: string) => void }) {
   const t = useWords({ zh, en });
@@ -26,6 +30,7 @@ export function PersonPanel({ reference, org, onClose, onOpen }: { reference: st
   const say = useName();
   const client = useQueryClient();
   const { message } = App.useApp();
+  const keeps = useKeeps();
   const one = useMember(reference);
   const [editing, setEditing] = useState<Editing>(reference ? null : { what: 'person' });
   const [past, setPast] = useState(false);
@@ -48,15 +53,15 @@ export function PersonPanel({ reference, org, onClose, onOpen }: { reference: st
       <div className="subs-title">
         <h2>{m.name}</h2>{m.number && <span className="quiet num">{m.number}</span>}
         <span className="grow" />
-        <Button size="small" onClick={() => setEditing({ what: 'person' })}>{t('edit')}</Button>
+        {keeps && <Button size="small" onClick={() => setEditing({ what: 'person' })}>{t('edit')}</Button>}
         <Button size="small" type="text" onClick={onClose}>{t('close')}</Button>
       </div>
       {editing?.what === 'person' && <PersonForm reference={reference} onDone={done} />}
-      <h3>{t('licence')} <Button size="small" onClick={() => setEditing({ what: 'licence' })}>{t('add')}</Button></h3>
+      <h3>{t('licence')} {keeps && <Button size="small" onClick={() => setEditing({ what: 'licence' })}>{t('add')}</Button>}</h3>
       {m.licences.length === 0 ? <p className="quiet">{t('noLicenceHint')}</p> : (
         <table className="plain" aria-label={t('licence')}><tbody>{m.licences.map((l, i) => (
           <tr key={l.number ?? i}>
-            <td><button type="button" className="row-open" onClick={() => setEditing({ what: 'licence', old: l })}>{say(l.name)}</button> <span className="quiet small">{l.scope}</span>
+            <td>{keeps ? <button type="button" className="row-open" onClick={() => setEditing({ what: 'licence', old: l })}>{say(l.name)}</button> : <b>{say(l.name)}</b>} <span className="quiet small">{l.scope}</span>
               <div className="small quiet num">{l.number} · {l.places.map((p) => p.display).join(marks.list) || t('noPlace')}</div></td>
             <td className="num nowrap">{spanText(l, t('open'))}</td>
             <td><span className={`mark ${l.inForce ? 'mark-done' : 'mark-late'}`}>{t(l.inForce ? 'inForce' : l.suspended ? 'suspended' : 'over')}</span></td>
@@ -64,12 +69,12 @@ export function PersonPanel({ reference, org, onClose, onOpen }: { reference: st
         ))}</tbody></table>
       )}
       {editing?.what === 'licence' && <LicenceForm reference={reference} old={editing.old} org={org} onDone={done} />}
-      <h3>{t('rolesAndPosts')} <Button size="small" onClick={() => setEditing({ what: 'role' })}>{t('appoint')}</Button>
+      <h3>{t('rolesAndPosts')} {keeps && <Button size="small" onClick={() => setEditing({ what: 'role' })}>{t('appoint')}</Button>}
         <span className="grow" /><Checkbox checked={past} onChange={(e) => setPast(e.target.checked)}>{t('showPast')}</Checkbox></h3>
       {posts.length === 0 ? <p className="quiet">{t('noRoleNow')}</p> : (
         <table className="plain" aria-label={t('rolesAndPosts')}><tbody>{posts.map((p) => (
           <tr key={p.role + p.code} className={p.inForce ? '' : 'row-over'}>
-            <td><button type="button" className="row-open" onClick={() => setEditing({ what: 'role', old: p })}>{say(p.name)}</button> <span className="small">{p.org.display}</span>
+            <td>{keeps ? <button type="button" className="row-open" onClick={() => setEditing({ what: 'role', old: p })}>{say(p.name)}</button> : <b>{say(p.name)}</b>} <span className="small">{p.org.display}</span>
               {p.standsFor && <span className="quiet small"> · {t('substitute')}</span>}
               {p.basis && <div className="small">{t('basis')}{marks.colon}{say(p.basis.name)}</div>}
               {p.rights.length > 0 && <div className="small quiet">{p.rights.filter((r) => r.inForce).map((r) => say(r.name)).join(marks.list)}</div>}</td>

@@ -2,6 +2,7 @@ import { screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { describe, expect, it } from 'vitest';
 import { hub, refuse } from '../test-hub';
+import { me as doctor } from '../../dev/fixtures.ts';
 import { lastDay, withExtension, withNumber } from './data';
 import Heads from './heads';
 import { changes } from './history';
@@ -10,6 +11,8 @@ import Orgs from './orgs';
 import Partners from './partners';
 import People from './people';
 import Teams from './teams';
+
+const keeper = { ...doctor, role: doctor.roles[1]! };
 
 const n = (zh: string, en = zh) => ({ zh, en });
 const held = (over: object) => ({
@@ -65,7 +68,7 @@ it('who was director on 3 March is asked with that day, and as known then', asyn
 });
 
 it('a person opens with licence, basis, rights and what is refused with whom to ask', async () => {
-  hub(<People />, { say, path: '/?at=Practitioner%2Fli' });
+  hub(<People />, { who: keeper, say, path: '/?at=Practitioner%2Fli' });
   const panel = await screen.findByRole('complementary', { name: '李主任' });
   expect(await within(panel).findByText('执业依据：备案')).toBeInTheDocument();
   expect(within(panel).getByText('处方权')).toBeInTheDocument();
@@ -74,13 +77,13 @@ it('a person opens with licence, basis, rights and what is refused with whom to 
 });
 
 it('what ends soon is a list of its own', async () => {
-  hub(<People />, { say });
+  hub(<People />, { who: keeper, say });
   await userEvent.setup().click(await screen.findByRole('button', { name: /即将到期/ }));
   expect(await screen.findByRole('row', { name: /2026\/11\/25 李主任 执业证书 · 执业医师/ })).toBeInTheDocument();
 });
 
 it('a dispatch is one entry: where, until when, on which basis, with which rights', async () => {
-  const { asked } = hub(<People />, { say, path: '/?at=Practitioner%2Fli' });
+  const { asked } = hub(<People />, { who: keeper, say, path: '/?at=Practitioner%2Fli' });
   const me = userEvent.setup();
   await me.click(await screen.findByRole('button', { name: '任命 / 派驻' }));
   const form = await screen.findByRole('form', { name: '任命 / 派驻' });
@@ -148,4 +151,10 @@ it('the parts of a resource that a form does not know stay', () => {
   expect(withExtension([{ url: 'x', valueCode: '1' }, { url: 'y', valueCode: '2' }], 'x', undefined)).toEqual([{ url: 'y', valueCode: '2' }]);
   expect(lastDay('2026-11-25T16:00:00Z')).toBe('2026/11/25');
   expect(changes({ name: 'a', meta: { versionId: '1' }, list: [{ v: 1 }] }, { name: 'b', meta: { versionId: '2' }, list: [{ v: 1 }, { v: 2 }] })).toEqual([{ at: 'name', was: 'a', is: 'b' }, { at: 'list[1].v', was: '', is: '2' }]);
+});
+
+it('medical affairs reads the register, and is offered nothing that would be refused', async () => {
+  hub(<People />, { who: { ...doctor, role: { ...doctor.role, role: 'medical-affairs' } }, say, path: '/?at=Practitioner%2Fli' });
+  expect(await screen.findByRole('table', { name: '任职与职务' })).toBeInTheDocument();
+  for (const name of ['新建人员', '从表格导入', '任命 / 派驻', '添加', '修改']) expect(screen.queryByRole('button', { name })).toBeNull();
 });
