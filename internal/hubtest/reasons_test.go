@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xinglin-health/xinglin/internal/access"
 	"github.com/xinglin-health/xinglin/internal/hubtest"
 )
 
@@ -49,6 +50,13 @@ func TestBreakGlassOpensCountsAndIsLookedAtAgain(t *testing.T) {
 	})
 	leader := h.Region.Institution("group").Who("leader", "")
 	ctx := h.AsPerson(leader)
+	himself := *access.From(ctx) // who opened it has since been given a post there
+	himself.Practitioner = h.Region.Account(hubtest.Stranger).Person.Caller().Practitioner
+	for _, do := range []string{"justify", "ask", "reject"} {
+		if _, err := h.Runner.Do(access.With(context.Background(), &himself), hubtest.Do(task, do, "note", "可以")); err == nil || !strings.Contains(err.Error(), "somebody else judges") {
+			t.Errorf("%s of one's own look: got %v; want own-case", do, err)
+		}
+	}
 	if _, err := h.Runner.Do(ctx, hubtest.Do(task, "ask", "note", "请说明为何未联系本院")); err != nil {
 		t.Fatalf("the patient's hospital asks: %v", err)
 	}
