@@ -122,6 +122,10 @@ func (w *walk) narrative(s string) {
 		refuse()
 		return
 	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' && r != '\n' }) { // a browser parts words at some of them
+		refuse()
+		return
+	}
 	depth := 0
 	for i := 0; i < len(s); {
 		lt := strings.IndexByte(s[i:], '<')
@@ -132,6 +136,10 @@ func (w *walk) narrative(s string) {
 		if strings.HasPrefix(s[i:], "<!--") {
 			end := strings.Index(s[i+4:], "-->")
 			if end < 0 {
+				refuse()
+				return
+			}
+			if text := s[i+4 : i+4+end]; strings.HasPrefix(text, ">") || strings.HasPrefix(text, "->") || strings.Contains(text, "--") { // where a browser sees its end
 				refuse()
 				return
 			}
@@ -178,10 +186,10 @@ func splitPrefix(name string) (prefix, local string) {
 	return "", name
 }
 
-// tagEnd finds the > that closes the tag at s[i], outside of quotes; -1 when none does.
+// tagEnd finds the > that closes the tag at s[i], outside of quotes; -1 when none does, or another tag begins first.
 func tagEnd(s string, i int) int {
 	quote := byte(0)
-	for ; i < len(s); i++ {
+	for i++; i < len(s); i++ {
 		switch c := s[i]; {
 		case quote != 0:
 			if c == quote {
@@ -189,6 +197,8 @@ func tagEnd(s string, i int) int {
 			}
 		case c == '"' || c == '\'':
 			quote = c
+		case c == '<':
+			return -1
 		case c == '>':
 			return i
 		}
@@ -205,10 +215,10 @@ func acts(tag string) bool {
 		}
 		eq := strings.IndexByte(tag[i:], '=')
 		if eq < 0 {
-			return false
+			return i < len(tag) // XHTML wants a value
 		}
 		name := strings.ToLower(strings.TrimSpace(tag[i : i+eq]))
-		if strings.HasPrefix(name, "on") {
+		if strings.HasPrefix(name, "on") || strings.ContainsAny(name, " \t\r\n/\"'") {
 			return true
 		}
 		i += eq + 1

@@ -73,6 +73,14 @@ func TestResource(t *testing.T) {
 		{"narrative with script", div(`<script>x</script>`), "narrative-unsafe Basic.text.div"},
 		{"narrative with handler", div(`<p class='a' OnClick = 'x'>y</p>`), "narrative-unsafe Basic.text.div"},
 		{"narrative with handler after slash", div(`<img/onerror='x'/>`), "narrative-unsafe Basic.text.div"},
+		{"narrative with handler after a bare attribute", div(`<img src onerror='x'/>`), "narrative-unsafe Basic.text.div"},
+		{"narrative with handler after slashes", div(`<img/x/onerror='y'/>`), "narrative-unsafe Basic.text.div"},
+		{"narrative with a bare attribute", div(`<p onclick>x</p>`), "narrative-unsafe Basic.text.div"},
+		{"narrative with a tag inside a tag", `{"resourceType":"Basic","code":{"text":"x"},"text":{"status":"generated","div":"<div <sCript></0>"}}`, "narrative-unsafe Basic.text.div"},
+		{"narrative with a comment that ends at once", div(`<!--><img src='x' onerror='y'/>-->`), "narrative-unsafe Basic.text.div"},
+		{"narrative with a comment that ends otherwise", div(`<!-- a --!><img src='x' onerror='y'/>-->`), "narrative-unsafe Basic.text.div"},
+		{"narrative with a form feed", div(`<script\f>x</script\f>`), "narrative-unsafe Basic.text.div"},
+		{"narrative with a plain comment", div(`<p>x</p><!-- a > b - c -->`), ""},
 		{"narrative with script address", div(`<a href=\" java\nscript:x\">y</a>`), "narrative-unsafe Basic.text.div"},
 		{"narrative with spelled script address", div(`<a href=\"&#106;avascript:x\">y</a>`), "narrative-unsafe Basic.text.div"},
 		{"narrative with plain address", div(`<a href=\"http://x/?a=1&amp;b=2\">y</a>`), ""},
@@ -138,6 +146,7 @@ func FuzzNarrative(f *testing.F) {
 	f.Add(`<div><a href="x">y</a></div>`)
 	f.Add(`<div><!-- <script> --></div>`)
 	f.Add(`<div a='>' b=">"/`)
+	f.Add(`<div <sCript></0>`)
 	f.Fuzz(func(t *testing.T, div string) {
 		n := fhir.New("Basic", "code", fhir.TextConcept("x"), "text", fhir.Obj{"status", "generated", "div", div})
 		bad := len(validate.Resource(n)) > 0
