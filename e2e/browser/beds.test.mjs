@@ -228,7 +228,7 @@ test('the board and its tabs at every size', { timeout: 240_000 }, async () => {
   };
   for (const [size, width, height] of sizes) {
     await page.setViewportSize({ width, height });
-    for (const tab of size === 'wide' ? ['board', 'ward'] : ['board', 'waiting', 'discharges', 'ward']) {
+    for (const tab of size === 'wide' ? ['board', 'ward', 'rules'] : ['board', 'waiting', 'discharges', 'ward', 'rules']) {
       await page.goto(`${hub.url}/lines/bedpool/${tab}`);
       await page.locator('.beds > section').waitFor();
       await check(`${tab}-${size}`);
@@ -243,6 +243,35 @@ test('the board and its tabs at every size', { timeout: 240_000 }, async () => {
     await page.unrouteAll({ behavior: 'ignoreErrors' });
   }
   assert.deepEqual(page.complaints.filter((c) => !c.includes('503')), []);
+});
+
+// Nothing at the desk needs a drag: a finger picks the waiter, then the bed, and what is asked comes up from below.
+test('a bed is given by touch at 390 px: pick, then tap the bed', { timeout: 120_000 }, async () => {
+  const [village, office, doctor] = [await enter(await browser.person(), hub.url, 'xiangcun'), await enter(await browser.person(), hub.url, 'zhuanzhenban'), await enter(await browser.person(), hub.url, 'xinnei')];
+  const task = await refer(village, await villager(village, '柳长风'), '活动后气促 1 周');
+  await at(office, task);
+  await step(office, '接收', '已接收', { 科室: '心血管内科' });
+  await at(doctor, task);
+  await doctor.getByRole('button', { name: '接诊', exact: true }).waitFor({ timeout: 20_000 });
+  await admit(doctor);
+  const page = await enter(await browser.person({ width: 390, height: 844 }, { hasTouch: true, isMobile: true }), hub.url, 'chuangwei');
+  await page.goto(`${hub.url}/lines/bedpool/board`);
+  await page.locator('.waiter').first().waitFor();
+  await quiet(page);
+  await page.locator(`[data-task="Task/${task}"] .waiter-pick`).tap();
+  await page.getByRole('button', { name: '只看可用' }).tap();
+  const bed = page.locator('.tile-fits').first();
+  const id = await bed.getAttribute('data-bed');
+  await bed.tap();
+  const form = page.getByRole('form', { name: '留床' });
+  await form.getByRole('button', { name: '留床', exact: true }).and(page.locator(':enabled')).waitFor();
+  const box = await form.boundingBox();
+  assert.ok(box.y >= 0 && box.y + box.height <= 845, `the form is on the screen: ${JSON.stringify(box)}`);
+  await shoot(page, 'beds-touch');
+  await form.getByRole('button', { name: '留床', exact: true }).tap();
+  await page.getByText('已为').waitFor();
+  assert.equal((await board(page)).beds.find((b) => b.id === id).state, 'held');
+  assert.deepEqual(page.complaints, []);
 });
 
 // The figures of docs/benchmarks.md; here they only must not be far off, since other tests use the machine, too.

@@ -26,6 +26,8 @@ func TestBedsOverHTTP(t *testing.T) {
 		{Name: "a stranger sees no board of the centre", As: Stranger, URL: "/api/beds/board?pool=Organization/centre", Status: 404, NotContent: []string{"p-cardiology", "beds\":"}, Audit: -1},
 		{Name: "no waiting list", As: Stranger, URL: "/api/beds/waiting?pool=Organization/centre", Status: 404, NotContent: []string{"total", "Task/"}, Audit: -1},
 		{Name: "no proposals", As: Stranger, URL: "/api/beds/proposals?pool=Organization/centre", Status: 404, NotContent: []string{"Task/"}, Audit: -1},
+		{Name: "no names", As: Stranger, URL: "/api/beds/names?pool=Organization/centre&ward=Location/w-cardiology", Status: 404, NotContent: []string{"names", "Patient/"}, Audit: -1},
+		{Name: "no rules", As: Stranger, URL: "/api/beds/rules?pool=Organization/centre", Status: 404, NotContent: []string{"rules", "history"}, Audit: -1},
 		{Name: "no figures", As: Stranger, URL: "/api/beds/leader?pool=Organization/centre", Status: 404, NotContent: []string{"wards"}, Audit: -1},
 		{Name: "and no reasons", As: Stranger, URL: "/api/beds/why?pool=Organization/centre&task=" + task, Status: 404, NotContent: []string{"fits"}, Audit: -1},
 		{Name: "a stranger's own pool is empty", As: Stranger, URL: "/api/beds/pools", Status: 200, NotContent: []string{"centre"}, Audit: -1},
