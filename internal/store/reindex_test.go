@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xinglin-health/xinglin/internal/fhir"
 	"github.com/xinglin-health/xinglin/internal/fhir/search"
@@ -88,7 +89,7 @@ func total(t testing.TB, s *store.Store, typ, query string) string {
 
 func finish(t testing.TB, s *store.Store) {
 	t.Helper()
-	for idle := 0; idle < 100; { // others may hold it for a moment
+	for patience := time.Now().Add(time.Minute); time.Now().Before(patience); { // units that are open hold it up
 		more, err := s.IndexSome(context.Background())
 		if err != nil {
 			t.Fatal(err)
@@ -99,7 +100,7 @@ func finish(t testing.TB, s *store.Store) {
 			return
 		}
 		if !more {
-			idle++
+			time.Sleep(time.Millisecond)
 		}
 	}
 	t.Fatal("indexing does not end")

@@ -243,9 +243,9 @@ func (db *DB) next(ctx context.Context, counter string, c *conn) (int64, error) 
 	b := db.blocks[counter]
 	if b == nil || b.next >= b.end {
 		var last int64
-		err := c.Query(ctx, "SELECT nextval(?::text::regclass)", []any{counter + "_seq"}, func(scan engine.Row) error { return scan(&last) })
-		if err != nil {
-			return 0, err
+		// Beside what is queued, which might wait for a unit that waits for this mutex.
+		if err := c.c.QueryRow(ctx, "SELECT nextval($1::text::regclass)", counter+"_seq").Scan(&last); err != nil {
+			return 0, c.fail(err)
 		}
 		b = &block{next: last, end: last + blockSize}
 		db.blocks[counter] = b
