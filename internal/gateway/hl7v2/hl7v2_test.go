@@ -2,6 +2,7 @@ package hl7v2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -36,10 +37,14 @@ type world struct {
 	entries []audit.Entry
 	stated  []string
 	refuse  error // what the beds answer
+	lost    error // what the audit answers, with which the unit fails
 	revoked bool
 }
 
 func (w *world) Write(_ context.Context, _ *store.Tx, e audit.Entry) error {
+	if w.lost != nil {
+		return w.lost
+	}
 	w.entries = append(w.entries, e)
 	return nil
 }
@@ -293,6 +298,25 @@ func TestTheSameMessageAgainChangesNothing(t *testing.T) {
 		}
 		if len(w.entries) != 2 || w.entries[0].Outcome != "0" || w.entries[1].Outcome != "4" || len(w.entries[0].Patients) != 1 {
 			t.Errorf("audit: got %+v; want one of the change and one of the refusal", w.entries)
+		}
+	})
+}
+
+func TestNothingIsAcceptedThatWasNotKept(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, with storetest.Open) {
+		w := open(t, with)
+		m := adt{id: "1", event: "A01", patient: "P1", visit: "V1", bed: "W1^101^01"}
+		before := w.versions()
+		w.lost = errors.New("the disk is full")
+		if got := w.send(m); got != "AE internal" {
+			t.Errorf("while the unit fails at its end: got %s; want AE internal", got)
+		}
+		if after := w.versions(); after != before || w.g.Counts.Accepted.Load() != 0 || w.g.Counts.Failed.Load() != 1 {
+			t.Errorf("got %d versions, %d accepted; want %d and none", after, w.g.Counts.Accepted.Load(), before)
+		}
+		w.lost = nil
+		if got := w.send(m); got != "AA" || w.lies() != "in-progress Location/w1-1" {
+			t.Errorf("the same message again: got %s, %s", got, w.lies())
 		}
 	})
 }
