@@ -25,14 +25,16 @@ type net struct {
 	store *store.Store
 	tree  *access.Tree
 	clock *clock.Turned
+
+	relations *access.Relations
 }
 
 func open(t *testing.T, with storetest.Open) net {
 	t.Helper()
 	n := net{t: t, tree: access.NewTree(), clock: clock.At(storetest.Start)}
 	n.tree.Kept = true
-	relations := &access.Relations{Tree: n.tree, Tables: true}
-	n.store = with(t, store.Options{Clock: n.clock, Migrations: access.Migrations, Derive: []store.Deriver{n.tree.Derive, relations.Derive}, Guard: []store.Guard{n.tree.Guard, relations.Guard},
+	n.relations = &access.Relations{Tree: n.tree, Tables: true}
+	n.store = with(t, store.Options{Clock: n.clock, Migrations: access.Migrations, Derive: []store.Deriver{n.tree.Derive, n.relations.Derive}, Guard: []store.Guard{n.tree.Guard, n.relations.Guard},
 		Guarded: access.Guarded, Kinds: access.GuardedKinds()})
 	for _, o := range []struct{ id, typ, parent string }{
 		{"county", "prov", ""}, {"ward", "dept", "county"}, {"clinic", "dept", "county"}, {"township", "prov", "county"}, {"centre", "prov", ""}, {"other", "prov", ""}, {"stranger", "prov", ""},
@@ -369,6 +371,37 @@ func TestARefusalClosesAndBlocks(t *testing.T) {
 		n.expect("all others are: an emergency stays, and the own legal person", "Patient/p", "county referral-office, county records, township, other")
 		n.put(n.as("township"), store.Update, "no", "", no("inactive", centre))
 		n.put(n.as("township"), store.Update, "all", "", no("inactive", ""))
+		n.task(n.as("township"), "4", "p", "requested", "township", "centre")
+		n.expect("taken back", "Patient/p", "county referral-office, county records, township, centre, centre records, other")
+	})
+}
+
+func TestARefusalThatBeginsLaterClosesThen(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, with storetest.Open) {
+		n := open(t, with)
+		n.patient(n.as("township"), "p")
+		n.task(n.as("township"), "1", "p", "requested", "township", "centre")
+		n.put(n.as("township"), store.Update, "2", "", task("p", "requested", "township", "other", `,"priority":"stat"`))
+		refuse := func(id, from, until string) {
+			n.put(n.as("township"), store.Update, id, "", `{"resourceType":"Consent","status":"active","scope":{"coding":[{"code":"patient-privacy"}]},"category":[{"coding":[{"code":"x"}]}],"patient":{"reference":"Patient/p"},"provision":{"type":"deny","period":{"start":"`+from+`"`+until+`}}}`)
+		}
+		at := func(d time.Duration) string { return storetest.Start.Add(d).Format(time.RFC3339) }
+		look := func(want int) {
+			t.Helper()
+			if done, err := n.relations.Refusals(t.Context(), n.store); err != nil || done != want {
+				t.Fatalf("acted on %d refusals, %v; want %d", done, err, want)
+			}
+		}
+		refuse("later", at(24*time.Hour), "")
+		refuse("past", at(-48*time.Hour), `,"end":"`+at(-24*time.Hour)+`"`)
+		look(0)
+		n.expect("before its day", "Patient/p", "county referral-office, county records, township, centre, centre records, other")
+		n.clock.Turn(25 * time.Hour)
+		n.task(n.as("township"), "3", "p", "requested", "township", "centre")
+		look(1)
+		n.expect("from its day on only the emergency stays", "Patient/p", "county referral-office, county records, township, other")
+		look(0)
+		n.put(n.as("township"), store.Update, "later", "", `{"resourceType":"Consent","status":"inactive","scope":{"coding":[{"code":"patient-privacy"}]},"category":[{"coding":[{"code":"x"}]}],"patient":{"reference":"Patient/p"},"provision":{"type":"deny"}}`)
 		n.task(n.as("township"), "4", "p", "requested", "township", "centre")
 		n.expect("taken back", "Patient/p", "county referral-office, county records, township, centre, centre records, other")
 	})

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -105,13 +106,16 @@ func (r *Relations) consent(ctx context.Context, tx *store.Tx, w store.Written) 
 	if !is.until.IsZero() {
 		until = is.until.UnixMicro()
 	}
-	says := "deny"
+	now := tx.Now().UnixMicro()
+	says, acted := "deny", int64(1)
 	if is.permits {
 		says = "permit"
+	} else if since > now {
+		acted = 0
 	}
 	for _, party := range is.parties {
-		if err := tx.Queue(ctx, "INSERT INTO access_consent (source, patient, says, party, since, until) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (patient, source, party) DO UPDATE SET says = excluded.says, since = excluded.since, until = excluded.until",
-			source, is.patient, says, party, since, until); err != nil {
+		if err := tx.Queue(ctx, "INSERT INTO access_consent (source, patient, says, party, since, until, acted) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (patient, source, party) DO UPDATE SET says = excluded.says, since = excluded.since, until = excluded.until, acted = excluded.acted",
+			source, is.patient, says, party, since, until, acted); err != nil {
 			return err
 		}
 		if is.permits {
@@ -124,10 +128,72 @@ func (r *Relations) consent(ctx context.Context, tx *store.Tx, w store.Written) 
 			}
 		}
 	}
-	if is.permits || since > tx.Now().UnixMicro() {
+	if is.permits || since > now || until <= now {
 		return nil
 	}
 	return r.close(ctx, tx, is, r.legal(v.Custodian))
+}
+
+// Refusals acts on those that have begun since they were written: what others see by a hand-over or an agreement ends. Each
+// is done in a unit of its own; many may run. It returns how many refusals it acted on.
+func (r *Relations) Refusals(ctx context.Context, s *store.Store) (done int, err error) {
+	ctx = With(ctx, nil)
+	for {
+		var sources []string
+		err := s.View(ctx, func(tx *store.Tx) error {
+			sources = nil
+			return tx.Query(ctx, "SELECT DISTINCT source FROM access_consent WHERE acted = 0 AND since <= ? ORDER BY source LIMIT ?", []any{tx.Now().UnixMicro(), int64(some)}, func(scan func(...any) error) error {
+				var source string
+				err := scan(&source)
+				sources = append(sources, source)
+				return err
+			})
+		})
+		if err != nil {
+			return done, fmt.Errorf("access: refusals: %w", err)
+		}
+		for _, source := range sources {
+			if err := s.Update(ctx, func(tx *store.Tx) error { return r.refusal(ctx, tx, source) }); err != nil {
+				return done, fmt.Errorf("access: refusal %s: %w", source, err)
+			}
+			done++
+		}
+		if len(sources) < some {
+			return done, nil
+		}
+	}
+}
+
+const some = 200 // that one look takes in
+
+func (r *Relations) refusal(ctx context.Context, tx *store.Tx, source string) error {
+	var is said
+	now := tx.Now().UnixMicro()
+	err := tx.Query(ctx, "SELECT patient, party, until FROM access_consent WHERE source = ? AND acted = 0 AND since <= ? ORDER BY party", []any{source, now}, func(scan func(...any) error) error {
+		var party string
+		var until int64
+		if err := scan(&is.patient, &party, &until); err != nil {
+			return err
+		}
+		if until > now {
+			is.parties = append(is.parties, party)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if is.parties != nil {
+		v, err := tx.Read(ctx, everything, "Patient", strings.TrimPrefix(is.patient, "Patient/"))
+		if err == nil {
+			err = r.close(ctx, tx, &is, r.legal(v.Custodian))
+		}
+		if err := missing(err); err != nil {
+			return err
+		}
+	}
+	_, err = tx.Exec(ctx, "UPDATE access_consent SET acted = 1 WHERE source = ? AND acted = 0 AND since <= ?", source, now)
+	return err
 }
 
 // refusable are the bases that a refusal ends: not treatment within the own legal person, never an emergency.

@@ -27,5 +27,14 @@ CREATE TABLE access_reason (
   code TEXT NOT NULL, opens TEXT NOT NULL, at BIGINT NOT NULL, until BIGINT NOT NULL);
 CREATE INDEX access_reason_person ON access_reason (person, kind, at);
 CREATE INDEX access_reason_keeper ON access_reason (keeper, kind, at);`
-	return []store.Migration{{Name: "access/0001_relations", SQLite: strings.ReplaceAll(ddl, "BIGINT", "INTEGER"), Postgres: ddl}}
+	// acted: 0 = a refusal that begins later and has ended nothing yet.
+	refusals := func(integer, now string) string {
+		return "ALTER TABLE access_consent ADD COLUMN acted " + integer + " NOT NULL DEFAULT 1;\n" +
+			"UPDATE access_consent SET acted = 0 WHERE says = 'deny' AND since > " + now + ";\n" +
+			"CREATE INDEX access_consent_later ON access_consent (since) WHERE acted = 0;"
+	}
+	return []store.Migration{
+		{Name: "access/0001_relations", SQLite: strings.ReplaceAll(ddl, "BIGINT", "INTEGER"), Postgres: ddl},
+		{Name: "access/0002_refusals", SQLite: refusals("INTEGER", "1000000 * strftime('%s', 'now')"), Postgres: refusals("BIGINT", "1000000 * extract(epoch FROM now())")},
+	}
 }()

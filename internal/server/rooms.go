@@ -273,6 +273,10 @@ func (h *Hub) Start(ctx context.Context) {
 	h.background(ctx, "settlements of lent beds", every(10*time.Minute, h.SettleMonth))
 	h.background(ctx, "beds to bind today", every(time.Minute, h.remindToBind))
 	h.background(ctx, "licences and roles that end", every(time.Minute, h.warn))
+	h.background(ctx, "refusals that begin", every(15*time.Second, func(ctx context.Context) error {
+		_, err := h.Relations.Refusals(ctx, h.Store)
+		return err
+	}))
 	h.background(ctx, "organisations", every(15*time.Second, func(ctx context.Context) error { return h.Tree.Refresh(ctx, h.Store) }))
 	if h.FullText {
 		h.background(ctx, "full text", every(time.Second, func(ctx context.Context) error {
