@@ -62,7 +62,8 @@ func (h *hub) linked(t *testing.T) standing {
 func killedWhileLinking(t *testing.T, h *hub) {
 	before := h.linked(t)
 	program := h.program("records", "system/*.cruds")
-	asked := h.cases(t, program)
+	asked := before.Open
+	h.asked(t, program, asked)
 	type put struct{ id, body string }
 	var todo []put
 	add := func(id, org, name, number, born, phone, address string) {
@@ -161,12 +162,18 @@ func killedWhileLinking(t *testing.T, h *hub) {
 			t.Errorf("person %d: got %s; want his two records", i, a.body)
 		}
 	}
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) { // the hub opens a case of each pair in its own time
+	h.asked(t, program, asked+namesakes)
+}
+
+// asked waits until the hub has opened a case of each pair, which it does in its own time, and no other.
+func (h *hub) asked(t *testing.T, program *person, want int) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		got := h.cases(t, program)
-		if got-asked == namesakes {
-			break
-		} else if got-asked > namesakes || time.Now().After(end) {
-			t.Fatalf("%d cases of pairs; want one of each of %d", got-asked, namesakes)
+		if got == want {
+			return
+		} else if got > want || time.Now().After(end) {
+			t.Fatalf("%d cases of pairs; want one of each of %d", got, want)
 		}
 	}
 }

@@ -280,7 +280,7 @@ func (u *unit) begin(do Verb, b *Booking) error {
 	} else if err != nil {
 		return fmt.Errorf("booking: %w", err)
 	}
-	if err := u.given(b.Thing, b.Holder); err != nil {
+	if err := u.given(b.Pool, b.Thing, b.Holder); err != nil {
 		return err
 	}
 	return u.follow(nil, b)

@@ -177,6 +177,41 @@ func (b *bench) sound() {
 	})
 }
 
+// Who gives a thing back that another takes meanwhile does not offer it: his unit had not seen the other's when it began.
+func TestAThingIsNotOfferedThatWasTakenMeanwhile(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, open storetest.Open) {
+		b := setUp(t, open)
+		thing := "Location/1"
+		b.do(Command{Do: Hold, Thing: thing, Pool: centre, Holder: "Task/first", Patient: "Patient/1", Until: b.in(time.Minute), Expires: b.in(time.Hour)})
+		b.clock.Turn(2 * time.Minute) // its time is over, though he holds it still
+		take := Command{Do: Hold, Thing: thing, Pool: centre, Holder: "Task/second", Patient: "Patient/2", Expires: b.in(time.Hour)}
+		started, tried := make(chan struct{}), make(chan error)
+		go func() {
+			<-started
+			tried <- b.patient(take)
+		}()
+		tries := 0
+		err := b.Store.Update(ctx, func(tx *store.Tx) error {
+			if _, err := b.Of(ctx, tx, "Task/first"); err != nil {
+				return err
+			}
+			if tries++; tries == 1 {
+				close(started)
+				select { // on SQLite the other waits until this unit is over
+				case err := <-tried:
+					go func() { tried <- err }()
+				case <-time.After(500 * time.Millisecond):
+				}
+			}
+			return b.Do(ctx, tx, desk, Command{Do: Release, Holder: "Task/first"})
+		})
+		if err := errors.Join(err, <-tried); err != nil {
+			t.Fatal(err)
+		}
+		b.sound()
+	})
+}
+
 // A storm of all that can happen, while time runs, holds lapse and waiters are told. Afterwards nothing was given twice in
 // one moment, nothing leaks, nobody is forgotten.
 func TestStorm(t *testing.T) {

@@ -121,18 +121,19 @@ func (u *unit) declined(holder, offer string) error {
 	return u.write1("UPDATE booking_free SET offer = '', fresh = fresh + 1 WHERE thing = ? AND offer = ?", offer, holder)
 }
 
-// given takes a thing off the list of what is free. Who was told of it, and did not get it, is looked at anew.
-func (u *unit) given(thing, holder string) error {
+// given takes a thing off the list of what is free. Who was told of it, and did not get it, is looked at anew. The row is
+// written also where the thing does not stand as free: a unit that frees it meanwhile then finds that, and looks again.
+func (u *unit) given(pool, thing, holder string) error {
 	var to *string // whom it was offered, nil = it is not free
 	var own string
 	err := u.tx.Query(u.ctx, "SELECT (SELECT offer FROM booking_free WHERE thing = ? AND open = 1), (SELECT offer FROM booking_wait WHERE holder = ?)", []any{thing, holder}, func(scan func(...any) error) error { return scan(&to, &own) })
 	if err != nil {
 		return fmt.Errorf("booking: %w", err)
 	}
-	if to != nil {
-		if err := u.write1("UPDATE booking_free SET open = 0, offer = '' WHERE thing = ?", thing); err != nil {
-			return err
-		}
+	err = u.write1(`INSERT INTO booking_free (thing, pool, open, since, offer, fresh, seen) VALUES (?, ?, 0, ?, '', 0, 0)
+		ON CONFLICT (thing) DO UPDATE SET open = 0, offer = ''`, thing, pool, u.now.UnixMicro())
+	if err != nil {
+		return err
 	}
 	if to != nil && *to != "" {
 		if err := u.write1("UPDATE booking_wait SET offer = '', fresh = fresh + 1 WHERE holder = ? AND offer = ?", *to, thing); err != nil {
@@ -167,5 +168,5 @@ func (r *Room) Opened(ctx context.Context, tx *store.Tx, pool, thing string) err
 // Closed notes that a thing can not be given for now. Who was told of it is looked at anew.
 func (r *Room) Closed(ctx context.Context, tx *store.Tx, thing string) error {
 	u := r.unit(ctx, tx, nil)
-	return u.given(thing, "")
+	return u.given("", thing, "")
 }
