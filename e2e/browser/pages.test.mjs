@@ -17,10 +17,10 @@ after(async () => {
   await hub?.stop();
 });
 
-// known asks the hub which patient and case to look at.
+// known asks the hub which patient and case to look at: one that the doctor sees, and so does his referral office.
 async function known() {
   const context = await browser.person();
-  const page = await enter(context, hub.url, 'zhuanzhenban');
+  const page = await enter(context, hub.url, 'xinnei');
   const list = await page.evaluate(() => fetch('/api/lines/referral/worklist?view=in&count=50').then((r) => r.json()));
   const row = list.rows.find((r) => ['received', 'accepted', 'arrived', 'treated'].includes(r.state)) ?? list.rows[0];
   await context.close();
@@ -65,6 +65,7 @@ for (const [size, width, height] of sizes) {
             await settled(page);
             if (state === 'failing' && p.name !== 'compose') await page.getByText('request 7f3a91c2').or(page.getByText('7f3a91c2')).first().waitFor({ timeout: 15_000 });
             await shoot(page, `${p.name}-${state}-${size}`);
+            if (state === 'data') assert.equal(await page.getByText('没有找到', { exact: true }).count(), 0, 'the page shows what it is about');
             assert.deepEqual(await serious(page), []);
             const sideways = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
             assert.ok(sideways <= 0, `the page is ${sideways} px wider than the screen`);
