@@ -13,7 +13,8 @@ import { Fields, startValues } from './form';
 import { check, parameters } from './parameters';
 import zh from './zh.json';
 
-// Actions offers what the server allows now: one primary button, the rest in a menu, the form in place.
+// Actions offers what the server allows now: one primary button, the rest in a menu, the form in place. What the flow does
+// not call for stands plain, also where it is all that can be done.
 export function Actions({ slug, data }: { slug: string; data: Case }) {
   const t = useWords({ zh, en });
   const say = useName();
@@ -34,7 +35,7 @@ export function Actions({ slug, data }: { slug: string; data: Case }) {
       </p>
       {open.length > 0 && (
         <div className="actions">
-          {first && <Button type="primary" onClick={() => setDoing(keyOf(first))}>{say(first.name)}</Button>}
+          {first && <Button type={first.primary ? 'primary' : 'default'} onClick={() => setDoing(keyOf(first))}>{say(first.name)}</Button>}
           {rest.length > 0 && rest.length <= (first ? 1 : 2) ? rest.map((s) => <Button key={keyOf(s)} onClick={() => setDoing(keyOf(s))}>{say(s.name)}</Button>)
             : rest.length > 0 && (
               <Dropdown trigger={['click']} menu={{ items: rest.map((s) => ({ key: keyOf(s), label: say(s.name) })), onClick: ({ key }) => setDoing(key) }}>

@@ -75,6 +75,11 @@ describe('the case', () => {
     await userEvent.click(screen.getByRole('button', { name: /其他操作/ }));
     expect(await screen.findByText('转往他院')).toBeInTheDocument();
   });
+  it('does not urge to what the flow does not call for', async () => {
+    const only = { ...theCase.open![0]!, do: 'managed-outside', name: { zh: '网络外就医', en: 'Managed outside' }, primary: false };
+    hub(page, { ...at, say: { 'GET /api/lines/referral/cases/:id': { ...theCase, open: [only] } } });
+    expect(await screen.findByRole('button', { name: '网络外就医' })).not.toHaveClass('ant-btn-primary');
+  });
   it('a step says what it will do, asks only what it needs, and sends Parameters once', async () => {
     const { asked } = hub(page, { ...at, say: { 'POST /fhir/Task/t1/$accept': { resourceType: 'Task', id: 't1' } } });
     await userEvent.click(await screen.findByRole('button', { name: '接诊' }));
