@@ -15,7 +15,7 @@ after(async () => {
   await hub?.stop();
 });
 
-const quiet = (page) => page.addStyleTag({ content: '.ant-notification { display: none }' });
+const quiet = (page) => page.addStyleTag({ content: '.ant-notification { display: none !important }' });
 const ask = (page, path) => page.evaluate((p) => fetch(p).then((r) => r.json()), path);
 const board = (page, ward) => ask(page, `/api/beds/board${ward ? `?ward=${ward}` : ''}`);
 const tile = (page, bed) => page.locator(`[data-bed="${bed}"]`);

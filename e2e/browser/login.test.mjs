@@ -165,7 +165,7 @@ test('on a real hub the first administrator changes the password, then enrols, t
     await page.getByRole('button', { name: '确认' }).click();
     await page.getByRole('button', { name: '我已保存' }).click();
     await page.locator('nav.side').waitFor({ state: 'attached' });
-    await page.getByRole('link', { name: '用户' }).click();
+    await page.locator('nav.side').getByRole('link', { name: '用户' }).click();
     await page.getByRole('row', { name: /首位管理员/ }).waitFor();
   } finally {
     child.kill('SIGTERM');

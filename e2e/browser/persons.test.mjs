@@ -14,7 +14,7 @@ after(async () => {
   await hub?.stop();
 });
 
-const quiet = (page) => page.addStyleTag({ content: '.ant-notification { display: none }' });
+const quiet = (page) => page.addStyleTag({ content: '.ant-notification { display: none !important }' });
 const outcome = { resourceType: 'OperationOutcome', issue: [{ severity: 'fatal', code: 'exception', details: { coding: [{ code: 'unavailable' }], text: '数据库正在恢复，请稍候' }, diagnostics: 'request 7f3a91c2' }] };
 
 // pairs waits until the index has found what the demo hides.

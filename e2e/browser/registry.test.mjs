@@ -15,7 +15,7 @@ after(async () => {
 });
 
 // quiet puts away the notice of a new login, which comes and fades by itself.
-const quiet = (page) => page.addStyleTag({ content: '.ant-notification { display: none }' });
+const quiet = (page) => page.addStyleTag({ content: '.ant-notification { display: none !important }' });
 
 const pages = [
   { name: 'people', as: 'guanli', path: '/admin/people', ask: '**/api/registry/people?*', empty: { people: [], next: '' } },

@@ -132,7 +132,7 @@ test('started by itself: log in, pick a patient', { timeout: 180_000 }, async ()
 
 test('an administrator registers an app', { timeout: 120_000 }, async () => {
   const admin = await enter(await browser.person({ width: 1920, height: 1080 }), hub.url, 'guanli');
-  await admin.getByRole('link', { name: '应用' }).click();
+  await admin.locator('nav.side').getByRole('link', { name: '应用' }).click();
   await admin.getByRole('button', { name: '登记应用' }).first().click();
   const form = admin.getByRole('form', { name: '登记应用' });
   await form.getByLabel(/名称/).fill('随访助手');

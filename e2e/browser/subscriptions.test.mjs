@@ -61,7 +61,7 @@ test('the operator sees who is told of what and mends what fails', { timeout: 12
   await encounter('sub-2');
 
   const admin = await enter(await browser.person(), hub.url, 'guanli');
-  await admin.getByRole('link', { name: '订阅' }).click();
+  await admin.locator('nav.side').getByRole('link', { name: '订阅' }).click();
   await settled(admin);
   const row = admin.getByRole('row', { name: /Encounter/ });
   await row.getByRole('button').click();

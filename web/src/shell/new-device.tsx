@@ -5,6 +5,7 @@ import en from '../account/en.json';
 import zh from '../account/zh.json';
 import { timeOf } from '../words/time';
 import { useWords } from '../words/words';
+import { corner } from './corner';
 
 export default function NewDevice({ at, agent, remote, onTold }: { at: string; agent?: string; remote: string; onTold: () => void }) {
   const t = useWords({ zh, en });
@@ -14,7 +15,7 @@ export default function NewDevice({ at, agent, remote, onTold }: { at: string; a
   useEffect(() => {
     onTold();
     notification.warning({
-      key, title: t('strangers'), placement: 'bottomRight', duration: 0, role: 'status',
+      key, title: t('strangers'), placement: corner(), duration: 0, role: 'status',
       description: `${timeOf(at)} · ${agent || t('unknownAgent')} · ${remote}`,
       actions: <Button size="small" onClick={() => { notification.destroy(key); go('/me'); }}>{t('look')}</Button>,
     });

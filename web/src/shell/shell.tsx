@@ -20,6 +20,7 @@ import type { Counts, Line, Me, Notice } from '../fhir/types';
 import { Fence, EmptyState, Loading } from '../states/states';
 import { useMarks, useName, useWords } from '../words/words';
 import en from './en.json';
+import { corner } from './corner';
 import { useLive } from './live';
 import { MeMenu, RoleMenu } from './me';
 import { Proof } from '../account/proof';
@@ -63,7 +64,7 @@ export default function Shell({ me }: { me: Me }) {
     notification.open({
       key: `notice-${n.seq}`,
       title: name(n.text),
-      placement: 'bottomRight',
+      placement: corner(),
       duration: 8,
       role: 'status',
       onClick: () => n.focus && n.line && go(`/lines/${n.line}/cases/${idOf(n.focus)}`),
