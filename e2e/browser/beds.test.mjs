@@ -62,7 +62,7 @@ async function admit(page) {
 }
 
 const at = (page, task, line = 'referral') => page.goto(`${hub.url}/lines/${line}/cases/${task}`);
-const shown = (page, words) => page.locator('.case-title .mark').filter({ hasText: words }).waitFor({ timeout: 20_000 });
+const shown = (page, words, timeout = 20_000) => page.locator('.case-title .mark').filter({ hasText: words }).waitFor({ timeout });
 const pick = (page, task) => page.locator(`[data-task="Task/${task}"] .waiter-pick`).click();
 
 test('the Show: a referral with a bed in hand', { timeout: 240_000 }, async () => {
@@ -131,7 +131,7 @@ test('the Show: a referral with a bed in hand', { timeout: 240_000 }, async () =
 
   // nobody comes: the hold lapses, the bed is free, both sides stand where they stood
   await hub.turn('2h5m');
-  await shown(village, '已接诊，待床位');
+  await shown(village, '已接诊，待床位', 60_000); // the hub looks after holds in turns
   assert.equal(streams.length, 1, 'an open page keeps its one stream');
   await state(desk, wanted, 'free');
   await state(second, wanted, 'free');
