@@ -376,6 +376,21 @@ func TestARefusalClosesAndBlocks(t *testing.T) {
 	})
 }
 
+func TestARefusalOfAllLeavesWhomThePatientNames(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, with storetest.Open) {
+		n := open(t, with)
+		n.patient(n.as("township"), "p")
+		n.task(n.as("township"), "1", "p", "requested", "township", "centre")
+		n.task(n.as("township"), "2", "p", "requested", "township", "other")
+		says := func(typ, category, more string) string {
+			return `{"resourceType":"Consent","status":"active","scope":{"coding":[{"code":"patient-privacy"}]},"category":[{"coding":[{"code":"` + category + `"}]}],"patient":{"reference":"Patient/p"},"provision":{"type":"` + typ + `"` + more + `}}`
+		}
+		n.put(n.as("township"), store.Update, "yes", "", says("permit", "record-sharing", `,"actor":[{"role":{"text":"x"},"reference":{"reference":"Organization/centre"}}]`))
+		n.put(n.as("township"), store.Update, "no", "", says("deny", "x", ""))
+		n.expect("nobody but the centre", "Patient/p", "county referral-office, county records, township, centre, centre records")
+	})
+}
+
 func TestARefusalThatBeginsLaterClosesThen(t *testing.T) {
 	storetest.Both(t, func(t *testing.T, with storetest.Open) {
 		n := open(t, with)

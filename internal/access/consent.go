@@ -131,7 +131,7 @@ func (r *Relations) consent(ctx context.Context, tx *store.Tx, w store.Written) 
 	if is.permits || since > now || until <= now {
 		return nil
 	}
-	return r.close(ctx, tx, is, r.legal(v.Custodian))
+	return r.close(ctx, tx, is.patient, r.legal(v.Custodian))
 }
 
 // Refusals acts on those that have begun since they were written: what others see by a hand-over or an agreement ends. Each
@@ -167,26 +167,16 @@ func (r *Relations) Refusals(ctx context.Context, s *store.Store) (done int, err
 const some = 200 // that one look takes in
 
 func (r *Relations) refusal(ctx context.Context, tx *store.Tx, source string) error {
-	var is said
+	var patient string
 	now := tx.Now().UnixMicro()
-	err := tx.Query(ctx, "SELECT patient, party, until FROM access_consent WHERE source = ? AND acted = 0 AND since <= ? ORDER BY party", []any{source, now}, func(scan func(...any) error) error {
-		var party string
-		var until int64
-		if err := scan(&is.patient, &party, &until); err != nil {
-			return err
-		}
-		if until > now {
-			is.parties = append(is.parties, party)
-		}
-		return nil
-	})
+	err := tx.Query(ctx, "SELECT patient FROM access_consent WHERE source = ? AND acted = 0 AND since <= ? AND until > ?", []any{source, now, now}, func(scan func(...any) error) error { return scan(&patient) })
 	if err != nil {
 		return err
 	}
-	if is.parties != nil {
-		v, err := tx.Read(ctx, everything, "Patient", strings.TrimPrefix(is.patient, "Patient/"))
+	if patient != "" {
+		v, err := tx.Read(ctx, everything, "Patient", strings.TrimPrefix(patient, "Patient/"))
 		if err == nil {
-			err = r.close(ctx, tx, &is, r.legal(v.Custodian))
+			err = r.close(ctx, tx, patient, r.legal(v.Custodian))
 		}
 		if err := missing(err); err != nil {
 			return err
@@ -199,19 +189,26 @@ func (r *Relations) refusal(ctx context.Context, tx *store.Tx, source string) er
 // refusable are the bases that a refusal ends: not treatment within the own legal person, never an emergency.
 var refusable = []string{"task", "agreement", "results", "consent"}
 
-// close ends what others than the keeper see by a hand-over or an agreement.
-func (r *Relations) close(ctx context.Context, tx *store.Tx, s *said, keeper string) error {
-	rights, err := tx.Rights(ctx, s.patient, tx.Now())
+// close ends what others than the keeper see by a hand-over or an agreement, where a refusal is in force against them.
+func (r *Relations) close(ctx context.Context, tx *store.Tx, patient, keeper string) error {
+	rights, err := tx.Rights(ctx, patient, tx.Now())
 	if err != nil {
 		return err
 	}
-	stat := map[string]bool{}
+	stat, refused := map[string]bool{}, map[string]bool{}
 	for _, right := range rights {
 		org, _, _ := strings.Cut(right.Party, "#")
 		if !strings.HasPrefix(org, "Organization/") || !slices.Contains(refusable, right.Basis) || r.legal(org) == keeper {
 			continue
 		}
-		if s.parties[0] != "*" && !slices.ContainsFunc(s.parties, func(p string) bool { return r.legal(p) == r.legal(org) }) {
+		no, asked := refused[org]
+		if !asked {
+			if no, err = r.Refuses(ctx, tx, patient, org); err != nil {
+				return err
+			}
+			refused[org] = no
+		}
+		if !no {
 			continue
 		}
 		if task, _, _ := strings.Cut(right.Source, "#"); strings.HasPrefix(task, "Task/") {
@@ -226,7 +223,7 @@ func (r *Relations) close(ctx context.Context, tx *store.Tx, s *said, keeper str
 				continue
 			}
 		}
-		if err := tx.Withdraw(ctx, s.patient, right); err != nil {
+		if err := tx.Withdraw(ctx, patient, right); err != nil {
 			return err
 		}
 	}
